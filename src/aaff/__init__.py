@@ -1,0 +1,47 @@
+"""Real-time semantic segmentation on ordinary processors.
+
+The public names are imported when they are first used, so that ``import aaff`` costs nothing and
+needs no extra::
+
+    import aaff
+
+    aaff.list_models("depthwise*")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AaffError": "aaff.errors",
+    "LabelMap": "aaff.labels",
+    "Size": "aaff.preprocess",
+}
+"""Public name → the module that defines it."""
+
+__all__ = ["AaffError", "LabelMap", "Size"]
+
+
+def __getattr__(name: str) -> Any:
+    from aaff.errors import missing_extra, nearest
+
+    if name not in _HOME:
+        close = nearest(name, _HOME)
+        hint = f"; did you mean {close!r}?" if close else ""
+        raise AttributeError(f"module 'aaff' has no attribute {name!r}{hint}")
+    try:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        explained = missing_extra(error)
+        if explained is None:
+            raise
+        raise explained from error
+    globals()[name] = value  # the next look-up does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,148 @@
+"""The command ``aaff``: finds the verb, reads its options, runs it, and says in one sentence what went wrong.
+
+A verb is a line in :data:`VERBS` and a module beside this file (``data check`` is ``data_check.py``)
+with a dataclass ``Args`` and ``run(args) -> int``.  Only the module of the chosen verb is imported,
+and its heavy imports stand inside its functions, so that help comes at once.
+
+Exit status: 0 fine (warnings too), 1 findings, 2 could not run, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from aaff.errors import AaffError, OptionError, UnknownNameError, missing_extra
+
+VERBS: dict[str, str] = {
+    "data check": "look for everything that is wrong with a data set",
+    "data stats": "count images, sizes and pixels per class",
+    "data scenes": "draw a data set of street scenes, no download",
+    "train": "train a network",
+    "evaluate": "score a model on a split, beside the baselines",
+    "predict": "turn images into semantic maps",
+    "models": "list the networks, or show the layers of one",
+    "demo": "draw, train, evaluate and predict, in a few minutes",
+}
+"""Every verb and what it does, in the order of the help."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Args:
+        argv: the words after ``aaff``; those of the process if left out.
+    """
+    try:
+        words = list(sys.argv[1:] if argv is None else argv)
+        status = _dispatch(words)
+        sys.stdout.flush()
+        return status
+    except AaffError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted")
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough.  What is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except ModuleNotFoundError as error:
+        explained = missing_extra(error)
+        if explained is None:
+            raise
+        return _fail(str(explained))
+    except MemoryError:
+        return _fail("out of memory; try a smaller batch, a smaller size or fewer workers")
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        if error.errno in _FULL:
+            return _fail(f"the disk is full{where}; free some space and run the same command again")
+        if error.errno in _FORBIDDEN and where:
+            return _fail(f"no permission to use {error.filename}; choose a folder of your own")
+        raise
+
+
+def parse_words(words: Sequence[str]) -> tuple[ModuleType, Any]:
+    """The module and the ``Args`` that a command line (without ``aaff``) stands for; nothing is run.
+
+    Raises:
+        UnknownNameError: there is no such verb.
+        OptionError: an option is unknown, missing or has an unreadable value.
+    """
+    verb = _find_verb(words)
+    module = importlib.import_module(f"aaff.cli.{verb.replace(' ', '_')}")
+    from aaff.cli.options import parse
+
+    return module, parse(module.Args, words[len(verb.split()) :], prog=f"aaff {verb}")
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words:
+        print(_help(), file=sys.stderr)
+        return 2
+    if words[0] in ("-h", "--help", "help"):
+        print(_help(words[1] if len(words) > 1 else ""))
+        return 0
+    if words[0] in ("-V", "--version"):
+        from aaff import __version__
+
+        print(f"aaff {__version__}")
+        return 0
+    if words[0] in _groups() and words[1:2] in (["-h"], ["--help"]):
+        print(_help(words[0]))
+        return 0
+    try:
+        module, args = parse_words(words)
+    except SystemExit as end:  # --help has printed what was asked for
+        return int(end.code or 0)
+    return int(module.run(args))
+
+
+def _groups() -> set[str]:
+    return {verb.split()[0] for verb in VERBS if " " in verb}
+
+
+def _find_verb(words: Sequence[str]) -> str:
+    """The verb that the words begin with."""
+    first, second = (*words, "", "")[:2]
+    if first in VERBS:
+        return first
+    if first.startswith("-"):
+        raise OptionError(f"{first} must stand after a command, such as: aaff train {first} …; see aaff --help")
+    if first in _groups():
+        if f"{first} {second}" in VERBS:
+            return f"{first} {second}"
+        choices = [verb.split()[1] for verb in VERBS if verb.startswith(f"{first} ")]
+        if not second or second.startswith("-"):
+            raise OptionError(f"aaff {first} needs one of {', '.join(choices)}; see aaff {first} --help")
+        raise UnknownNameError(f"command aaff {first}", second, choices)
+    raise UnknownNameError("command", first, {verb.split()[0] for verb in VERBS})
+
+
+def _help(group: str = "") -> str:
+    rows = {verb: text for verb, text in VERBS.items() if verb.split()[0] == group} or VERBS
+    width = max(map(len, rows))
+    lines = [f"  aaff {verb:<{width}}  {text}" for verb, text in rows.items()]
+    return "\n".join(
+        [
+            "Real-time semantic segmentation: train, measure and run networks on ordinary processors.",
+            "",
+            *lines,
+            "",
+            "aaff COMMAND --help shows the options of one command; aaff --version the version.",
+        ]
+    )
+
+
+def _fail(sentence: str) -> int:
+    print(f"aaff: {sentence}", file=sys.stderr)
+    return 2
