@@ -1,0 +1,153 @@
+"""Data sets as they lie on disk: one module a layout, one way to open and to write them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from aaff.data.layouts.base import Layout, UnknownValuesError
+from aaff.data.layouts.segnet import SegNet
+from aaff.data.pairing import Listing
+from aaff.data.protocols import DRIVES, drive_splits, select_drive_split
+from aaff.data.sample import Dataset, Sample
+from aaff.errors import DataError, UnknownNameError
+from aaff.labels import LabelMap
+
+__all__ = [
+    "Layout",
+    "UnknownValuesError",
+    "find_layout",
+    "list_layouts",
+    "listings",
+    "open_dataset",
+    "splits",
+    "write_dataset",
+]
+
+# In the order they are tried: the first that fits is taken.
+_LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (SegNet(),)}
+
+
+def list_layouts() -> list[str]:
+    """Names of the layouts, in the order they are tried.
+
+    >>> "segnet" in list_layouts()
+    True
+    """
+    return list(_LAYOUTS)
+
+
+def find_layout(root: str | Path, name: str | None = None) -> Layout:
+    """The layout of a data set: the named one, or the first that fits.
+
+    Raises:
+        UnknownNameError: there is no layout of that name.
+        DataError: there is no such folder, it is empty, or nothing fits; what was looked for is named.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}" if not root.exists() else f"{root} is a file, not a folder")
+    if name is not None:
+        if name not in _LAYOUTS:
+            raise UnknownNameError("layout", name, _LAYOUTS)
+        chosen = _LAYOUTS[name]
+        if not chosen.detect(root):
+            raise DataError(f"{root} does not have the layout {name}: there is no {chosen.looks_for}")
+        return chosen
+    if not any(root.iterdir()):
+        raise DataError(f"the folder {root} is empty")
+    for layout in _LAYOUTS.values():
+        if layout.detect(root):
+            return layout
+    looked = "; ".join(f"{layout.name}: {layout.looks_for}" for layout in _LAYOUTS.values())
+    inside = next((p for p in sorted(root.iterdir()) if p.is_dir() and _fits(p)), None)
+    hint = f"; did you mean {inside}?" if inside else ""
+    raise DataError(f"{root} has no known layout; looked for {looked}{hint}")
+
+
+def _fits(folder: Path) -> bool:
+    return any(layout.detect(folder) for layout in _LAYOUTS.values())
+
+
+def splits(root: str | Path, layout: str | None = None, *, protocol: str | None = None) -> list[str]:
+    """The usable splits of a data set: train, val, test first, then the others by name.
+
+    With protocol ``"camvid11-drives"`` they are named after the drives of train + val.
+
+    Raises:
+        AaffError: as :func:`find_layout`.
+    """
+    found = find_layout(root, layout)
+    if protocol == DRIVES:
+        return drive_splits(name for listing in _train_and_val(found, Path(root)) for name in listing.images)
+    return found.splits(Path(root))
+
+
+def open_dataset(root: str | Path, split: str, *, protocol: str | None = None, layout: str | None = None) -> Dataset:
+    """Open one split of a data set.  Files are paired now and read when a sample is asked for.
+
+    Args:
+        root: folder of the data set.
+        split: one of :func:`splits`; it is usable when it alone is present.
+        protocol: what scores are called, see :mod:`aaff.data.protocols`; None takes the layout's own:
+            ``"camvid11"`` for the CamVid layouts.
+        layout: one of :func:`list_layouts`; None looks at the folder.
+
+    Raises:
+        DataError: no such folder, no known layout, an empty split, or files without partner.
+        UnknownNameError: no such split, layout or protocol.
+        OptionError: these labels cannot give that protocol.
+    """
+    root = Path(root)
+    found = find_layout(root, layout)
+    meaning = found.meaning(root, protocol)
+    if meaning.protocol == DRIVES:
+        everything = [pair for listing in _train_and_val(found, root) for pair in listing.pairs()]
+        pairs = select_drive_split(everything, split)
+    else:
+        pairs = _listing(found, root, split).pairs()
+    return Dataset(root, found.name, meaning.protocol, split, meaning.labels, pairs, meaning.read_label)
+
+
+def listings(root: str | Path, layout: str | None = None) -> dict[str, Listing]:
+    """The files of every usable split, before they are paired.
+
+    Raises:
+        AaffError: as :func:`find_layout`.
+    """
+    found = find_layout(root, layout)
+    return {split: found.listing(Path(root), split) for split in found.splits(Path(root))}
+
+
+def _listing(layout: Layout, root: Path, split: str) -> Listing:
+    known = layout.splits(root)
+    if split not in known:
+        half = layout.missing_half(root, split)
+        if half:
+            raise DataError(f"split {split!r} cannot be used: {half}")
+        raise UnknownNameError(f"split of {root}", split, known)
+    return layout.listing(root, split)
+
+
+def _train_and_val(layout: Layout, root: Path) -> list[Listing]:
+    return [_listing(layout, root, split) for split in ("train", "val")]
+
+
+def write_dataset(layout: str, root: str | Path, split: str, samples: Iterable[Sample], labels: LabelMap) -> None:
+    """Write one split in a layout; :func:`open_dataset` reads the same samples back.
+
+    Args:
+        layout: one of :func:`list_layouts`.
+        root: folder of the data set; made when missing.  Files of the same name are replaced.
+        split: name of the split.
+        samples: frames with labels of ``labels``; they are taken one by one.
+        labels: their classes and colours.
+
+    Raises:
+        UnknownNameError: no such layout.
+        DataError: the layout cannot hold these labels, or a sample breaks the data contract.
+        AaffError: a file cannot be written.
+    """
+    if layout not in _LAYOUTS:
+        raise UnknownNameError("layout", layout, _LAYOUTS)
+    _LAYOUTS[layout].write(Path(root), split, samples, labels)

@@ -1,0 +1,179 @@
+"""What a layout is: where the files of a split lie and what the values in its labels mean."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from aaff.data.pairing import Listing
+from aaff.data.sample import LabelReader, Sample
+from aaff.errors import DataError
+from aaff.images import read_ids, read_image
+from aaff.labels import IGNORE, RGB, ColorTable, LabelMap, UInt8Array
+
+
+class UnknownValuesError(DataError):
+    """A label file has ids or colours that its label map does not know.
+
+    Attributes:
+        path: the label file.
+        values: pixels per unknown id or colour.
+    """
+
+    def __init__(self, path: Path, values: Mapping[int, int] | Mapping[RGB, int], known: str) -> None:
+        self.path = path
+        self.values: dict[int | RGB, int] = dict(values.items())
+        ordered = sorted(self.values.items(), key=lambda item: -item[1])
+        kind = "colour" if isinstance(ordered[0][0], tuple) else "id"
+        shown = ", ".join(f"{value} ({count} pixels)" for value, count in ordered[:5])
+        more = f" and {len(ordered) - 5} more" if len(ordered) > 5 else ""
+        plural = "s" if len(ordered) > 1 else ""
+        lossy = "; JPEG changes colours, so save masks as PNG" if path.suffix.lower() in (".jpg", ".jpeg") else ""
+        super().__init__(f"{path} has the unknown {kind}{plural} {shown}{more}; known are {known}{lossy}")
+
+
+@dataclass(frozen=True)
+class IdReader:
+    """Reads index images; calling it with a path gives uint8 [H, W] ids of the label map.
+
+    Attributes:
+        ids: the class id (or 255) that each value of a file is read as.
+
+    Raises (on calling):
+        DataError: no index image.
+        UnknownValuesError: a value is not in ``ids``.
+    """
+
+    ids: dict[int, int]
+
+    def __call__(self, path: Path) -> UInt8Array:
+        raw = read_ids(path)
+        counts = np.bincount(raw.ravel(), minlength=256)
+        unknown = {int(v): int(counts[v]) for v in np.flatnonzero(counts) if int(v) not in self.ids}
+        if unknown:
+            raise UnknownValuesError(path, unknown, _ranges(self.ids))
+        table = np.full(256, IGNORE, np.uint8)
+        table[list(self.ids.keys())] = list(self.ids.values())
+        return table[raw]
+
+
+@dataclass(frozen=True)
+class ColorReader:
+    """Reads colour masks; calling it with a path gives uint8 [H, W] ids of the label map.
+
+    Raises (on calling):
+        DataError: no image.
+        UnknownValuesError: a colour is not in the table.
+    """
+
+    table: ColorTable
+
+    def __call__(self, path: Path) -> UInt8Array:
+        ids, unknown = self.table.decode(read_image(path))
+        if unknown:
+            raise UnknownValuesError(path, unknown, f"the {len(self.table.entries)} colours of its table")
+        return ids
+
+
+def _ranges(values: Iterable[int]) -> str:
+    """``0–3, 7`` for 0, 1, 2, 3, 7."""
+    runs: list[list[int]] = []
+    for value in sorted(values):
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    return ", ".join(f"{first}–{last}" if last > first else str(first) for first, last in runs)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the labels of a data set say under one protocol."""
+
+    protocol: str
+    labels: LabelMap
+    read_label: LabelReader
+
+
+class Layout(ABC):
+    """One way that images and labels lie in folders.  Instances hold no state."""
+
+    name: ClassVar[str]
+    """What ``--layout`` calls it."""
+
+    looks_for: ClassVar[str]
+    """What must be there for :meth:`detect`, as the end of an error message."""
+
+    @abstractmethod
+    def detect(self, root: Path) -> bool:
+        """Whether ``root`` looks like this layout, from the names of files and folders alone."""
+
+    @abstractmethod
+    def splits(self, root: Path) -> list[str]:
+        """The usable splits: those whose images and labels both have their place."""
+
+    @abstractmethod
+    def listing(self, root: Path, split: str) -> Listing:
+        """The files of a split that :meth:`splits` names.
+
+        Raises:
+            DataError: two files claim the same frame, or a list of frames cannot be read.
+        """
+
+    @abstractmethod
+    def meaning(self, root: Path, protocol: str | None) -> Meaning:
+        """Label map and label reader under ``protocol``; None takes the layout's own default.
+
+        Raises:
+            AaffError: these labels cannot give that protocol, or their table cannot be read.
+        """
+
+    @abstractmethod
+    def write(self, root: Path, split: str, samples: Iterable[Sample], labels: LabelMap) -> None:
+        """Write a split so that reading it gives the same samples.
+
+        Raises:
+            DataError: the layout cannot hold these labels.
+        """
+
+    def missing_half(self, root: Path, split: str) -> str | None:
+        """For a split that is not usable: which half of it is there and which is missing, if one is."""
+        return None
+
+
+SPLIT_ORDER = ("train", "val", "test")
+
+
+def ordered_splits(names: Iterable[str]) -> list[str]:
+    """Train, val, test, then the others by name."""
+    return sorted(set(names), key=lambda n: (SPLIT_ORDER.index(n) if n in SPLIT_ORDER else len(SPLIT_ORDER), n))
+
+
+def checked(samples: Iterable[Sample], labels: LabelMap) -> Iterable[Sample]:
+    """The same samples, refused one by one when they break the data contract.
+
+    Raises:
+        DataError: shapes differ, an id is no class, a name is not that of a file, or it repeats.
+    """
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.image.dtype != np.uint8 or sample.image.ndim != 3 or sample.image.shape[2] != 3:
+            raise DataError(f"frame {sample.name!r}: the image must be RGB uint8 [H, W, 3]")
+        if sample.label.dtype != np.uint8 or sample.label.shape != sample.image.shape[:2]:
+            raise DataError(f"frame {sample.name!r}: the label must be uint8 of the image's size")
+        wrong = np.unique(sample.label[(sample.label >= labels.num_classes) & (sample.label != IGNORE)])
+        if wrong.size:
+            raise DataError(
+                f"frame {sample.name!r} has the id {wrong[0]}; {labels.name} ends at {labels.num_classes - 1}"
+            )
+        if not sample.name or sample.name.startswith(".") or set(sample.name) & set("/\\\0\n"):
+            raise DataError(f"frame name {sample.name!r} cannot be the name of a file")
+        if sample.name in seen:
+            raise DataError(f"frame name {sample.name!r} occurs twice in one split")
+        seen.add(sample.name)
+        yield sample

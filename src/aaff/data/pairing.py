@@ -1,0 +1,102 @@
+"""Which image belongs to which label: by name, and with every missing partner said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aaff.data.sample import Pair
+from aaff.errors import DataError
+from aaff.images import IMAGE_SUFFIXES
+
+SHOWN = 3
+"""How many missing files an error names before it counts the rest."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The image and the label files of one split, by frame name, before they are paired.
+
+    Attributes:
+        where: what the split is called in messages, such as ``"split 'train' of data/camvid"``.
+        images: image file of each frame.
+        labels: label file of each frame.
+    """
+
+    where: str
+    images: Mapping[str, Path]
+    labels: Mapping[str, Path]
+
+    @property
+    def without_label(self) -> list[str]:
+        """Names of the frames that have an image but no label, sorted."""
+        return sorted(self.images.keys() - self.labels.keys())
+
+    @property
+    def without_image(self) -> list[str]:
+        """Names of the frames that have a label but no image, sorted."""
+        return sorted(self.labels.keys() - self.images.keys())
+
+    def matched(self) -> tuple[Pair, ...]:
+        """The frames that have both files, in the order of their names; those with one are left out."""
+        return tuple(Pair(n, self.images[n], self.labels[n]) for n in sorted(self.images.keys() & self.labels.keys()))
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """All frames, in the order of their names.
+
+        Raises:
+            DataError: the split is empty, or a file has no partner; the first few are named.
+        """
+        if not self.images and not self.labels:
+            raise DataError(f"{self.where} is empty: no file with a suffix of {', '.join(IMAGE_SUFFIXES)}")
+        faults = []
+        if self.without_label:
+            faults.append(_missing(self.without_label, self.images, "images", "label"))
+        if self.without_image:
+            faults.append(_missing(self.without_image, self.labels, "labels", "image"))
+        if faults:
+            raise DataError(f"{self.where}: {'; '.join(faults)}. Add the missing files or remove their partners")
+        return self.matched()
+
+
+def _missing(names: list[str], files: Mapping[str, Path], have: str, lack: str) -> str:
+    shown = ", ".join(str(files[name]) for name in names[:SHOWN])
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{len(names)} of {len(files)} {have} have no {lack}: {shown}{more}"
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files directly in ``folder``, sorted; hidden files do not count.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}")
+    return sorted(p for p in folder.iterdir() if is_image_file(p))
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether the name is that of an image; the content is not looked at."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def by_name(files: Iterable[Path], *, ending: str = "") -> dict[str, Path]:
+    """Files by frame name: the stem without ``ending``.
+
+    A file whose stem lacks the ending goes by its whole stem, so that pairing can say what it misses.
+
+    Raises:
+        DataError: two files have the same frame name.
+
+    >>> by_name([Path("a_L.png"), Path("b.png")], ending="_L")
+    {'a': PosixPath('a_L.png'), 'b': PosixPath('b.png')}
+    """
+    found: dict[str, Path] = {}
+    for path in files:
+        name = path.stem.removesuffix(ending)
+        if name in found:
+            raise DataError(f"both {found[name]} and {path} belong to the frame {name!r}; remove one of them")
+        found[name] = path
+    return found

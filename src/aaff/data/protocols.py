@@ -1,0 +1,104 @@
+"""What a score is called: the label set and the split it was measured on.
+
+``camvid11``         11 classes merged from the 31 raw ones of CamVid; the default.
+``camvid32``         the 31 raw classes (32 colours with void, which is ignored).
+``camvid11-drives``  the 11 classes, trained on two of the three drives of train + val, scored on the
+                     third.  The val split of CamVid lies between training frames of its own drive, so
+                     only this tells how a network does on a street it has not seen.
+``cityscapes19``     the 19 training classes of Cityscapes.
+
+Other data sets have their own label map, and its name is the name of the protocol.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from aaff.data.sample import Pair
+from aaff.errors import DataError, UnknownNameError
+from aaff.labels import CAMVID11, CAMVID32, CITYSCAPES19, LabelMap
+
+DRIVES = "camvid11-drives"
+"""The protocol that holds out a whole drive."""
+
+PROTOCOLS: dict[str, LabelMap] = {
+    "camvid11": CAMVID11,
+    "camvid32": CAMVID32,
+    DRIVES: CAMVID11,
+    "cityscapes19": CITYSCAPES19,
+}
+"""The label map of every protocol that has a fixed one."""
+
+_HELD_OUT = "drive-"
+_TRAINED_ON = "train-without-"
+
+
+def protocol_labels(name: str) -> LabelMap:
+    """Label map of a protocol.
+
+    Raises:
+        UnknownNameError: there is no such protocol; the nearest one is named.
+    """
+    if name not in PROTOCOLS:
+        raise UnknownNameError("protocol", name, PROTOCOLS)
+    return PROTOCOLS[name]
+
+
+def drive(frame_name: str) -> str:
+    """The recording a frame comes from: what stands before the first underscore of its name.
+
+    So named in CamVid (four drives) and in Cityscapes (a city).
+
+    Raises:
+        DataError: the name has no such part.
+
+    >>> drive("0006R0_f02670"), drive("Seq05VD_f00000")
+    ('0006R0', 'Seq05VD')
+    """
+    before, underscore, _ = frame_name.partition("_")
+    if not before or not underscore:
+        raise DataError(f"frame {frame_name!r} does not name its drive; a name such as 0001TP_006690 is needed")
+    return before
+
+
+def drives(frame_names: Iterable[str]) -> dict[str, int]:
+    """Frames per drive, sorted by the name of the drive.
+
+    Raises:
+        DataError: a name does not tell its drive.
+
+    >>> drives(["0006R0_f02670", "0001TP_006690", "0006R0_f02700"])
+    {'0001TP': 1, '0006R0': 2}
+    """
+    return dict(sorted(Counter(drive(name) for name in frame_names).items()))
+
+
+def drive_splits(frame_names: Iterable[str]) -> list[str]:
+    """The splits of ``camvid11-drives`` for frames of these drives; none when there is a single drive.
+
+    >>> drive_splits(["0001TP_006690", "0006R0_f02670"])
+    ['train-without-0001TP', 'drive-0001TP', 'train-without-0006R0', 'drive-0006R0']
+    """
+    found = drives(frame_names)
+    if len(found) < 2:
+        return []
+    return [prefix + name for name in found for prefix in (_TRAINED_ON, _HELD_OUT)]
+
+
+def select_drive_split(pairs: Sequence[Pair], split: str) -> tuple[Pair, ...]:
+    """Of the frames of train + val, those of one split of ``camvid11-drives``, in the order of their names.
+
+    Args:
+        split: ``"drive-0001TP"`` for the held-out drive, ``"train-without-0001TP"`` for the others.
+
+    Raises:
+        UnknownNameError: these frames have no such split.
+    """
+    known = drive_splits(pair.name for pair in pairs)
+    if split not in known:
+        raise UnknownNameError(f"split of protocol {DRIVES}", split, known)
+    held_out = split.startswith(_HELD_OUT)
+    name = split.removeprefix(_HELD_OUT if held_out else _TRAINED_ON)
+    chosen = (pair for pair in pairs if (drive(pair.name) == name) is held_out)
+    return tuple(sorted(chosen, key=lambda pair: pair.name))

@@ -1,0 +1,292 @@
+"""Classes of a data set: ids, names, colours, and the id that is never counted.
+
+Inside this package a label is uint8 [H, W] with ids 0 … num_classes−1 and 255 for ignored pixels.
+Colours are RGB.  The colours of CamVid and its merge into 11 classes are those of the data set's
+own ``class_dict.csv`` and of the SegNet release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aaff.errors import DataError
+
+RGB = tuple[int, int, int]
+UInt8Array = npt.NDArray[np.uint8]
+
+IGNORE = 255
+"""Label id of a pixel that no loss and no metric counts."""
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Names and colours of the classes, in the order of their ids.
+
+    Attributes:
+        name: short name of this set of labels, such as ``"camvid11"``.
+        names: one name per class; unique.
+        colors: one RGB colour (0–255) per class; unique.
+        void_color: RGB colour of ignored pixels; not a class colour.
+
+    Raises:
+        DataError: lengths differ, names or colours repeat, more than 255 classes, a value outside 0–255.
+
+    >>> CAMVID11.names[3], CAMVID11.num_classes
+    ('road', 11)
+    >>> CAMVID11.colorize(np.array([[0, 255]], np.uint8)).tolist()
+    [[[128, 128, 128], [0, 0, 0]]]
+    """
+
+    name: str
+    names: tuple[str, ...]
+    colors: tuple[RGB, ...]
+    void_color: RGB = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        where = f"label map {self.name!r}"
+        if not 1 <= len(self.names) <= 255:
+            raise DataError(f"{where} has {len(self.names)} classes; 1 to 255 are possible")
+        if len(self.names) != len(self.colors):
+            raise DataError(f"{where} has {len(self.names)} names but {len(self.colors)} colours")
+        for what, values in (("name", self.names), ("colour", (*self.colors, self.void_color))):
+            seen: set[object] = set()
+            for value in values:
+                if value in seen:
+                    raise DataError(f"{where} uses the {what} {value} twice (void counts as one)")
+                seen.add(value)
+        for color in (*self.colors, self.void_color):
+            if len(color) != 3 or not all(0 <= int(part) <= 255 for part in color):
+                raise DataError(f"{where} has the colour {color}; three values of 0 to 255 are needed")
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes that count, void left out."""
+        return len(self.names)
+
+    @cached_property
+    def palette(self) -> UInt8Array:
+        """Colours as uint8 [256, 3], one row per id; every id that is no class has the void colour."""
+        table = np.empty((256, 3), np.uint8)
+        table[:] = self.void_color
+        table[: len(self.colors)] = self.colors
+        table.setflags(write=False)
+        return table
+
+    def colorize(self, label: UInt8Array) -> UInt8Array:
+        """Colour map uint8 [H, W, 3] of a label uint8 [H, W]."""
+        return self.palette[label]
+
+    def color_table(self) -> ColorTable:
+        """The inverse of :meth:`colorize`."""
+        entries = [ColorEntry(n, c, i) for i, (n, c) in enumerate(zip(self.names, self.colors, strict=True))]
+        return ColorTable((*entries, ColorEntry("void", self.void_color, IGNORE)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-ready form; :meth:`from_dict` reads it back."""
+        return {
+            "name": self.name,
+            "names": list(self.names),
+            "colors": [list(c) for c in self.colors],
+            "void_color": list(self.void_color),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LabelMap:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            DataError: a key is missing or a value has the wrong type.
+        """
+        try:
+            return cls(
+                str(data["name"]),
+                tuple(str(n) for n in data["names"]),
+                tuple(_rgb(c) for c in data["colors"]),
+                _rgb(data.get("void_color", (0, 0, 0))),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"not a label map ({error}); it needs name, names and colors") from error
+
+
+def _rgb(value: Sequence[Any]) -> RGB:
+    red, green, blue = (int(part) for part in value)
+    return red, green, blue
+
+
+@dataclass(frozen=True)
+class ColorEntry:
+    """One colour of a colour-mask format: its own name, RGB, and the id it is read as (255 = ignored)."""
+
+    name: str
+    color: RGB
+    id: int
+
+
+@dataclass(frozen=True)
+class ColorTable:
+    """What each colour of a colour mask stands for; several colours may share an id (a merge).
+
+    >>> table = CAMVID11.color_table()
+    >>> ids, unknown = table.decode(np.array([[[128, 64, 128], [1, 2, 3]]], np.uint8))
+    >>> ids.tolist(), unknown
+    ([[3, 255]], {(1, 2, 3): 1})
+    """
+
+    entries: tuple[ColorEntry, ...]
+    _order: npt.NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    _codes: npt.NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    _ids: UInt8Array = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        seen: dict[RGB, str] = {}
+        for entry in self.entries:
+            if entry.color in seen and seen[entry.color] != entry.name:
+                raise DataError(f"colour {entry.color} stands for both {seen[entry.color]!r} and {entry.name!r}")
+            seen[entry.color] = entry.name
+        codes = np.array([_pack(np.array(e.color)) for e in self.entries], np.int64)
+        order = np.argsort(codes, kind="stable")
+        object.__setattr__(self, "_order", order)
+        object.__setattr__(self, "_codes", codes[order])
+        object.__setattr__(self, "_ids", np.array([e.id for e in self.entries], np.uint8)[order])
+
+    def decode(self, mask: UInt8Array) -> tuple[UInt8Array, dict[RGB, int]]:
+        """Ids of a colour mask.
+
+        Args:
+            mask: uint8 [H, W, 3], RGB.
+
+        Returns:
+            The label uint8 [H, W] and, for every colour that is not in the table, its pixel count.
+            Those pixels have id 255; whether that is an error is the caller's to say.
+        """
+        packed = _pack(mask.astype(np.int64))
+        place = np.minimum(np.searchsorted(self._codes, packed), len(self._codes) - 1)
+        known = self._codes[place] == packed
+        ids = np.where(known, self._ids[place], np.uint8(IGNORE))
+        unknown: dict[RGB, int] = {}
+        if not known.all():
+            colors, counts = np.unique(packed[~known], return_counts=True)
+            unknown = {
+                (int(c) >> 16, int(c) >> 8 & 255, int(c) & 255): int(n) for c, n in zip(colors, counts, strict=True)
+            }
+        return ids, unknown
+
+
+def _pack(colors: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return (colors[..., 0] << 16) | (colors[..., 1] << 8) | colors[..., 2]
+
+
+CAMVID11 = LabelMap(
+    "camvid11",
+    ("sky", "building", "pole", "road", "pavement", "tree", "sign symbol", "fence", "car", "pedestrian", "bicyclist"),
+    (
+        (128, 128, 128),
+        (128, 0, 0),
+        (192, 192, 128),
+        (128, 64, 128),
+        (0, 0, 192),
+        (128, 128, 0),
+        (192, 128, 128),
+        (64, 64, 128),
+        (64, 0, 128),
+        (64, 64, 0),
+        (0, 128, 192),
+    ),
+)
+"""The 11 classes of the SegNet release of CamVid, ids 0–10."""
+
+CAMVID_RAW: tuple[tuple[str, RGB, str], ...] = (
+    ("Animal", (64, 128, 64), "pedestrian"),
+    ("Archway", (192, 0, 128), "building"),
+    ("Bicyclist", (0, 128, 192), "bicyclist"),
+    ("Bridge", (0, 128, 64), "building"),
+    ("Building", (128, 0, 0), "building"),
+    ("Car", (64, 0, 128), "car"),
+    ("CartLuggagePram", (64, 0, 192), "pedestrian"),
+    ("Child", (192, 128, 64), "pedestrian"),
+    ("Column_Pole", (192, 192, 128), "pole"),
+    ("Fence", (64, 64, 128), "fence"),
+    ("LaneMkgsDriv", (128, 0, 192), "road"),
+    ("LaneMkgsNonDriv", (192, 0, 64), "road"),
+    ("Misc_Text", (128, 128, 64), "sign symbol"),
+    ("MotorcycleScooter", (192, 0, 192), "bicyclist"),
+    ("OtherMoving", (128, 64, 64), "car"),
+    ("ParkingBlock", (64, 192, 128), "pavement"),
+    ("Pedestrian", (64, 64, 0), "pedestrian"),
+    ("Road", (128, 64, 128), "road"),
+    ("RoadShoulder", (128, 128, 192), "pavement"),
+    ("Sidewalk", (0, 0, 192), "pavement"),
+    ("SignSymbol", (192, 128, 128), "sign symbol"),
+    ("Sky", (128, 128, 128), "sky"),
+    ("SUVPickupTruck", (64, 128, 192), "car"),
+    ("TrafficCone", (0, 0, 64), "pole"),
+    ("TrafficLight", (0, 64, 64), "sign symbol"),
+    ("Train", (192, 64, 128), "car"),
+    ("Tree", (128, 128, 0), "tree"),
+    ("Truck_Bus", (192, 128, 192), "car"),
+    ("Tunnel", (64, 0, 64), "building"),
+    ("VegetationMisc", (192, 192, 0), "tree"),
+    ("Void", (0, 0, 0), "void"),
+    ("Wall", (64, 192, 0), "building"),
+)
+"""The 32 colours of original CamVid: name, RGB, and the class of ``CAMVID11`` it merges into."""
+
+CAMVID32 = LabelMap(
+    "camvid32",
+    tuple(name for name, _, merged in CAMVID_RAW if merged != "void"),
+    tuple(color for _, color, merged in CAMVID_RAW if merged != "void"),
+)
+"""The 31 raw classes of original CamVid that count, in alphabetical order; void is ignored."""
+
+CITYSCAPES19 = LabelMap(
+    "cityscapes19",
+    (
+        "road",
+        "sidewalk",
+        "building",
+        "wall",
+        "fence",
+        "pole",
+        "traffic light",
+        "traffic sign",
+        "vegetation",
+        "terrain",
+        "sky",
+        "person",
+        "rider",
+        "car",
+        "truck",
+        "bus",
+        "train",
+        "motorcycle",
+        "bicycle",
+    ),
+    (
+        (128, 64, 128),
+        (244, 35, 232),
+        (70, 70, 70),
+        (102, 102, 156),
+        (190, 153, 153),
+        (153, 153, 153),
+        (250, 170, 30),
+        (220, 220, 0),
+        (107, 142, 35),
+        (152, 251, 152),
+        (70, 130, 180),
+        (220, 20, 60),
+        (255, 0, 0),
+        (0, 0, 142),
+        (0, 0, 70),
+        (0, 60, 100),
+        (0, 80, 100),
+        (0, 0, 230),
+        (119, 11, 32),
+    ),
+)
+"""The 19 training classes of Cityscapes in the order of their trainIds (github.com/mcordts/cityscapesScripts)."""
