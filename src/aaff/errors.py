@@ -1,0 +1,95 @@
+"""What can go wrong for a user, said in one sentence: what, where, how to mend it.
+
+The command line turns every :class:`AaffError` into that sentence and exit status 2.  Anything else
+that escapes is a defect of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+
+class AaffError(Exception):
+    """Base of all errors whose message is meant for the user."""
+
+
+class DataError(AaffError):
+    """Images, labels or folders are not what they should be."""
+
+
+class ModelError(AaffError):
+    """A network, checkpoint or exported file cannot be used as asked."""
+
+
+class OptionError(AaffError):
+    """An option, recipe key or combination of them makes no sense."""
+
+
+class UnknownNameError(AaffError, KeyError):
+    """A name is not in a registry; the message gives the nearest valid one."""
+
+    def __init__(self, kind: str, name: object, valid: Iterable[str]) -> None:
+        options = sorted(valid)
+        close = nearest(str(name), options)
+        hint = f"did you mean {close!r}?" if close else f"valid: {', '.join(options)}"
+        self.message = f"unknown {kind} {str(name)!r}; {hint}"
+        super().__init__(self.message)
+
+    def __str__(self) -> str:  # KeyError would show the message in quotes
+        return self.message
+
+
+class MissingExtraError(AaffError, ImportError):
+    """An optional dependency is not installed; the message is the line that installs it."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """The valid name that looks most like ``name``, or None when nothing is near.
+
+    >>> nearest("depthwise_aff", ["bisenet", "depthwise_aaff"])
+    'depthwise_aaff'
+    """
+    found = difflib.get_close_matches(name.lower(), list(valid), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def require(module: str, extra: str) -> ModuleType | Any:
+    """Import ``module`` or say which extra of this package brings it.
+
+    Raises:
+        MissingExtraError: with the ``pip install`` line.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise MissingExtraError(f"{module} is not installed; install it with: pip install 'aaff[{extra}]'") from error
+
+
+EXTRA_OF = {
+    "matplotlib": "train",
+    "nncf": "quantize",
+    "onnx": "train",
+    "onnxruntime": "onnxruntime",
+    "onnxscript": "train",
+    "safetensors": "train",
+    "torch": "train",
+}
+"""Import name of an optional dependency → the extra of this package that brings it."""
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
+    """The error for the user when ``error`` is about an optional dependency, else None.
+
+    >>> str(missing_extra(ModuleNotFoundError("No module named 'torch'", name="torch")))
+    "torch is not installed; install it with: pip install 'aaff[train]'"
+    """
+    module = (error.name or "").split(".")[0]
+    if module not in EXTRA_OF:
+        return None
+    return MissingExtraError(f"{module} is not installed; install it with: pip install 'aaff[{EXTRA_OF[module]}]'")
