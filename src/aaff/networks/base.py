@@ -1,0 +1,105 @@
+"""What every network of this package offers, and the tail and auxiliary heads they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from aaff.errors import ModelError
+from aaff.networks.blocks import ConvBlock, resize_to
+
+
+class Tail(nn.Module):
+    """3×3 ``ConvBlock`` → enlarged to ``size`` → 3×3 dilation-2 ``ConvBlock`` → 1×1 logits with bias.
+
+    The reference enlarges AAFF2 before its logits convolution; a 1×1 convolution and bilinear
+    interpolation commute exactly, so the cheap order is the same network.
+    """
+
+    def __init__(self, inputs: int, num_classes: int, channels: int = 64) -> None:
+        super().__init__()
+        self.reduce = ConvBlock(inputs, channels, 3)
+        self.refine = ConvBlock(channels, channels, 3, dilation=2)
+        self.classify = nn.Conv2d(channels, num_classes, 1)
+
+    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        logits: Tensor = self.classify(self.refine(resize_to(self.reduce(x), size)))
+        return logits
+
+
+class AuxiliaryHead(nn.Sequential):
+    """3×3 ``ConvBlock`` → 1×1 logits with bias, at the stride of its input (BiSeNet, section 3.3)."""
+
+    def __init__(self, inputs: int, num_classes: int, channels: int = 64) -> None:
+        super().__init__(ConvBlock(inputs, channels, 3), nn.Conv2d(channels, num_classes, 1))
+
+
+class SegmentationNetwork(nn.Module):
+    """Base of all networks.
+
+    A subclass implements :meth:`features`, which returns the fused map at 1/8 and, by name, the maps
+    that auxiliary heads supervise; it sets ``tail`` and, when asked, ``auxiliary`` heads of those names.
+
+    ``net(x)`` takes a normalised float32 batch [N, 3, H, W] of any size and returns logits
+    [N, num_classes, H, W]; :meth:`logits` stops at the native stride.
+    """
+
+    stride: ClassVar[int] = 4
+    """The native logits have ⌈H/stride⌉ × ⌈W/stride⌉ rows and columns."""
+
+    tail: Tail
+    auxiliary: nn.ModuleDict
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.auxiliary = nn.ModuleDict()
+
+    def features(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Fused features [N, C, ⌈H/8⌉, ⌈W/8⌉], and what the auxiliary heads look at."""
+        raise NotImplementedError
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits [N, num_classes, ⌈H/4⌉, ⌈W/4⌉] of a normalised batch [N, 3, H, W].
+
+        Raises:
+            ModelError: a training batch of one, or a tensor that is no batch of RGB frames.
+        """
+        return self._logits(x)[0]
+
+    def logits_with_auxiliary(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Native logits, and those of every auxiliary head at its own stride, by name; training mode only.
+
+        Raises:
+            ModelError: in evaluation mode, where the heads have no use; else as :meth:`logits`.
+        """
+        if not self.training:
+            raise ModelError("auxiliary logits exist only in training mode; call net.train() first, or net.logits(x)")
+        return self._logits(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [N, num_classes, H, W]: the native ones resized bilinearly to the input's size."""
+        return resize_to(self.logits(x), x.shape[-2:])
+
+    def _logits(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        self._check(x)
+        fused, supervised = self.features(x)
+        size = (-(-x.shape[-2] // self.stride), -(-x.shape[-1] // self.stride))
+        extra = {name: head(supervised[name]) for name, head in self.auxiliary.items()} if self.training else {}
+        return self.tail(fused, size), extra
+
+    def _check(self, x: Tensor) -> None:
+        if torch.compiler.is_compiling():
+            return  # the shapes are symbols there, and were checked by whoever traces
+        if x.ndim != 4 or x.shape[1] != 3:
+            raise ModelError(
+                f"a network takes a batch [N, 3, H, W] of RGB frames, not a tensor of shape {list(x.shape)}"
+            )
+        if self.training and x.shape[0] < 2:
+            raise ModelError(
+                "a training batch of one frame: batch norm after global pooling would see a single value and "
+                "pass a constant; use a batch of at least 2 (8 or more to mean something), or net.eval()"
+            )

@@ -1,0 +1,245 @@
+"""The blocks that all four networks are built from.
+
+Notation of the docstrings: N batch, C channels, h × w feature size.  Every convolution followed by
+batch norm has no bias; padding is k//2 (the dilation, for a dilated 3×3) on each side.  Resizing is
+bilinear with ``align_corners=False`` to the size of the tensor it meets, so that any input size works.
+
+Sources: Y. Cheng, "Attention and Feature Fusion Network for Real-time Semantic Segmentation",
+section III (AAFF block, depthwise spatial path); C. Yu et al., "BiSeNet", ECCV 2018 (ARM, FFM,
+spatial and context path); F. Chollet, "Xception", CVPR 2017 (separable convolutions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from aaff.errors import UnknownNameError
+
+GATES: dict[str, Callable[[], nn.Module]] = {
+    "sigmoid": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "hard_sigmoid": nn.Hardsigmoid,  # PyTorch's, of slope 1/6
+    "none": nn.Identity,
+}
+"""Activations of a channel gate; ``none`` leaves the gate out altogether."""
+
+FUSIONS = ("concat", "add", "multiply")
+"""How an AAFF block joins the gated features with its second input."""
+
+
+def check_name(kind: str, name: str, valid: Collection[str]) -> str:
+    """``name`` itself when it is valid.
+
+    Raises:
+        UnknownNameError: it is not; the message gives the nearest valid one.
+    """
+    if name not in valid:
+        raise UnknownNameError(kind, name, valid)
+    return name
+
+
+def resize_to(x: Tensor, size: Sequence[int]) -> Tensor:
+    """``x`` [N, C, h, w] resized bilinearly to ``size`` (rows, columns)."""
+    if list(x.shape[-2:]) == list(size):
+        return x
+    return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False)
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution → batch norm → activation; [N, C, h, w] → [N, out, ⌈h/stride⌉, ⌈w/stride⌉]."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        stride: int = 1,
+        dilation: int = 1,
+        activation: nn.Module | None = None,
+    ) -> None:
+        super().__init__(
+            nn.Conv2d(
+                inputs,
+                outputs,
+                kernel,
+                stride=stride,
+                padding=kernel // 2 * dilation,
+                dilation=dilation,
+                bias=False,
+            ),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True) if activation is None else activation,
+        )
+
+
+class SeparableBlock(nn.Sequential):
+    """3×3 depthwise → 1×1 pointwise → batch norm → ReLU, in Xception's order: one norm, after the pointwise.
+
+    The depthwise convolution carries the stride.  Equation 2 of the paper counts its parameters.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, relu: bool = True) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(inputs, inputs, 3, stride=stride, padding=1, groups=inputs, bias=False),
+            nn.Conv2d(inputs, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        ]
+        super().__init__(*layers, *([nn.ReLU(inplace=True)] if relu else []))
+
+
+class GlobalContext(nn.Module):
+    """Global average pooling → ``ConvBlock`` 1×1: one vector [N, out, 1, 1] that sees the whole frame.
+
+    The author's reference computes it and drops it; here it is added, as the BiSeNet paper has it.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.project = ConvBlock(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled: Tensor = self.project(F.adaptive_avg_pool2d(x, 1))
+        return pooled
+
+
+class ChannelGate(nn.Module):
+    """x · A(BN(W · GAP(x))): every channel weighted by what the whole frame says (section III-B).
+
+    W is a 1×1 convolution without bias, C → C.  There is no ReLU between W and the batch norm or the
+    activation: the reference has one only because its layer library adds it by default.
+
+    Batch norm of a pooled 1×1 map sees one value per frame: in training it needs at least two frames
+    to exist and about eight to mean something.
+
+    Args:
+        channels: C.
+        activation: a key of :data:`GATES`; with ``none`` the module is the identity, without parameters.
+    """
+
+    def __init__(self, channels: int, activation: str = "sigmoid") -> None:
+        super().__init__()
+        check_name("gate", activation, GATES)
+        self.gate: nn.Module | None = None
+        if activation != "none":
+            self.gate = nn.Sequential(
+                nn.Conv2d(channels, channels, 1, bias=False),
+                nn.BatchNorm2d(channels),
+                GATES[activation](),
+            )
+
+    def weights(self, x: Tensor) -> Tensor | None:
+        """The gate's output [N, C, 1, 1], or None for ``activation="none"``."""
+        if self.gate is None:
+            return None
+        weights: Tensor = self.gate(F.adaptive_avg_pool2d(x, 1))
+        return weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = self.weights(x)
+        return x if weights is None else x * weights
+
+
+class AttentionRefinement(nn.Sequential):
+    """ARM: 3×3 ``ConvBlock``, then a :class:`ChannelGate` (BiSeNet, section 3.2)."""
+
+    def __init__(self, inputs: int, outputs: int, gate: str = "sigmoid") -> None:
+        super().__init__(ConvBlock(inputs, outputs, 3), ChannelGate(outputs, gate))
+
+
+class FeatureFusion(nn.Module):
+    """FFM: f = 3×3 ``ConvBlock`` of the concatenated inputs; f + f · weights(GAP f) (BiSeNet, section 3.3).
+
+    Args:
+        inputs: channels of all inputs together.
+        outputs: channels of f.
+        normalized: False: 1×1 with bias → ReLU → 1×1 with bias → sigmoid.  True (DepthwiseAAFF2):
+            both 1×1 without bias, each followed by batch norm and ReLU.
+    """
+
+    def __init__(self, inputs: int, outputs: int, normalized: bool = False) -> None:
+        super().__init__()
+        self.fuse = ConvBlock(inputs, outputs, 3)
+        if normalized:
+            self.attention = nn.Sequential(ConvBlock(outputs, outputs, 1), ConvBlock(outputs, outputs, 1))
+        else:
+            self.attention = nn.Sequential(
+                nn.Conv2d(outputs, outputs, 1),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(outputs, outputs, 1),
+                nn.Sigmoid(),
+            )
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        fused: Tensor = self.fuse(torch.cat(list(features), dim=1))
+        weights: Tensor = self.attention(F.adaptive_avg_pool2d(fused, 1))
+        return fused + fused * weights
+
+
+class AttentionFeatureFusion(nn.Module):
+    """The AAFF block (section III-B, Fig. 3): attention on the finer input, fusion with the coarser one.
+
+    f = 3×3 stride-2 ``ConvBlock`` of the first input, g = f weighted by its gate, then
+    ``concat``: 1×1 ``ConvBlock`` of [g, second], exactly three convolutions, two of them 1×1;
+    ``add`` / ``multiply``: 1×1 ``ConvBlock`` of g + s or g · s with s = 1×1 ``ConvBlock`` of the second.
+
+    Args:
+        first: channels of the first input [N, first, 2h, 2w] (odd sizes: h = ⌈H/2⌉).
+        second: channels of the second input [N, second, h, w].
+        outputs: channels of the output [N, outputs, h, w].
+        gate: a key of :data:`GATES`.
+        fusion: one of :data:`FUSIONS`.
+    """
+
+    def __init__(self, first: int, second: int, outputs: int, gate: str = "sigmoid", fusion: str = "concat") -> None:
+        super().__init__()
+        self.fusion = check_name("fusion", fusion, FUSIONS)
+        self.down = ConvBlock(first, outputs, 3, stride=2)
+        self.gate = ChannelGate(outputs, gate)
+        self.project: ConvBlock | None = None
+        if fusion == "concat":
+            self.fuse = ConvBlock(outputs + second, outputs, 1)
+        else:
+            self.project = ConvBlock(second, outputs, 1)
+            self.fuse = ConvBlock(outputs, outputs, 1)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        attended = self.gate(self.down(first))
+        if self.project is None:
+            joined = torch.cat([attended, second], dim=1)
+        elif self.fusion == "add":
+            joined = attended + self.project(second)
+        else:
+            joined = attended * self.project(second)
+        fused: Tensor = self.fuse(joined)
+        return fused
+
+
+def scaled(channels: int, width: float) -> int:
+    """``channels`` times ``width``, to the nearest whole channel, at least 1."""
+    return max(1, round(channels * width))
+
+
+def spatial_path(depthwise: bool, width: float = 1.0) -> tuple[nn.Sequential, int]:
+    """The vertical branch: three strided convolutions that keep detail at 1/8 of the input.
+
+    Returns:
+        The module and its output channels: 256 with plain convolutions (BiSeNet); 32 with separable
+        ones (section III-A), whose batch norm and ReLU Xception has and the reference lacks.
+    """
+    a, b, c, narrow = (scaled(n, width) for n in (64, 128, 256, 32))
+    if depthwise:
+        layers = [ConvBlock(3, a, 3, 2), SeparableBlock(a, b, 2), SeparableBlock(b, c, 2), ConvBlock(c, narrow, 1)]
+        return nn.Sequential(*layers), narrow
+    return nn.Sequential(ConvBlock(3, a, 3, 2), ConvBlock(a, b, 3, 2), ConvBlock(b, c, 3, 2)), c
+
+
+def initialize(module: nn.Module) -> None:
+    """Kaiming-normal (fan-out, ReLU) convolutions and zero biases, for ``net.apply``."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

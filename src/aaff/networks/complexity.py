@@ -1,0 +1,111 @@
+"""How large a network is and what one frame costs: parameters, multiply-accumulates, layers.
+
+One multiply-accumulate (MAC) is two floating-point operations.  MACs count every convolution, those
+after global pooling included, and nothing else; auxiliary heads are left out everywhere.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from aaff.networks.base import SegmentationNetwork
+from aaff.preprocess import Size
+
+DEFAULT_SIZE = Size(480, 360)
+"""The frame that costs are told for unless another is named: CamVid's SegNet release."""
+
+
+def convolution_parameters(kernel: int, inputs: int, outputs: int) -> int:
+    """Equation 1 of the paper: n²·Ic·Oc, a plain convolution without bias.
+
+    >>> convolution_parameters(5, 3, 256)
+    19200
+    """
+    return kernel * kernel * inputs * outputs
+
+
+def separable_parameters(kernel: int, inputs: int, outputs: int) -> int:
+    """Equation 2 of the paper: (n² + Oc)·Ic, a depthwise convolution followed by a 1×1 one.
+
+    >>> separable_parameters(5, 3, 256)
+    843
+    """
+    return (kernel * kernel + outputs) * inputs
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer with parameters, as one forward pass meets it.
+
+    Attributes:
+        name: path inside the network, such as ``"sides.left.aaff4.down.0"``.
+        kind: class of the module, with kernel and stride for a convolution.
+        output: shape [C, h, w] for one frame.
+        parameters: of this layer.
+        macs: of this layer for one frame; 0 unless it is a convolution.
+    """
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Cost of one network for one frame of ``size``."""
+
+    size: Size
+    layers: tuple[Layer, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one frame."""
+        return sum(layer.macs for layer in self.layers)
+
+
+def complexity(net: SegmentationNetwork, size: Size = DEFAULT_SIZE) -> Complexity:
+    """Count ``net`` for one frame, by one pass over shapes alone: no arithmetic, nothing of ``net`` changes.
+
+    >>> from aaff.networks import create_model
+    >>> complexity(create_model("depthwise_aaff", 11), Size(480, 360)).macs
+    4103430080
+    """
+    shadow = copy.deepcopy(net).to("meta").eval()
+    layers: list[Layer] = []
+    met: set[str] = set()
+
+    def hook(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def record(module: nn.Module, _: object, output: Tensor) -> None:
+            # A module that is called twice (the context of DepthwiseAAFF2) computes twice but exists once.
+            own = 0 if name in met else sum(p.numel() for p in module.parameters(recurse=False))
+            met.add(name)
+            kind, macs = type(module).__name__, 0
+            if isinstance(module, nn.Conv2d):
+                rows, columns = output.shape[-2:]
+                macs = module.weight.numel() * rows * columns
+                depthwise = module.groups == module.in_channels > 1
+                kind = f"{'depthwise ' if depthwise else ''}conv {module.kernel_size[0]}×{module.kernel_size[1]}"
+                kind += f"/{module.stride[0]}" if module.stride[0] > 1 else ""
+                kind += f" dilation {module.dilation[0]}" if module.dilation[0] > 1 else ""
+            layers.append(Layer(name, kind, tuple(output.shape[1:]), own, macs))
+
+        return record
+
+    for name, module in shadow.named_modules():
+        if any(True for _ in module.parameters(recurse=False)):
+            module.register_forward_hook(hook(name))
+    with torch.no_grad():
+        shadow.logits(torch.empty(1, 3, size.height, size.width, device="meta"))
+    return Complexity(size, tuple(layers))

@@ -1,0 +1,100 @@
+"""The list of networks: a decorated function is the registration, its signature the options."""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aaff.errors import OptionError, UnknownNameError
+
+if TYPE_CHECKING:
+    from aaff.networks.base import SegmentationNetwork
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One registered network.
+
+    Attributes:
+        name: name for :func:`create_model`.
+        paper: where it comes from.
+        summary: first line of its docstring.
+        options: keyword options with their defaults.
+    """
+
+    name: str
+    paper: str
+    summary: str
+    options: Mapping[str, Any]
+    factory: Callable[..., SegmentationNetwork]
+
+
+_MODELS: dict[str, ModelInfo] = {}
+
+
+def register_model(*, paper: str) -> Callable[[Factory], Factory]:
+    """Register the decorated function ``name(num_classes, *, option=default, …)`` under its own name."""
+
+    def register(factory: Factory) -> Factory:
+        name = factory.__name__
+        if name in _MODELS:
+            raise ValueError(f"a network named {name!r} is registered already")
+        parameters = inspect.signature(factory).parameters.values()
+        options = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        summary = (inspect.getdoc(factory) or "").split("\n")[0]
+        _MODELS[name] = ModelInfo(name, paper, summary, options, factory)
+        return factory
+
+    return register
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the registered networks that match a glob, in order of registration.
+
+    >>> list_models("*bisenet")
+    ['bisenet', 'depthwise_bisenet']
+    """
+    return [name for name in _MODELS if fnmatch.fnmatchcase(name, pattern)]
+
+
+def model_info(name: str) -> ModelInfo:
+    """What is known about a registered network.
+
+    Raises:
+        UnknownNameError: no such network; the message gives the nearest name.
+    """
+    if name not in _MODELS:
+        raise UnknownNameError("model", name, _MODELS)
+    return _MODELS[name]
+
+
+def create_model(name: str, num_classes: int = 11, **options: Any) -> SegmentationNetwork:
+    """A freshly initialised network, in training mode.
+
+    Args:
+        name: one of :func:`list_models`.
+        num_classes: channels of the logits; classes that count, void left out.
+        options: options of that network, see ``model_info(name).options``.
+
+    Raises:
+        UnknownNameError: unknown network, option or option value; the message gives the nearest valid one.
+        OptionError: an option's value is out of range.
+
+    >>> net = create_model("depthwise_aaff", num_classes=11, gate="hard_sigmoid")
+    >>> sum(p.numel() for p in net.parameters())
+    2116035
+    """
+    info = model_info(name)
+    for option in options:
+        if option not in info.options:
+            raise UnknownNameError(f"option of {name}", option, info.options)
+    if num_classes < 1:
+        raise OptionError(f"num_classes is {num_classes}; a network needs at least 1 class")
+    if options.get("width", 1.0) <= 0:
+        raise OptionError(f"width is {options['width']}; it must be above 0")
+    return info.factory(num_classes, **options)
