@@ -1,0 +1,22 @@
+"""Scores with everything they rest on: the confusion matrix, the report, the baselines, the tables."""
+
+from aaff.evaluation.baselines import Priors, learn_priors, score_baselines, training_split
+from aaff.evaluation.confusion import ConfusionMatrix, Metrics
+from aaff.evaluation.evaluate import Baseline, Predict, Report, Subject, count, evaluate, package_versions, report
+
+__all__ = [
+    "Baseline",
+    "ConfusionMatrix",
+    "Metrics",
+    "Predict",
+    "Priors",
+    "Report",
+    "Subject",
+    "count",
+    "evaluate",
+    "learn_priors",
+    "package_versions",
+    "report",
+    "score_baselines",
+    "training_split",
+]
