@@ -27,7 +27,7 @@ _REGISTRY = ConstructorRegistry()
 
 @_REGISTRY.primitive_rule
 def _size_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Size] | None:
-    if info.type is not Size:
+    if info.type not in (Size, Size | None):
         return None
     return PrimitiveConstructorSpec(
         nargs=1,
@@ -96,7 +96,7 @@ def _flags(args: type[ArgsT], prog: str, default: ArgsT | None) -> list[str]:
 
 
 def _sentence(complaint: str, words: Sequence[str], flags: Sequence[str], prog: str) -> str:
-    """The parser's framed complaint as one sentence, with the nearest flag for a mistyped one."""
+    """The parser's framed complaint as one sentence, with the nearest flag or value for a mistyped one."""
     for word in words:
         flag = word.split("=")[0]
         if flag.startswith("--") and flag.replace("_", "-") not in flags:
@@ -112,9 +112,29 @@ def _sentence(complaint: str, words: Sequence[str], flags: Sequence[str], prog: 
             missing.append(body)
         elif body:
             said.append(body)
-    if missing and said and said[0].startswith("Missing from"):
-        return f"{prog} needs {' and '.join(missing)}; see {prog} --help"
     text = " ".join(said)
-    text = re.sub(r"^Error parsing ", "", text)
-    text = text.replace("Unrecognized options:", "unexpected argument").rstrip(".")
-    return f"{text[:1].lower()}{text[1:]}; see {prog} --help"
+    if missing and text.startswith("Missing from"):
+        return f"{prog} needs {' and '.join(missing)}; see {prog} --help"
+    if choice := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)", text):
+        given, option, values = choice[1], choice[2], re.findall(r"'([^']*)'", choice[3])
+        close = nearest(given, values)
+        return (
+            f"{option} cannot be {given!r}; "
+            + (f"did you mean {close!r}? " if close else "")
+            + (f"valid: {', '.join(values)}")
+        )
+    return f"{_reworded(text)}; see {prog} --help"
+
+
+def _reworded(text: str) -> str:
+    """The parser's own words, where a person would say it in others."""
+    for pattern, better in (
+        (r"^Error parsing ", ""),
+        (r"invalid literal for int\(\) with base 10: ('.*')", r"\1 is not a whole number"),
+        (r"could not convert string to float: ('.*')", r"\1 is not a number"),
+        (r"^Missing value for argument '(.*)'.*", r"\1 needs a value"),
+        (r"^Unrecognized options:", "unexpected argument"),
+        (r"\.$", ""),
+    ):
+        text = re.sub(pattern, better, text)
+    return text[:1].lower() + text[1:] if text[:1].isalpha() else text

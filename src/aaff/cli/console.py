@@ -1,0 +1,51 @@
+"""Tables for people: as wide as the terminal, and never cut when they go into a file or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_PIPE_WIDTH = 200
+
+
+def console() -> Console:
+    """A rich console on standard output; without a terminal it is wide enough to cut nothing."""
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str = "",
+    text_columns: int = 1,
+    total: Sequence[object] | None = None,
+) -> None:
+    """Print a table whose first columns are text, to the left, and the others numbers, to the right.
+
+    Args:
+        columns: headings.
+        rows: one value per column; integers get thousands separators.
+        title: a line above the table.
+        text_columns: how many of the first columns are text.
+        total: a last row below a rule.
+    """
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="left" if index < text_columns else "right", overflow="fold")
+    lines = [[_cell(value) for value in row] for row in rows]
+    for index, line in enumerate(lines):
+        table.add_row(*line, end_section=total is not None and index == len(lines) - 1)
+    if total is not None:
+        table.add_row(*(_cell(value) for value in total), style="bold")
+    console().print(table)
+
+
+def _cell(value: object) -> Text:
+    # Text, not str: square brackets in a file name are no markup.
+    return Text(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))

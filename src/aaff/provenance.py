@@ -1,0 +1,108 @@
+"""Where a number or a file comes from: versions, machine, commit, date, hashes.
+
+Every results file and every model card carries this, so that a number can be explained later.  Nothing
+here says who or where somebody is: no host name, no user, no path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from aaff import __version__
+from aaff.errors import AaffError
+
+PACKAGES = ("numpy", "torch", "openvino", "onnxruntime", "onnx", "nncf", "opencv-python-headless", "pillow", "av")
+"""Distributions whose versions can change a number."""
+
+
+def provenance() -> dict[str, Any]:
+    """What a result carries about its making, JSON-ready.
+
+    Returns:
+        ``date`` (UTC, ISO 8601), ``aaff`` (version), ``commit`` (with ``+changes`` when tracked files
+        differ from it; None outside a checkout), ``python``, ``platform``, ``processor`` (model name),
+        ``cores`` (that this process may use), ``threads`` (``OMP_NUM_THREADS`` or the cores) and
+        ``versions`` of the installed packages that matter.  Nothing is imported to find them.
+
+    >>> sorted(provenance())
+    ['aaff', 'commit', 'cores', 'date', 'platform', 'processor', 'python', 'threads', 'versions']
+    """
+    cores = usable_cores()
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "aaff": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": processor_name(),
+        "cores": cores,
+        "threads": int(threads) if threads.isdigit() else cores,
+        "versions": {name: version for name in PACKAGES if (version := _version(name)) is not None},
+    }
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # absent on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """Model name of the processor, such as ``AMD EPYC 9R14``; the architecture where the system hides it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip().lower() == "model name" and value.strip():
+                return " ".join(value.split())
+    except OSError:
+        pass  # no Linux
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """The git commit of this package's source, None when it does not run from its own checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    head = _git(root, "rev-parse", "HEAD")
+    if head is None:
+        return None
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return f"{head}+changes" if changes else head
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits.
+
+    Raises:
+        AaffError: the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise AaffError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(root: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None  # no git here, or not a repository it trusts
+    return done.stdout.strip()
