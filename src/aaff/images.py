@@ -47,16 +47,27 @@ def read_image(path: str | Path) -> UInt8Array:
     Raises:
         DataError: no such file, no image, a truncated one, or one of floating-point values.
     """
-    picture = _open(path)
+    return to_rgb(_open(path), str(path))
+
+
+def to_rgb(picture: Image.Image, where: str = "the picture") -> UInt8Array:
+    """A Pillow picture of any mode as RGB uint8 [H, W, 3], as :func:`read_image` says.
+
+    Args:
+        where: names the picture in an error message.
+
+    Raises:
+        DataError: it holds floating-point values, or whole numbers outside 16 bits.
+    """
     picture = ImageOps.exif_transpose(picture) or picture
     if picture.mode.startswith("I"):
         values = np.asarray(picture).astype(np.int64)
         if values.size and (values.min() < 0 or values.max() > 65535):
-            raise DataError(f"{path} has values outside 16 bits; save it as an 8-bit RGB picture")
+            raise DataError(f"{where} has values outside 16 bits; save it as an 8-bit RGB picture")
         grey = (values // 257).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if picture.mode == "F":
-        raise DataError(f"{path} holds floating-point values; save it as an 8-bit RGB picture")
+        raise DataError(f"{where} holds floating-point values; save it as an 8-bit RGB picture")
     return np.ascontiguousarray(np.asarray(picture.convert("RGB"), np.uint8))
 
 

@@ -2,7 +2,7 @@
 
 from aaff.evaluation.baselines import Priors, learn_priors, score_baselines, training_split
 from aaff.evaluation.confusion import ConfusionMatrix, Metrics
-from aaff.evaluation.evaluate import Baseline, Predict, Report, Subject, count, evaluate, package_versions, report
+from aaff.evaluation.evaluate import Baseline, Predict, Report, Subject, count, evaluate, report
 
 __all__ = [
     "Baseline",
@@ -15,7 +15,6 @@ __all__ = [
     "count",
     "evaluate",
     "learn_priors",
-    "package_versions",
     "report",
     "score_baselines",
     "training_split",

@@ -6,17 +6,15 @@ score; :class:`Report` carries them together, as a table (``aaff.evaluation.tabl
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib import metadata
 from typing import Any, Literal
 
 from aaff.data.sample import Dataset
 from aaff.errors import DataError
 from aaff.evaluation.confusion import ConfusionMatrix, Metrics
 from aaff.labels import LabelMap, UInt8Array
+from aaff.provenance import provenance
 
 Predict = Callable[[UInt8Array], UInt8Array]
 """A frame, RGB uint8 [H, W, 3], to its class map, uint8 [H, W]."""
@@ -27,17 +25,6 @@ Progress = Callable[[int, int], None]
 Resize = Literal["logits", "map"]
 """``"logits"``: native logits resized bilinearly to the label's size, then argmax (the research
 convention).  ``"map"``: the class map that a deployed file emits, brought to the label's size."""
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of Python, of this package and of the installed packages that can change a score."""
-    versions = {"python": platform.python_version()}
-    for name in ("aaff", "numpy", "opencv-python-headless", "pillow", "torch", "openvino", "onnxruntime"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 @dataclass(frozen=True)
@@ -94,8 +81,7 @@ class Report:
         metrics: the scores.
         baselines: rows of no network, for comparison.
         notes: sentences that a reader of the scores must know, such as absent classes.
-        date: UTC, ISO 8601.
-        versions: of Python and of the packages that took part.
+        provenance: date, versions, machine.
     """
 
     protocol: str
@@ -107,8 +93,7 @@ class Report:
     metrics: Metrics
     baselines: tuple[Baseline, ...] = ()
     notes: tuple[str, ...] = ()
-    date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    versions: Mapping[str, str] = field(default_factory=package_versions)
+    provenance: Mapping[str, Any] = field(default_factory=provenance)
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -136,8 +121,7 @@ class Report:
                 row.name: {**row.metrics.means(), "learned_from": row.learned_from} for row in self.baselines
             },
             "notes": list(self.notes),
-            "versions": dict(self.versions),
-            "date": self.date,
+            "provenance": dict(self.provenance),
             "confusion": {
                 "rows": "truth",
                 "columns": "prediction",
