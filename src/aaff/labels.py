@@ -8,7 +8,7 @@ own ``class_dict.csv`` and of the SegNet release.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -139,21 +139,26 @@ class ColorTable:
     """
 
     entries: tuple[ColorEntry, ...]
-    _order: npt.NDArray[np.int64] = field(init=False, repr=False, compare=False)
-    _codes: npt.NDArray[np.int64] = field(init=False, repr=False, compare=False)
-    _ids: UInt8Array = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        seen: dict[RGB, str] = {}
+        seen: dict[RGB, ColorEntry] = {}
         for entry in self.entries:
-            if entry.color in seen and seen[entry.color] != entry.name:
-                raise DataError(f"colour {entry.color} stands for both {seen[entry.color]!r} and {entry.name!r}")
-            seen[entry.color] = entry.name
-        codes = np.array([_pack(np.array(e.color)) for e in self.entries], np.int64)
-        order = np.argsort(codes, kind="stable")
-        object.__setattr__(self, "_order", order)
-        object.__setattr__(self, "_codes", codes[order])
-        object.__setattr__(self, "_ids", np.array([e.id for e in self.entries], np.uint8)[order])
+            before = seen.setdefault(entry.color, entry)
+            if before != entry:
+                raise DataError(f"colour {entry.color} stands for both {before.name!r} and {entry.name!r}")
+
+    @cached_property
+    def _ids(self) -> npt.NDArray[np.uint16]:
+        # One place for each of the 2^24 colours, ten times as fast as a search.  It holds id + 1, so that the
+        # places of unknown colours stay untouched zeros, which take no memory, and 0 − 1 is 255 in a byte.
+        table = np.zeros(1 << 24, np.uint16)
+        for entry in self.entries:
+            table[_pack(np.array([[entry.color]], np.uint8))] = entry.id + 1
+        return table
+
+    def __reduce__(self) -> tuple[type[ColorTable], tuple[tuple[ColorEntry, ...]]]:
+        # Worker processes get the entries, not the 32 MiB made from them.
+        return ColorTable, (self.entries,)
 
     def decode(self, mask: UInt8Array) -> tuple[UInt8Array, dict[RGB, int]]:
         """Ids of a colour mask.
@@ -165,21 +170,24 @@ class ColorTable:
             The label uint8 [H, W] and, for every colour that is not in the table, its pixel count.
             Those pixels have id 255; whether that is an error is the caller's to say.
         """
-        packed = _pack(mask.astype(np.int64))
-        place = np.minimum(np.searchsorted(self._codes, packed), len(self._codes) - 1)
-        known = self._codes[place] == packed
-        ids = np.where(known, self._ids[place], np.uint8(IGNORE))
+        packed = _pack(mask)
+        found = self._ids.take(packed)
         unknown: dict[RGB, int] = {}
-        if not known.all():
-            colors, counts = np.unique(packed[~known], return_counts=True)
+        if not found.all():
+            colors, counts = np.unique(packed[found == 0], return_counts=True)
             unknown = {
-                (int(c) >> 16, int(c) >> 8 & 255, int(c) & 255): int(n) for c, n in zip(colors, counts, strict=True)
+                (int(c) & 255, int(c) >> 8 & 255, int(c) >> 16): int(n) for c, n in zip(colors, counts, strict=True)
             }
-        return ids, unknown
+        return (found - np.uint16(1)).astype(np.uint8), unknown
 
 
-def _pack(colors: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return (colors[..., 0] << 16) | (colors[..., 1] << 8) | colors[..., 2]
+def _pack(colors: UInt8Array) -> npt.NDArray[np.uint32]:
+    """One number per colour of [H, W, 3]: red + 256 green + 65536 blue."""
+    packed = colors[..., 2].astype(np.uint32)
+    for channel in (1, 0):
+        packed <<= 8
+        packed |= colors[..., channel]
+    return packed
 
 
 CAMVID11 = LabelMap(

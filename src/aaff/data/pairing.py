@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +22,13 @@ class Listing:
         where: what the split is called in messages, such as ``"split 'train' of data/camvid"``.
         images: image file of each frame.
         labels: label file of each frame.
+        absent: names that a list of frames has but no file.
     """
 
     where: str
     images: Mapping[str, Path]
     labels: Mapping[str, Path]
+    absent: tuple[str, ...] = ()
 
     @property
     def without_label(self) -> list[str]:
@@ -48,22 +50,26 @@ class Listing:
         Raises:
             DataError: the split is empty, or a file has no partner; the first few are named.
         """
-        if not self.images and not self.labels:
+        if not self.images and not self.labels and not self.absent:
             raise DataError(f"{self.where} is empty: no file with a suffix of {', '.join(IMAGE_SUFFIXES)}")
         faults = []
         if self.without_label:
-            faults.append(_missing(self.without_label, self.images, "images", "label"))
+            shown = _first(str(self.images[name]) for name in self.without_label)
+            faults.append(f"{len(self.without_label)} of {len(self.images)} images have no label: {shown}")
         if self.without_image:
-            faults.append(_missing(self.without_image, self.labels, "labels", "image"))
+            shown = _first(str(self.labels[name]) for name in self.without_image)
+            faults.append(f"{len(self.without_image)} of {len(self.labels)} labels have no image: {shown}")
+        if self.absent:
+            faults.append(f"{len(self.absent)} listed frames have neither image nor label: {_first(self.absent)}")
         if faults:
             raise DataError(f"{self.where}: {'; '.join(faults)}. Add the missing files or remove their partners")
         return self.matched()
 
 
-def _missing(names: list[str], files: Mapping[str, Path], have: str, lack: str) -> str:
-    shown = ", ".join(str(files[name]) for name in names[:SHOWN])
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{len(names)} of {len(files)} {have} have no {lack}: {shown}{more}"
+def _first(items: Iterable[str]) -> str:
+    every = list(items)
+    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
+    return ", ".join(every[:SHOWN]) + more
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -83,9 +89,7 @@ def is_image_file(path: Path) -> bool:
 
 
 def by_name(files: Iterable[Path], *, ending: str = "") -> dict[str, Path]:
-    """Files by frame name: the stem without ``ending``.
-
-    A file whose stem lacks the ending goes by its whole stem, so that pairing can say what it misses.
+    """Files by frame name: the stem without ``ending``, or the whole stem where that is missing.
 
     Raises:
         DataError: two files have the same frame name.
@@ -100,3 +104,14 @@ def by_name(files: Iterable[Path], *, ending: str = "") -> dict[str, Path]:
             raise DataError(f"both {found[name]} and {path} belong to the frame {name!r}; remove one of them")
         found[name] = path
     return found
+
+
+def labels_by_name(files: Sequence[Path], images: Mapping[str, Path], ending: str) -> dict[str, Path]:
+    """Label files by frame name, with or without ``ending``: whichever fits the images better.
+
+    Raises:
+        DataError: two files have the same frame name.
+    """
+    plain = sum(path.stem in images for path in files)
+    shortened = sum(path.stem.removesuffix(ending) in images for path in files if path.stem.endswith(ending))
+    return by_name(files, ending=ending if shortened >= plain else "")

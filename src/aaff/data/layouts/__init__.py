@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aaff.data.layouts.base import Layout, UnknownValuesError
+from aaff.data.layouts.cityscapes import Cityscapes
+from aaff.data.layouts.described import Described
+from aaff.data.layouts.kaggle import Kaggle
+from aaff.data.layouts.original import Original
 from aaff.data.layouts.segnet import SegNet
 from aaff.data.pairing import Listing
 from aaff.data.protocols import DRIVES, drive_splits, select_drive_split
@@ -24,8 +28,10 @@ __all__ = [
     "write_dataset",
 ]
 
-# In the order they are tried: the first that fits is taken.
-_LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (SegNet(),)}
+# In the order they are tried: the first that fits is taken, and a description wins over a guess.
+_LAYOUTS: dict[str, Layout] = {
+    layout.name: layout for layout in (Described(), SegNet(), Kaggle(), Original(), Cityscapes())
+}
 
 
 def list_layouts() -> list[str]:

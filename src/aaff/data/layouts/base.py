@@ -145,6 +145,14 @@ class Layout(ABC):
         """For a split that is not usable: which half of it is there and which is missing, if one is."""
         return None
 
+    @staticmethod
+    def _half(images: Path, labels: Path) -> str | None:
+        if images.is_dir() and not labels.is_dir():
+            return f"{images} is there but its labels {labels} are missing"
+        if labels.is_dir() and not images.is_dir():
+            return f"{labels} is there but its images {images} are missing"
+        return None
+
 
 SPLIT_ORDER = ("train", "val", "test")
 
@@ -171,9 +179,14 @@ def checked(samples: Iterable[Sample], labels: LabelMap) -> Iterable[Sample]:
             raise DataError(
                 f"frame {sample.name!r} has the id {wrong[0]}; {labels.name} ends at {labels.num_classes - 1}"
             )
-        if not sample.name or sample.name.startswith(".") or set(sample.name) & set("/\\\0\n"):
+        if not _is_file_name(sample.name):
             raise DataError(f"frame name {sample.name!r} cannot be the name of a file")
         if sample.name in seen:
             raise DataError(f"frame name {sample.name!r} occurs twice in one split")
         seen.add(sample.name)
         yield sample
+
+
+def _is_file_name(name: str) -> bool:
+    # Printable, on one line and without outer blanks: lists of frames hold one name a line.
+    return name.isprintable() and name == name.strip() and name[:1] not in ("", ".") and not set(name) & set("/\\")

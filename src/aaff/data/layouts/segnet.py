@@ -36,7 +36,7 @@ class SegNet(Layout):
 
     def splits(self, root: Path) -> list[str]:
         folders = {p.name for p in root.iterdir() if p.is_dir()}
-        return ordered_splits(n.removesuffix(_ENDING) for n in folders if n.removesuffix(_ENDING) in folders - {n})
+        return ordered_splits(n for n in folders if n + _ENDING in folders)
 
     def listing(self, root: Path, split: str) -> Listing:
         return Listing(
@@ -65,8 +65,4 @@ class SegNet(Layout):
             write_image(root / (split + _ENDING) / f"{sample.name}.png", stored)
 
     def missing_half(self, root: Path, split: str) -> str | None:
-        if (root / split).is_dir():
-            return f"{root / split} is there but its labels {root / (split + _ENDING)} are missing"
-        if (root / (split + _ENDING)).is_dir():
-            return f"{root / (split + _ENDING)} is there but its images {root / split} are missing"
-        return None
+        return self._half(root / split, root / (split + _ENDING))

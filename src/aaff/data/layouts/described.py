@@ -1,0 +1,257 @@
+"""Any pair of folders, described by a ``dataset.yaml`` beside them.
+
+A full example::
+
+    name: parking                      # also the name of the protocol
+    classes:                           # in the order of their ids
+      road: [128, 64, 128]             # a colour; files hold the class's place in this list: 0
+      car: {color: [64, 0, 128], values: [26, 27]}     # or other values, several become one class
+    encoding: ids                      # ids: index images; colors: colour masks
+    ignore: [255]                      # values that never count: ids or colours
+    void_color: [0, 0, 0]              # how ignored pixels are drawn
+    splits:
+      train:
+        images: images/train           # a folder, a pattern, or a list of them
+        labels: labels/train
+      val:
+        images: frames/*.jpg           # what the star stands for is the name of the frame
+        labels: masks/*_mask.png
+        names: lists/val.txt           # only these frames, one a line
+
+``encoding``, ``ignore``, ``void_color`` and ``names`` may be left out.  With ``encoding: colors`` a
+class is read from its own colour, ``values`` and ``ignore`` are colours, and black is ignored unless
+it is a class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from aaff.data.layouts.base import ColorReader, IdReader, Layout, Meaning, checked, ordered_splits
+from aaff.data.layouts.lists import read_frame_list
+from aaff.data.layouts.tables import unused_color
+from aaff.data.pairing import Listing, image_files, is_image_file
+from aaff.data.protocols import DRIVES, PROTOCOLS
+from aaff.data.sample import LabelReader, Sample
+from aaff.errors import DataError, OptionError, nearest
+from aaff.files import write_text
+from aaff.images import write_image
+from aaff.labels import CAMVID11, IGNORE, RGB, ColorEntry, ColorTable, LabelMap
+
+FILE = "dataset.yaml"
+
+_KEYS = ("name", "classes", "encoding", "ignore", "void_color", "splits")
+_CLASS_KEYS = ("color", "values")
+_SPLIT_KEYS = ("images", "labels", "names")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a ``dataset.yaml`` says.
+
+    Attributes:
+        labels: classes and colours.
+        read_label: how label files become ids.
+        splits: per split its ``images``, ``labels`` and perhaps ``names``, as written.
+    """
+
+    labels: LabelMap
+    read_label: LabelReader
+    splits: Mapping[str, Mapping[str, Any]]
+
+
+class Described(Layout):
+    """Whatever the ``dataset.yaml`` says."""
+
+    name: ClassVar[str] = "yaml"
+    looks_for: ClassVar[str] = f"a file {FILE} that names classes and splits"
+
+    def detect(self, root: Path) -> bool:
+        return (root / FILE).is_file()
+
+    def splits(self, root: Path) -> list[str]:
+        described = read_description(root / FILE).splits
+        return ordered_splits(s for s, places in described.items() if not _missing(root, places))
+
+    def listing(self, root: Path, split: str) -> Listing:
+        places = read_description(root / FILE).splits[split]
+        images, labels = (_files(root, places[key]) for key in ("images", "labels"))
+        absent: tuple[str, ...] = ()
+        if "names" in places:
+            wanted = read_frame_list(root / str(places["names"]))
+            absent = tuple(name for name in wanted if name not in images and name not in labels)
+            images, labels = ({n: found[n] for n in wanted if n in found} for found in (images, labels))
+        return Listing(f"split {split!r} of {root}", images, labels, absent)
+
+    def meaning(self, root: Path, protocol: str | None) -> Meaning:
+        described = read_description(root / FILE)
+        possible = [described.labels.name, *([DRIVES] if described.labels.names == CAMVID11.names else [])]
+        if protocol is not None and protocol not in possible:
+            raise OptionError(f"{root / FILE} gives the protocol {' or '.join(possible)}, not {protocol}")
+        return Meaning(protocol or described.labels.name, described.labels, described.read_label)
+
+    def write(self, root: Path, split: str, samples: Iterable[Sample], labels: LabelMap) -> None:
+        file = root / FILE
+        plain: dict[str, Any] = {
+            "name": labels.name,
+            "classes": {name: list(color) for name, color in zip(labels.names, labels.colors, strict=True)},
+            "void_color": list(labels.void_color),
+        }
+        splits: dict[str, Any] = {}
+        if file.is_file():
+            old = _mapping(_load(file), "the file", file)
+            if {**old, "splits": {}} != {**plain, "splits": {}}:
+                raise DataError(f"{file} has other classes than those to be written; choose another folder")
+            splits = dict(old["splits"])
+        for sample in checked(samples, labels):
+            write_image(root / "images" / split / f"{sample.name}.png", sample.image)
+            write_image(root / "labels" / split / f"{sample.name}.png", sample.label)
+        splits[split] = {"images": f"images/{split}", "labels": f"labels/{split}"}
+        write_text(file, yaml.safe_dump({**plain, "splits": splits}, sort_keys=False, allow_unicode=True))
+
+    def missing_half(self, root: Path, split: str) -> str | None:
+        places = read_description(root / FILE).splits.get(split)
+        return f"{root / FILE} names {_missing(root, places)}, which is not there" if places else None
+
+
+def read_description(path: Path) -> Description:
+    """Read a ``dataset.yaml``.
+
+    Raises:
+        DataError: no YAML, a key is missing, unknown or of another kind, or values collide.
+    """
+    data = _mapping(_load(path), "the file", path, _KEYS)
+    for key in ("name", "classes", "splits"):
+        if not data.get(key):
+            raise DataError(f"{path} has no {key!r}; it needs name, classes and splits")
+    encoding = data.get("encoding", "ids")
+    if encoding not in ("ids", "colors"):
+        raise DataError(f"{path}: encoding is {encoding!r} but must be ids or colors")
+    colors: dict[str, RGB] = {}
+    values: dict[str, list[Any]] = {}
+    for name, described in _mapping(data["classes"], "'classes'", path).items():
+        if not isinstance(name, str):
+            raise DataError(f"{path}: the class name {name!r} is no text for YAML; put it in quotes")
+        plain = {"color": described} if isinstance(described, list) else described
+        plain = _mapping(plain, f"class {name!r}", path, _CLASS_KEYS)
+        colors[name] = _color(plain.get("color"), f"the colour of {name!r}", path)
+        values[name] = _list(plain.get("values", [colors[name] if encoding == "colors" else len(colors) - 1]))
+    void = data.get("void_color")
+    void_color = unused_color(list(colors.values())) if void is None else _color(void, "void_color", path)
+    labels = LabelMap(str(data["name"]), tuple(colors), tuple(colors.values()), void_color)
+    known = PROTOCOLS.get(labels.name)
+    if known is not None and (known.names != labels.names or known.name != labels.name):
+        raise DataError(f"{path}: {labels.name!r} is the name of other classes; give this data set a name of its own")
+    splits = {
+        str(split): _split(places, str(split), path)
+        for split, places in _mapping(data["splits"], "'splits'", path).items()
+    }
+    return Description(labels, _reader(encoding, values, data.get("ignore"), labels, path), splits)
+
+
+def _reader(encoding: str, values: Mapping[str, list[Any]], ignore: Any, labels: LabelMap, path: Path) -> LabelReader:
+    ids = {name: i for i, name in enumerate(labels.names)}
+    if encoding == "colors":
+        if ignore is None:
+            ignore = [] if (0, 0, 0) in labels.colors else [[0, 0, 0]]
+        entries = [(name, value, ids[name]) for name, own in values.items() for value in own]
+        entries += [("void", value, IGNORE) for value in _list(ignore)]
+        table = [ColorEntry(name, _color(value, f"a value of {name!r}", path), i) for name, value, i in entries]
+        return ColorReader(ColorTable(tuple(table)))
+    meaning: dict[int, int] = {}
+    pairs = [(value, ids[name]) for name, own in values.items() for value in own]
+    ignored = [255] if ignore is None else _list(ignore)
+    for value, label_id in [*pairs, *((value, IGNORE) for value in ignored)]:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 255:
+            raise DataError(f"{path}: the value {value!r} is no id; ids are 0 to 255")
+        if meaning.setdefault(value, label_id) != label_id:
+            raise DataError(f"{path}: the value {value} stands for two classes (or for one and for ignore)")
+    return IdReader(meaning)
+
+
+def _split(places: Any, split: str, path: Path) -> Mapping[str, Any]:
+    found = _mapping(places, f"split {split!r}", path, _SPLIT_KEYS)
+    for key in ("images", "labels"):
+        if not all(isinstance(place, str) for place in _list(found.get(key))):
+            raise DataError(f"{path}: split {split!r} needs {key!r}: a folder, a pattern or a list of them")
+    return found
+
+
+def _files(root: Path, places: str | list[str]) -> dict[str, Path]:
+    found: list[tuple[str, Path]] = []
+    for place in _list(places):
+        if "*" not in place:
+            found += [(path.stem, path) for path in image_files(root / place)]
+            continue
+        before, star, after = place.rpartition("/")[2].partition("*")
+        if not star or "*" in after or set("?[") & set(place):
+            raise DataError(f"the pattern {place!r} needs exactly one * in its last part, for the name of the frame")
+        name = re.compile(re.escape(before) + "(.*)" + re.escape(after))
+        for path in sorted(Path(root.anchor if Path(place).is_absolute() else root).glob(place.lstrip("/"))):
+            match = name.fullmatch(path.name)
+            if match is not None and is_image_file(path):
+                found.append((match[1] if "." in after else Path(match[1]).stem, path))
+    names: dict[str, Path] = {}
+    for frame, path in found:
+        if names.setdefault(frame, path) != path:
+            raise DataError(f"both {names[frame]} and {path} belong to the frame {frame!r}; remove one of them")
+    return names
+
+
+def _missing(root: Path, places: Mapping[str, Any]) -> str:
+    """The first folder or list of a split that is not there, or nothing."""
+    for key in ("images", "labels"):
+        for place in _list(places[key]):
+            fixed = root / place.partition("*")[0].rpartition("/")[0] if "*" in place else root / place
+            if not fixed.is_dir():
+                return f"the {key} folder {fixed}"
+    names = places.get("names")
+    return f"the list {root / str(names)}" if names is not None and not (root / str(names)).is_file() else ""
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and strict where plain YAML silently takes the later of two equal keys: that would shift the ids."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _load(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except yaml.YAMLError as error:
+        raise DataError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a text file in UTF-8 (byte {error.start})") from error
+
+
+def _mapping(value: Any, what: str, path: Path, keys: tuple[str, ...] = ()) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: {what} must be keys with values, not {value!r}")
+    for key in value:
+        if keys and key not in keys:
+            close = nearest(str(key), keys)
+            hint = f"did you mean {close!r}?" if close else f"known: {', '.join(keys)}"
+            raise DataError(f"{path}: {what} has the unknown key {key!r}; {hint}")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _color(value: Any, what: str, path: Path) -> RGB:
+    parts = list(value) if isinstance(value, (list, tuple)) else []
+    if len(parts) != 3 or not all(isinstance(p, int) and not isinstance(p, bool) and 0 <= p <= 255 for p in parts):
+        raise DataError(f"{path}: {what} is {value!r} but must be three values of 0 to 255, such as [128, 64, 128]")
+    return parts[0], parts[1], parts[2]

@@ -1,0 +1,43 @@
+"""Lists of frames: text files with one frame a line, as many data sets divide themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from aaff.data.pairing import is_image_file
+from aaff.errors import DataError
+from aaff.files import write_text
+
+
+def read_frame_list(path: Path) -> list[str]:
+    """Frame names of a list, in its order.
+
+    A line is a name, a file, or an image file and its label file parted by a blank, as in the lists
+    of the SegNet release.  Folders and the suffix of an image do not count.
+
+    Raises:
+        DataError: no such file, no text, or a frame stands there twice.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no list of frames {path}")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a text file in UTF-8 (byte {error.start})") from error
+    names: dict[str, None] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        words = line.split()
+        whole = Path(words[0] if len(words) == 2 and all(is_image_file(Path(w)) for w in words) else line.strip())
+        name = whole.stem if is_image_file(whole) else whole.name
+        if name in names:
+            raise DataError(f"{path}, line {number}: the frame {name!r} stands there twice")
+        names[name] = None
+    return list(names)
+
+
+def write_frame_list(path: Path, names: Iterable[str]) -> None:
+    """Write frame names as the files ``NAME.png``, one a line, atomically."""
+    write_text(path, "".join(f"{name}.png\n" for name in names))
