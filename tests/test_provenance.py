@@ -73,5 +73,5 @@ def test_file_hash(tmp_path: Path) -> None:
 
 
 def test_hash_of_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(AaffError, match="cannot read .*gone"):
+    with pytest.raises(AaffError, match=r"cannot read .*gone"):
         provenance.file_hash(tmp_path / "gone")
