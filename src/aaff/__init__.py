@@ -11,18 +11,40 @@ needs no extra::
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aaff.data.layouts import open_dataset
+    from aaff.errors import AaffError
+    from aaff.labels import LabelMap
+    from aaff.networks import create_model, list_models, model_info
+    from aaff.preprocess import Size
+    from aaff.runtime.prediction import Prediction
 
 __version__ = "0.1.0"
 
 _HOME = {
     "AaffError": "aaff.errors",
     "LabelMap": "aaff.labels",
+    "Prediction": "aaff.runtime.prediction",
     "Size": "aaff.preprocess",
+    "create_model": "aaff.networks",
+    "list_models": "aaff.networks",
+    "model_info": "aaff.networks",
+    "open_dataset": "aaff.data.layouts",
 }
 """Public name → the module that defines it."""
 
-__all__ = ["AaffError", "LabelMap", "Size"]
+__all__ = [
+    "AaffError",
+    "LabelMap",
+    "Prediction",
+    "Size",
+    "create_model",
+    "list_models",
+    "model_info",
+    "open_dataset",
+]
 
 
 def __getattr__(name: str) -> Any:
