@@ -207,6 +207,12 @@ class TestErrors:
         with pytest.raises(type(error)):
             main(["models"])
 
+    def test_a_core_install_names_the_extra_that_is_missing(self) -> None:
+        code = "import sys; sys.modules['torch'] = None; from aaff.cli import main; sys.exit(main(['models']))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "aaff: torch is not installed; install it with: pip install 'aaff[train]'\n"
+
     def test_a_reader_that_goes_away_is_quiet(self) -> None:
         read, write = os.pipe()
         os.close(read)
