@@ -1,0 +1,7 @@
+"""Running a model: engines behind one protocol, the segmenter, predictions and how they are drawn."""
+
+from aaff.runtime.engine import Engine
+from aaff.runtime.prediction import Prediction
+from aaff.runtime.segmenter import Segmenter
+
+__all__ = ["Engine", "Prediction", "Segmenter"]

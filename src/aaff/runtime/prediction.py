@@ -1,0 +1,236 @@
+"""What a model says about one frame, and the forms that people and other libraries want it in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from aaff.errors import DataError, MissingExtraError, OptionError, UnknownNameError
+from aaff.files import write_text
+from aaff.images import IMAGE_SUFFIXES, write_image, write_indexed
+from aaff.labels import LabelMap, UInt8Array
+from aaff.preprocess import Size
+from aaff.runtime import rendering
+
+Kind = Literal["overlay", "map", "index", "json"]
+"""Forms that a prediction is saved in: the frame under its classes with a legend, the colours of the
+classes, a palette PNG of the ids, the shares of the classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The class of every pixel of one frame.
+
+    Attributes:
+        class_map: uint8 [H, W], ids of ``labels``, at the size of the frame.
+        labels: names and colours.
+        image: the frame, RGB uint8 [H, W, 3]; not copied.
+        confidence: uint8 [H, W], softmax probability of the chosen class, 255 for certain; None when the
+            model does not give it.
+        speed: milliseconds of ``"preprocess"`` (to the network's size), ``"inference"`` (frame to map)
+            and ``"postprocess"`` (back to the frame's size); of a batch, each frame's share.
+        source: where the frame comes from, such as a file name; may be empty.
+        model: name of the network; ``engine`` and ``precision`` say what ran it.
+
+    Raises:
+        DataError: the maps do not fit the frame, or an id is no class.
+    """
+
+    class_map: UInt8Array
+    labels: LabelMap
+    image: UInt8Array
+    confidence: UInt8Array | None = None
+    speed: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
+    model: str = ""
+    engine: str = ""
+    precision: str = ""
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.class_map.shape != self.image.shape[:2] or self.class_map.size == 0:
+            raise DataError(f"a class map {self.class_map.shape} does not fit a frame {self.image.shape}")
+        if self.class_map.dtype != np.uint8:
+            raise DataError(f"a class map is uint8, not {self.class_map.dtype}")
+        if self.confidence is not None and self.confidence.shape != self.class_map.shape:
+            raise DataError(f"a confidence {self.confidence.shape} does not fit a class map {self.class_map.shape}")
+        highest = int(self.class_map.max())
+        if highest >= self.labels.num_classes:
+            raise DataError(
+                f"the class map has id {highest}, but label map {self.labels.name!r} has "
+                f"{self.labels.num_classes} classes"
+            )
+
+    def __repr__(self) -> str:
+        seen = [f"{name} {share:.0%}" for name, share in self._present().items()]
+        return f"Prediction({self.size}: {', '.join(seen[:3] + ['…'] * (len(seen) > 3))})"
+
+    @property
+    def size(self) -> Size:
+        """Width and height of the frame."""
+        return Size.of(self.class_map)
+
+    @property
+    def latency(self) -> float:
+        """Milliseconds from frame to map, all steps together."""
+        return float(sum(self.speed.values()))
+
+    @property
+    def probability(self) -> npt.NDArray[np.float32] | None:
+        """The confidence as float32 [H, W] from 0 to 1."""
+        return None if self.confidence is None else self.confidence.astype(np.float32) / np.float32(255)
+
+    @cached_property
+    def pixels(self) -> npt.NDArray[np.int64]:
+        """Number of pixels per class id, int64 [C]."""
+        return np.bincount(self.class_map.ravel(), minlength=self.labels.num_classes).astype(np.int64)
+
+    def shares(self) -> dict[str, float]:
+        """Share of the pixels (0–1) of every class, in the order of the ids; they add up to 1."""
+        return dict(zip(self.labels.names, (self.pixels / self.class_map.size).tolist(), strict=True))
+
+    def mean_confidence(self) -> dict[str, float]:
+        """Mean probability (0–1) of the pixels of every class that is present; empty without confidence."""
+        if self.confidence is None:
+            return {}
+        sums = np.bincount(self.class_map.ravel(), self.confidence.ravel(), self.labels.num_classes)
+        return {
+            name: float(total / count / 255)
+            for name, total, count in zip(self.labels.names, sums, self.pixels, strict=True)
+            if count
+        }
+
+    def color_map(self) -> UInt8Array:
+        """Colours of the classes, RGB uint8 [H, W, 3]."""
+        return rendering.color_map(self.class_map, self.labels)
+
+    def overlay(self, alpha: float = 0.5, legend: bool = True) -> UInt8Array:
+        """The frame with its classes painted over it, RGB uint8.
+
+        Args:
+            alpha: 0 shows the frame alone, 1 the colours alone.
+            legend: add a strip with the classes present, largest first; the result is larger then.
+
+        Raises:
+            OptionError: alpha is outside 0–1.
+        """
+        painted = rendering.overlay(self.image, self.class_map, self.labels, alpha)
+        if not legend:
+            return painted
+        return rendering.with_legend(painted, rendering.legend_entries(self.labels, list(self.shares().values())))
+
+    def save(self, path: str | Path, kind: Kind | None = None) -> None:
+        """Write one form of this prediction, atomically.
+
+        Args:
+            path: the file; its suffix is the format.
+            kind: ``"overlay"``, ``"map"`` (colours), ``"index"`` (palette PNG of the ids) or ``"json"``;
+                if left out, JSON for ``.json`` and the overlay for a picture.
+
+        Raises:
+            UnknownNameError: no such kind.
+            OptionError: the suffix cannot hold that kind; a map or index in JPEG would lose its classes.
+            AaffError: the file cannot be written.
+        """
+        suffix = Path(path).suffix.lower()
+        kind = kind or ("json" if suffix == ".json" else "overlay")
+        if kind not in get_args(Kind):
+            raise UnknownNameError("form of a prediction", kind, get_args(Kind))
+        allowed = {"json": (".json",), "overlay": IMAGE_SUFFIXES}.get(kind, (".png",))
+        if suffix not in allowed:
+            raise OptionError(f"cannot save the {kind} of a prediction as {path}; use {' or '.join(allowed)}")
+        if kind == "json":
+            write_text(path, self.to_json() + "\n")
+        elif kind == "index":
+            write_indexed(path, self.class_map, self.labels.palette)
+        else:
+            write_image(path, self.overlay() if kind == "overlay" else self.color_map())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Summary, JSON-ready: size, model, speed, and the classes present, largest first."""
+        confidence = self.mean_confidence()
+        ids = {name: index for index, name in enumerate(self.labels.names)}
+        return {
+            "source": self.source,
+            "width": self.size.width,
+            "height": self.size.height,
+            "model": self.model,
+            "engine": self.engine,
+            "precision": self.precision,
+            "labels": self.labels.name,
+            "speed_ms": {step: round(value, 3) for step, value in self.speed.items()},
+            "classes": [
+                {
+                    "id": ids[name],
+                    "name": name,
+                    "color": list(self.labels.colors[ids[name]]),
+                    "pixels": int(self.pixels[ids[name]]),
+                    "share": round(share, 6),
+                    "confidence": round(confidence[name], 4) if name in confidence else None,
+                }
+                for name, share in self._present().items()
+            ],
+        }
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """:meth:`to_dict` as text; ``indent=None`` gives one line."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+
+    def to_huggingface(self) -> list[dict[str, Any]]:
+        """What the ``image-segmentation`` pipeline of transformers returns.
+
+        Returns:
+            One ``{"score", "label", "mask"}`` per class present, in the order of the ids.  The mask is a
+            Pillow picture of mode L, 255 where the class is; the score is the mean probability of those
+            pixels, or None (as there, for semantic segmentation) when the model gives no confidence.
+        """
+        confidence = self.mean_confidence()
+        return [
+            {
+                "score": confidence.get(name),
+                "label": name,
+                "mask": Image.fromarray((self.class_map == index).astype(np.uint8) * 255),
+            }
+            for index, name in enumerate(self.labels.names)
+            if self.pixels[index]
+        ]
+
+    def to_supervision(self) -> Any:
+        """``supervision.Detections``: per class present one mask, its box, id, name and mean probability.
+
+        Raises:
+            MissingExtraError: supervision is not installed.
+        """
+        try:
+            import supervision
+        except ModuleNotFoundError as error:
+            if error.name != "supervision":
+                raise
+            raise MissingExtraError("supervision is not installed; install it with: pip install supervision") from error
+        ids = np.flatnonzero(self.pixels)
+        masks = self.class_map[None] == ids[:, None, None].astype(np.uint8)
+        confidence = list(self.mean_confidence().values())
+        return supervision.Detections(
+            xyxy=np.array([_box(mask) for mask in masks], np.float32).reshape(-1, 4),
+            mask=masks,
+            class_id=ids.astype(int),
+            confidence=np.array(confidence, np.float32) if confidence else None,
+            data={"class_name": np.array([self.labels.names[index] for index in ids])},
+        )
+
+    def _present(self) -> dict[str, float]:
+        """Shares of the classes present, largest first."""
+        return {name: share for name, share in sorted(self.shares().items(), key=lambda item: -item[1]) if share > 0}
+
+
+def _box(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom; the right and bottom pixels belong to the box, as in supervision's masks."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])

@@ -1,0 +1,131 @@
+"""The one object that users call: frames in, predictions out, whatever engine stands behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from aaff.card import ModelCard
+from aaff.errors import DataError
+from aaff.labels import LabelMap, UInt8Array
+from aaff.preprocess import Size, resize_image, resize_label
+from aaff.runtime.engine import Engine
+from aaff.runtime.frames import Picture, find_images, to_frame
+from aaff.runtime.prediction import Prediction
+
+_BATCH = 8
+"""Frames that the engine gets at once; more would only take memory."""
+
+
+class Segmenter:
+    """A model ready to use.  Thread-safe.
+
+    Frames are RGB: uint8 arrays [H, W, 3] of any size, Pillow pictures, or paths.  A frame of another
+    size than the model's is resized bilinearly for the network, and its class map back by nearest pixel.
+
+    Example::
+
+        seg = aaff.load("runs/first")
+        prediction = seg("street.png")
+        prediction.shares()["road"]
+        prediction.save("street_overlay.png")
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __repr__(self) -> str:
+        card = self.card
+        return f"Segmenter({card.network}, {card.labels.name}, {card.size}, {self.engine.name} {self.engine.precision})"
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model says about itself."""
+        return self.engine.card
+
+    @property
+    def labels(self) -> LabelMap:
+        """Names and colours of the classes."""
+        return self.engine.card.labels
+
+    def __call__(self, image: Picture) -> Prediction:
+        """The class of every pixel of one frame.
+
+        Raises:
+            DataError: not a frame; the message says what would be one.
+        """
+        return self._predict([image])[0]
+
+    def batch(self, images: Sequence[Picture]) -> list[Prediction]:
+        """One prediction per frame, in order; frames may differ in size, and the list may be empty.
+
+        Raises:
+            DataError: one of them is not a frame, or ``images`` is a single frame.
+        """
+        if isinstance(images, str | Path):
+            raise DataError("seg.batch takes a list of frames; call seg(image) for one, seg.stream(folder) for many")
+        _refuse_single(images, "seg.batch takes a list of frames")
+        return [
+            prediction
+            for start in range(0, len(images), _BATCH)
+            for prediction in self._predict(images[start : start + _BATCH])
+        ]
+
+    def stream(self, source: str | Path | Iterable[Picture]) -> Iterator[Prediction]:
+        """Predictions of one frame after the other, as they are asked for.
+
+        Args:
+            source: an image file, a folder, a pattern such as ``"drive/*.png"``, or frames themselves
+                (any iterable, endless ones too).
+
+        Raises:
+            DataError: at once, if there is no such source; while iterating, at a frame that is none.
+        """
+        _refuse_single(source, "seg.stream takes many frames")
+        frames: Iterable[Picture] = find_images(source) if isinstance(source, str | Path) else source
+        return map(self, frames)
+
+    def _predict(self, pictures: Sequence[Picture]) -> list[Prediction]:
+        frames = [to_frame(picture) for picture in pictures]
+        started = time.perf_counter()
+        fitting = [resize_image(frame, self.card.size) for frame in frames]
+        stacked = fitting[0][None] if len(fitting) == 1 else np.stack(fitting)
+        resized = time.perf_counter()
+        maps, confidences = self.engine.infer(stacked)
+        inferred = time.perf_counter()
+        sizes = [Size.of(frame) for frame in frames]
+        outputs = [resize_label(class_map, size) for class_map, size in zip(maps, sizes, strict=True)]
+        certain: Sequence[UInt8Array | None] = [None] * len(frames)
+        if confidences is not None:
+            certain = [resize_label(values, size) for values, size in zip(confidences, sizes, strict=True)]
+        steps = {
+            "preprocess": resized - started,
+            "inference": inferred - resized,
+            "postprocess": time.perf_counter() - inferred,
+        }
+        return [
+            Prediction(
+                class_map=class_map,
+                labels=self.labels,
+                image=frame,
+                confidence=confidence,
+                speed={step: 1000 * seconds / len(frames) for step, seconds in steps.items()},
+                source=str(picture) if isinstance(picture, str | Path) else "",
+                model=self.card.network,
+                engine=self.engine.name,
+                precision=self.engine.precision,
+            )
+            for picture, frame, class_map, confidence in zip(pictures, frames, outputs, certain, strict=True)
+        ]
+
+
+def _refuse_single(images: object, wanted: str) -> None:
+    """A frame is a sequence too, of rows; taking it for a list of frames would fail far from the mistake."""
+    if isinstance(images, np.ndarray) and images.ndim < 4:
+        raise DataError(f"{wanted}, not one array of shape {list(images.shape)}; call seg(image) for one frame")
+    if isinstance(images, Image.Image):
+        raise DataError(f"{wanted}, not one picture; call seg(image) for one frame")
