@@ -68,10 +68,16 @@ class Dataset(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def image(self, index: int) -> UInt8Array:
+        """The image of one frame alone: RGB uint8 [H, W, 3]."""
+        return read_image(self.pairs[index].image)
+
+    def label(self, index: int) -> UInt8Array:
+        """The label of one frame alone: uint8 [H, W]."""
+        return self.read_label(self.pairs[index].label)
+
     def __getitem__(self, index: int) -> Sample:  # type: ignore[override]  # slices are not offered
-        pair = self.pairs[index]
-        image = read_image(pair.image)
-        label = self.read_label(pair.label)
+        pair, image, label = self.pairs[index], self.image(index), self.label(index)
         if image.shape[:2] != label.shape:
             raise DataError(
                 f"label {pair.label} is {label.shape[1]}x{label.shape[0]} "

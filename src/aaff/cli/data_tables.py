@@ -1,0 +1,59 @@
+"""What ``aaff data check`` and ``aaff data stats`` both print: splits, classes, and a bar while reading."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import Progress, TimeRemainingColumn
+
+from aaff.cli.console import print_table
+
+if TYPE_CHECKING:
+    from aaff.data.statistics import Progress as Report
+    from aaff.data.statistics import SplitStatistics
+
+
+def print_splits(splits: Mapping[str, SplitStatistics]) -> None:
+    """One row a split: frames, sizes, ignored pixels, colours."""
+    rows = []
+    for split, found in splits.items():
+        sizes = ", ".join(f"{size} ({count})" if len(found.sizes) > 1 else str(size) for size, count in _most(found))
+        mean, std = (" ".join(f"{v:.1f}" for v in color) for color in (found.color_mean, found.color_std))
+        rows.append((split, sizes, found.images, f"{found.ignored_share:.2%}", mean, std))
+    print_table(("split", "size", "images", "void", "mean R G B", "std R G B"), rows, text_columns=2)
+
+
+def _most(found: SplitStatistics) -> list[tuple[object, object]]:
+    sizes: list[tuple[object, object]] = [*found.sizes.most_common(3)]
+    rest = sum(found.sizes.values()) - sum(count for _, count in found.sizes.most_common(3))
+    return [*sizes, ("others", rest)] if rest else sizes
+
+
+def print_classes(splits: Mapping[str, SplitStatistics]) -> None:
+    """One row a class: share of the counted pixels and of the images in each split, and the suggested weights."""
+    from aaff.data.statistics import suggested_weights
+
+    source, weights = suggested_weights(splits)
+    columns = ["id", "class"]
+    columns += [f"{split} {what}" for split in splits for what in ("pixels", "images")]
+    columns += ["1/ln(1.10+p)", "median freq."]
+    shares = [(found.shares, found.presence) for found in splits.values()]
+    labels = next(iter(splits.values())).labels
+    rows = []
+    for i, name in enumerate(labels.names):
+        cells = [cell for pixels, images in shares for cell in (f"{pixels[i]:.2%}", f"{images[i]:.0%}")]
+        rows.append((str(i), name, *cells, *(f"{kind[name]:.2f}" for kind in weights.values())))
+    print_table(columns, rows, title=f"Classes; weights from {source}", text_columns=2)
+
+
+@contextlib.contextmanager
+def reading(what: str) -> Iterator[Report]:
+    """A bar on the terminal while frames are read; gives the function to call with frames done and all frames."""
+    screen = Console(stderr=True)
+    with Progress(*Progress.get_default_columns()[:3], TimeRemainingColumn(), console=screen, transient=True) as bar:
+        bar.disable = not screen.is_terminal
+        task = bar.add_task(what)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
