@@ -1,0 +1,291 @@
+"""What training minimises: a weighted sum of losses, ready to be averaged over micro-batches and ranks.
+
+An optimisation step may see its batch in parts: micro-batches one after the other, ranks side by
+side.  Each part answers with a sum and a normaliser, and the loss of the step is *the sum of sums over
+the sum of normalisers*.  The normaliser is the sum of the class weights of the part's labelled pixels;
+it depends on the labels alone, so the global one can be known before the first forward pass.
+
+- Cross-entropy, and that of the auxiliary heads, is then the weighted mean over all labelled pixels of
+  the step, however it was divided.
+- OHEM, Dice and Lovász-softmax are not sums over pixels: they compare the pixels of a set.  The set is
+  the part (one micro-batch of one rank).  Each gives the mean or value of its part, and enters the step
+  as the average of the parts weighted by their normalisers.
+
+A part without a labelled pixel has sum 0, normaliser 0 and gradient 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aaff.errors import DataError, OptionError
+from aaff.labels import IGNORE
+from aaff.training.options import LossOptions
+from aaff.training.upsampled_loss import upsampled_cross_entropy, upsampled_nll
+
+
+@dataclass(frozen=True)
+class LossParts:
+    """The objective of one part of a batch.
+
+    Attributes:
+        sum: scalar with gradient; every term, times its weight, times the normaliser.
+        normalizer: scalar, the sum of the class weights of the labelled pixels.
+        terms: what each term adds to ``sum``, without gradient: ``"cross_entropy"``, ``"dice"``,
+            ``"lovasz"``, ``"auxiliary.NAME"``.
+    """
+
+    sum: Tensor
+    normalizer: Tensor
+    terms: dict[str, Tensor]
+
+    def mean(self) -> Tensor:
+        """The objective when this part is the whole batch; 0 without a labelled pixel."""
+        return weighted_mean(self.sum, self.normalizer)
+
+
+def weighted_mean(total: Tensor, normalizer: Tensor) -> Tensor:
+    """``total / normalizer``, and 0 (with gradient 0) where both are 0.
+
+    >>> weighted_mean(torch.tensor(3.0), torch.tensor(2.0)), weighted_mean(torch.tensor(0.0), torch.tensor(0.0))
+    (tensor(1.5000), tensor(0.))
+    """
+    return total / torch.where(normalizer > 0, normalizer, 1)
+
+
+def class_weights(choice: str | Sequence[float], counts: npt.ArrayLike) -> Tensor | None:
+    """Class weights of the cross-entropy from how often each class occurs.
+
+    - ``"enet-log"``: 1 / ln(1.10 + p), p the class's share of all labelled pixels.  The formula is that
+      of ENet (arXiv:1606.02147, section 5.2, there with 1.02); 1.10 is what DABNet, LMFFNet and LETNet use.
+    - ``"median-frequency"``: median(f) / f, f the class's share in the images that show it, median over
+      the classes that occur (Eigen and Fergus, arXiv:1411.4734, section 6.3.2, as SegNet has it).  A class
+      that never occurs has weight 1.
+    - ``"none"``: no weights.
+    - numbers: themselves, one a class.
+
+    Args:
+        choice: one of the above.
+        counts: integers [images, C]: labelled pixels of each class in each training image.
+
+    Returns:
+        float32 [C], or None for ``"none"``.
+
+    Raises:
+        OptionError: numbers that are not one a class, or a choice that is not known.
+
+    >>> class_weights("enet-log", [[60, 40], [0, 0]])
+    tensor([1.8846, 2.4663])
+    """
+    table: npt.NDArray[np.float64] = np.asarray(counts, np.float64)
+    per_class = table.sum(0)
+    if not isinstance(choice, str):
+        if len(choice) != len(per_class):
+            raise OptionError(
+                f"loss.class_weights has {len(choice)} numbers, but the data has {len(per_class)} classes;"
+                " give one a class"
+            )
+        return torch.tensor(choice, dtype=torch.float32)
+    if choice == "none":
+        return None
+    if choice == "enet-log":
+        return torch.from_numpy(1 / np.log(1.10 + per_class / max(per_class.sum(), 1))).float()
+    if choice == "median-frequency":
+        around = (table.sum(1, keepdims=True) * (table > 0)).sum(0)  # all labelled pixels of the images that show it
+        present = per_class > 0
+        frequency = per_class[present] / around[present]
+        weights = np.ones(len(per_class))
+        if present.any():
+            weights[present] = np.median(frequency) / frequency
+        return torch.from_numpy(weights).float()
+    raise OptionError(f"loss.class_weights is {choice!r}; choose enet-log, median-frequency or none, or give numbers")
+
+
+class Objective:
+    """The objective as the options describe it.
+
+    Args:
+        options: the terms and their weights.
+        num_classes: C, the classes of the network.
+        weights: class weights [C] of the cross-entropy (see :func:`class_weights`), or None for 1 each.
+
+    Raises:
+        OptionError: the number of weights is not C.
+
+    >>> objective = Objective(LossOptions(), num_classes=2)
+    >>> parts = objective(torch.zeros(1, 2, 2, 2), {}, torch.zeros(1, 8, 8, dtype=torch.uint8))
+    >>> round(float(parts.mean()), 4)
+    0.6931
+    """
+
+    def __init__(self, options: LossOptions, num_classes: int, weights: Tensor | None = None) -> None:
+        if weights is not None and weights.shape != (num_classes,):
+            raise OptionError(f"{len(weights)} class weights were given for {num_classes} classes; give one a class")
+        self.options = options
+        self.num_classes = num_classes
+        self.weights = torch.ones(num_classes) if weights is None else weights.float()
+
+    def normalizer(self, target: Tensor) -> Tensor:
+        """Sum of the class weights of the labelled pixels of ``target`` (uint8 [N, H, W]), float32 scalar.
+
+        Raises:
+            DataError: an id is neither a class nor 255 (looked for on a processor; on an accelerator the
+                answer would stop its queue, and the kernels of the loss assert it themselves).
+        """
+        counts = torch.bincount(target.flatten(), minlength=256)
+        if target.device.type == "cpu" and counts[self.num_classes : IGNORE].any():
+            found = self.num_classes + int(counts[self.num_classes : IGNORE].nonzero()[0])
+            raise DataError(f"the label holds the id {found}, but the network has classes 0 to {self.num_classes - 1}")
+        return torch.dot(counts[: self.num_classes].double(), self.weights.to(target.device).double()).float()
+
+    def __call__(self, logits: Tensor, auxiliary: Mapping[str, Tensor], target: Tensor) -> LossParts:
+        """The objective of one part of a batch.
+
+        Args:
+            logits: native logits [N, C, h, w], any floating type.
+            auxiliary: native logits of the auxiliary heads by name, [N, C, any, any]; may be empty.
+            target: uint8 [N, H, W], class ids or 255.
+
+        Raises:
+            OptionError: there are several auxiliary weights and not one for each head.
+            DataError: shapes or label ids do not fit the logits.
+        """
+        options = self.options
+        normalizer = self.normalizer(target)
+        terms: dict[str, Tensor] = {}
+        if options.cross_entropy:
+            terms["cross_entropy"] = options.cross_entropy * self._cross_entropy(logits, target, normalizer)
+        if options.dice or options.lovasz:
+            probabilities, ids = labelled_probabilities(logits, target)
+            if options.dice:
+                terms["dice"] = options.dice * dice(probabilities, ids) * normalizer
+            if options.lovasz:
+                terms["lovasz"] = options.lovasz * lovasz_softmax(probabilities, ids) * normalizer
+        for (name, head), weight in zip(auxiliary.items(), self._auxiliary_weights(auxiliary), strict=True):
+            if weight:
+                terms[f"auxiliary.{name}"] = weight * self._cross_entropy(head, target, normalizer)
+        total = torch.stack(list(terms.values())).sum()
+        return LossParts(total, normalizer, {name: term.detach() for name, term in terms.items()})
+
+    def _auxiliary_weights(self, auxiliary: Mapping[str, Tensor]) -> tuple[float, ...]:
+        given = self.options.auxiliary
+        if len(given) == 1:
+            return given * len(auxiliary)
+        if auxiliary and len(given) != len(auxiliary):
+            raise OptionError(
+                f"loss.auxiliary has {len(given)} weights, but the network has {len(auxiliary)} auxiliary heads"
+                f" ({', '.join(auxiliary)}); give one for all or one a head"
+            )
+        return given if auxiliary else ()
+
+    def _cross_entropy(self, logits: Tensor, target: Tensor, normalizer: Tensor) -> Tensor:
+        options = self.options
+        if options.ohem_keep == 1:
+            return upsampled_cross_entropy(logits, target, self.weights, label_smoothing=options.label_smoothing)[0]
+        hard = hard_pixels(logits, target, options.ohem_keep, options.ohem_threshold)
+        total, divisor = upsampled_cross_entropy(logits, hard, self.weights, label_smoothing=options.label_smoothing)
+        return weighted_mean(total, divisor) * normalizer
+
+
+def hard_pixels(logits: Tensor, target: Tensor, keep: float, threshold: float) -> Tensor:
+    """The label with every easy pixel ignored: online hard example mining (arXiv:1604.03540) for pixels.
+
+    A pixel is hard when the probability of its own class is at most ``threshold`` or when it is among
+    the ``keep`` share of labelled pixels with the highest loss (equals at the boundary included).
+
+    Args:
+        logits: native logits [N, C, h, w].
+        target: uint8 [N, H, W].
+        keep: above 0 up to 1.
+        threshold: probability, 0 to 1.
+
+    Returns:
+        uint8 [N, H, W], a copy of ``target`` with 255 on easy pixels.
+    """
+    nll = upsampled_nll(logits, target)
+    labelled = target != IGNORE
+    losses = nll[labelled]
+    if not len(losses):
+        return target
+    at_least = math.ceil(keep * len(losses))
+    cut = losses.kthvalue(len(losses) - at_least + 1).values
+    if threshold > 0:
+        cut = cut.clamp(max=-math.log(threshold))
+    return target.masked_fill(labelled & (nll < cut), IGNORE)
+
+
+def labelled_probabilities(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Class probabilities and ids of the labelled pixels at label size.
+
+    Returns:
+        float [C, M] and int64 [M], M the number of labelled pixels.
+    """
+    with torch.autocast(logits.device.type, enabled=False):
+        precise = logits if logits.dtype == torch.float64 else logits.float()
+        large = F.interpolate(precise, target.shape[1:], mode="bilinear", align_corners=False)
+        labelled = (target != IGNORE).flatten()
+        flat = large.softmax(1).transpose(0, 1).flatten(1)
+    return flat[:, labelled], target.flatten()[labelled].long()
+
+
+def dice(probabilities: Tensor, ids: Tensor) -> Tensor:
+    """Soft Dice loss, the mean over the classes present in ``ids`` of 1 − 2 Σ p·t / (Σ p + Σ t).
+
+    The sums run over all pixels given (the batch, not each image).  Linear sums in the denominator, as
+    arXiv:1707.03237 has them; no smoothing is needed, since a present class has Σ t ≥ 1.
+
+    Args:
+        probabilities: [C, M].
+        ids: int64 [M], classes.
+
+    Returns:
+        Scalar in 0 … 1; 0 without a pixel.
+    """
+    counts = torch.bincount(ids, minlength=len(probabilities)).to(probabilities.dtype)
+    own = probabilities.gather(0, ids.unsqueeze(0)).squeeze(0)
+    overlap = torch.zeros_like(counts).index_add(0, ids, own)
+    present = counts > 0
+    score = 2 * overlap[present] / (probabilities.sum(1) + counts)[present]
+    return (1 - score).sum() / max(len(score), 1)
+
+
+def lovasz_softmax(probabilities: Tensor, ids: Tensor) -> Tensor:
+    """Lovász-softmax loss (Berman et al., arXiv:1705.08790, equation 11), a convex surrogate of 1 − IoU.
+
+    The mean over the classes present in ``ids`` of the Lovász extension of the Jaccard loss at the
+    vector of errors |t − p|, over all pixels given (the batch, not each image).
+
+    Args:
+        probabilities: [C, M].
+        ids: int64 [M], classes.
+
+    Returns:
+        Scalar in 0 … 1; 0 without a pixel.
+    """
+    total = probabilities.sum() * 0  # keeps the graph when there is no pixel
+    present = ids.bincount().nonzero().flatten().tolist()
+    for c in present:
+        truth = ids == c
+        errors, order = (truth.to(probabilities.dtype) - probabilities[c]).abs().sort(descending=True)
+        total = total + torch.dot(errors, _jaccard_steps(truth[order]).to(errors.dtype))
+    return total / max(len(present), 1)
+
+
+def _jaccard_steps(truth: Tensor) -> Tensor:
+    """Gradient of the Lovász extension: how much each pixel, taken as wrong in this order, adds to 1 − IoU.
+
+    In float64, since one step of a million pixels is near the rounding of float32.
+    """
+    hits = truth.double()
+    remaining = hits.sum() - hits.cumsum(0)
+    union = hits.sum() + (1 - hits).cumsum(0)
+    loss = 1 - remaining / union
+    return torch.cat([loss[:1], loss.diff()])
