@@ -1,0 +1,127 @@
+"""Files that are not what they should be: converted where the meaning is clear, else one sentence with the file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aaff.data import open_dataset, write_dataset
+from aaff.data.sample import Dataset, Sample
+from aaff.errors import DataError
+from aaff.images import read_image, read_size
+from aaff.labels import CAMVID11
+
+COLORS = np.array([[[200, 30, 60], [10, 250, 90]], [[0, 0, 0], [255, 255, 255]]], np.uint8)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    rng = np.random.default_rng(0)
+    sample = Sample("a_1", rng.integers(0, 256, (40, 60, 3)).astype(np.uint8), np.ones((40, 60), np.uint8))
+    write_dataset("segnet", tmp_path, "train", [sample], CAMVID11)
+    return open_dataset(tmp_path, "train")
+
+
+def test_a_truncated_image_is_named(dataset: Dataset) -> None:
+    for path in (dataset.pairs[0].image, dataset.pairs[0].label):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(DataError, match=rf"{path.parent.name}/a_1\.png.*is the file complete"):
+            dataset[0]
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("content", [b"", b"this is text\n", b"\x89PNG\r\n\x1a\n", b"BM" + bytes(60)])
+def test_what_is_no_image_is_named(dataset: Dataset, content: bytes) -> None:
+    path = dataset.pairs[0].image
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a_1\.png"):
+        dataset[0]
+    with pytest.raises(DataError, match=r"a_1\.png"):
+        read_size(path)
+
+
+def test_a_file_that_is_gone_is_named(dataset: Dataset) -> None:
+    dataset.pairs[0].image.unlink()
+    with pytest.raises(DataError, match=r"no image file .*train/a_1\.png"):
+        dataset[0]
+
+
+def test_pictures_of_every_mode_become_rgb(tmp_path: Path) -> None:
+    grey = np.array([[0, 100], [200, 255]], np.uint8)
+    rgb = Image.fromarray(COLORS)
+    see_through = rgb.convert("RGBA")
+    see_through.putalpha(Image.fromarray(grey))
+    pictures = {
+        "palette.png": (rgb.quantize(4), COLORS),
+        "rgba.png": (see_through, COLORS),
+        "grey.png": (Image.fromarray(grey), np.repeat(grey[..., None], 3, 2)),
+        "grey16.png": (Image.fromarray(grey.astype(np.uint16) * 257), np.repeat(grey[..., None], 3, 2)),
+        "bits.png": (Image.fromarray(grey > 150), np.repeat(np.where(grey > 150, 255, 0)[..., None], 3, 2)),
+        "cmyk.tif": (rgb.convert("CMYK"), COLORS),
+    }
+    for name, (picture, expected) in pictures.items():
+        picture.save(tmp_path / name)
+        found = read_image(tmp_path / name)
+        assert (found.dtype, found.shape) == (np.uint8, (2, 2, 3)), name
+        assert np.abs(found.astype(int) - expected).max() <= 1, name
+
+
+def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 90° clockwise to see it upright
+    Image.fromarray(np.repeat(COLORS, 8, axis=1)).save(tmp_path / "a.png", exif=exif)
+    assert read_image(tmp_path / "a.png").shape == (16, 2, 3)
+
+
+def test_pictures_of_real_numbers_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((2, 2), np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif holds floating-point values"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_index_labels_of_every_mode_keep_their_ids(dataset: Dataset) -> None:
+    ids = (np.arange(2400) % 12).astype(np.uint8).reshape(40, 60)
+    expected = np.where(ids == 11, 255, ids)
+    path = dataset.pairs[0].label
+    palette = Image.fromarray(ids)
+    palette.putpalette(CAMVID11.palette.tobytes())
+    for picture in (Image.fromarray(ids), palette, Image.fromarray(ids.astype(np.uint16))):
+        picture.save(path)
+        assert np.array_equal(dataset[0].label, expected), picture.mode
+
+
+def test_a_label_of_another_size_names_both(dataset: Dataset) -> None:
+    Image.fromarray(np.ones((20, 30), np.uint8)).save(dataset.pairs[0].label)
+    with pytest.raises(DataError, match=r"trainannot/a_1\.png is 30x20 but its image .*train/a_1\.png is 60x40"):
+        dataset[0]
+
+
+def test_ids_out_of_range_are_named(dataset: Dataset) -> None:
+    path = dataset.pairs[0].label
+    Image.fromarray(np.full((40, 60), 12, np.uint8)).save(path)
+    with pytest.raises(DataError, match=r"a_1\.png has the unknown id 12 \(2400 pixels\)"):
+        dataset[0]
+    Image.fromarray(np.full((40, 60), 300, np.uint16)).save(path)
+    with pytest.raises(DataError, match=r"a_1\.png has label ids up to 300"):
+        dataset[0]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "CMYK"])
+def test_colours_where_ids_should_be_are_refused(dataset: Dataset, mode: str) -> None:
+    path = dataset.pairs[0].label
+    Image.fromarray(np.ones((40, 60, 3), np.uint8)).convert(mode).save(path, format="TIFF")
+    with pytest.raises(DataError, match=rf"a_1\.png is a {mode} picture, not an index image"):
+        dataset[0]
+
+
+def test_colour_masks_may_be_palette_or_rgba(tmp_path: Path) -> None:
+    label = (np.arange(24) % 11).astype(np.uint8).reshape(4, 6)
+    sample = Sample("a_1", np.zeros((4, 6, 3), np.uint8), label)
+    write_dataset("kaggle", tmp_path, "train", [sample], CAMVID11)
+    dataset = open_dataset(tmp_path, "train")
+    mask = Image.open(dataset.pairs[0].label).convert("RGB")
+    for picture in (mask.quantize(16), mask.convert("RGBA")):
+        picture.save(dataset.pairs[0].label)
+        assert np.array_equal(dataset[0].label, label), picture.mode

@@ -1,0 +1,493 @@
+import string
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from aaff.data import list_layouts, open_dataset, splits, write_dataset
+from aaff.data.layouts import UnknownValuesError
+from aaff.data.layouts.lists import read_frame_list, write_frame_list
+from aaff.data.layouts.tables import read_class_dict, read_label_colors
+from aaff.data.sample import Sample
+from aaff.errors import AaffError, DataError, OptionError, UnknownNameError
+from aaff.images import write_image
+from aaff.labels import CAMVID11, CAMVID32, CAMVID_RAW, CITYSCAPES19, LabelMap
+
+COLOR = st.tuples(*[st.integers(0, 255)] * 3)
+TEXT = st.text(string.ascii_letters + string.digits + " ,;:'\"#-_.&äß日", min_size=1, max_size=12)
+FRAME_NAMES = TEXT.map(lambda t: t.strip(" .")).filter(bool) | st.sampled_from(["0001TP_006690", "a_L", "a_L_L", "a"])
+CLASS_NAMES = TEXT.map(lambda t: t.strip(" #_")).filter(
+    lambda n: any(c.isalnum() for c in n) and n.lower() not in ("void", "ignore")
+)
+
+
+@st.composite
+def own_labels(draw: st.DrawFn) -> LabelMap:
+    """A label map that no known data set has."""
+    names = draw(st.lists(CLASS_NAMES, min_size=1, max_size=6, unique_by=lambda n: n.lower()))
+    colors = draw(st.lists(COLOR, min_size=len(names) + 2, max_size=len(names) + 2, unique=True))
+    return LabelMap("own set", ("zebra crossing", *names), tuple(colors[:-1]), colors[-1])
+
+
+@st.composite
+def frames(draw: st.DrawFn, labels: LabelMap) -> list[Sample]:
+    """Samples of changing sizes with every kind of id in them."""
+    names = draw(st.lists(FRAME_NAMES, min_size=1, max_size=3, unique=True))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    found = []
+    for name in sorted(names):
+        height, width = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+        ids = rng.integers(0, labels.num_classes + 1, (height, width))
+        label = np.where(ids == labels.num_classes, 255, ids).astype(np.uint8)
+        found.append(Sample(name, rng.integers(0, 256, (height, width, 3)).astype(np.uint8), label))
+    return found
+
+
+def same(found: Sequence[Sample], wanted: Sequence[Sample]) -> bool:
+    return [s.name for s in found] == [s.name for s in wanted] and all(
+        np.array_equal(a.image, b.image) and np.array_equal(a.label, b.label)
+        for a, b in zip(found, wanted, strict=True)
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_what_a_layout_writes_it_reads_again(data: st.DataObject) -> None:
+    fixed = {"segnet": [CAMVID11], "cityscapes": [CITYSCAPES19]}
+    layout = data.draw(st.sampled_from(list_layouts()))
+    known = st.sampled_from(fixed.get(layout, [CAMVID11, CAMVID32]))
+    labels = data.draw(known if layout in fixed else known | own_labels())
+    samples = {split: data.draw(frames(labels)) for split in ("train", "val")}
+    if layout == "original":  # one folder holds all its splits
+        samples["val"] = [Sample(f"{s.name} val", s.image, s.label) for s in samples["val"]]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "own set"
+        for split, chosen in samples.items():
+            write_dataset(layout, root, split, iter(chosen), labels)
+        assert splits(root) == ["train", "val"]
+        for split, chosen in samples.items():
+            dataset = open_dataset(root, split, protocol="camvid32" if labels is CAMVID32 else None)
+            assert dataset.layout == layout
+            assert (dataset.labels.names, dataset.labels.colors) == (labels.names, labels.colors)
+            assert dataset.labels.void_color == labels.void_color
+            assert same(list(dataset), sorted(chosen, key=lambda s: s.name))
+
+
+@given(st.lists(FRAME_NAMES, unique=True, max_size=6))
+def test_a_list_of_frames_survives_its_file(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_frame_list(Path(folder) / "train.txt", names)
+        assert read_frame_list(Path(folder) / "train.txt") == names
+
+
+@pytest.fixture
+def frame() -> Sample:
+    label = np.array([[0, 3, 255], [10, 5, 8]], np.uint8)
+    return Sample("0001TP_006690", np.full((2, 3, 3), 90, np.uint8), label)
+
+
+def raw_frame() -> Sample:
+    """All 31 raw classes and void in one row."""
+    label = np.array([[*range(31), 255]], np.uint8)
+    return Sample("0016E5_07959", np.zeros((1, 32, 3), np.uint8), label)
+
+
+# --- the merge -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["kaggle", "original"])
+def test_colour_masks_give_the_raw_and_the_merged_classes(layout: str, tmp_path: Path) -> None:
+    write_dataset(layout, tmp_path, "val", [raw_frame()], CAMVID32)
+    raw = open_dataset(tmp_path, "val", protocol="camvid32")
+    merged = open_dataset(tmp_path, "val")
+    assert (raw.protocol, merged.protocol) == ("camvid32", "camvid11")
+    into = {name: CAMVID11.names.index(m) for name, _, m in CAMVID_RAW if m != "void"}
+    assert raw[0].label.tolist() == [[*range(31), 255]]
+    assert merged[0].label.tolist() == [[*(into[name] for name in CAMVID32.names), 255]]
+
+
+def test_merged_labels_cannot_give_the_raw_classes(frame: Sample, tmp_path: Path) -> None:
+    for layout in ("segnet", "kaggle", "original", "yaml"):
+        write_dataset(layout, tmp_path / layout, "train", [frame], CAMVID11)
+        with pytest.raises(OptionError, match="camvid32"):
+            open_dataset(tmp_path / layout, "train", protocol="camvid32")
+
+
+# --- tables of colours -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,r,g,b\nSky,128,128,128\nColumn_Pole,192,192,128\n",
+        "name, r, g, b\nSky, 128, 128, 128\nColumn_Pole, 192, 192, 128\n",
+        "\ufeffName,R,G,B\r\nSky,128,128,128\r\nColumn_Pole,192,192,128\r\n",
+        "class,red,green,blue,camvid11\nSky,128,128,128,sky\nColumn_Pole,192,192,128,pole\n",
+        "r,g,b,class_name\n128,128,128,Sky\n192,192,128,Column_Pole\n",
+        "Sky,128,128,128\n\nColumn_Pole,192,192,128",
+        '"name","r","g","b"\n"Sky","128","128","128"\n"Column_Pole","192","192","128"\n',
+    ],
+    ids=["plain", "blanks", "bom", "words", "other order", "no headings", "quoted"],
+)
+def test_class_dict_spellings_in_circulation_are_read(text: str, tmp_path: Path) -> None:
+    (tmp_path / "class_dict.csv").write_text(text, encoding="utf-8")
+    rows = read_class_dict(tmp_path / "class_dict.csv")
+    assert rows == [("Sky", (128, 128, 128)), ("Column_Pole", (192, 192, 128))]
+
+
+def test_label_colors_of_the_original_are_read(tmp_path: Path) -> None:
+    (tmp_path / "label_colors.txt").write_text("64 128 64\tAnimal\n128 0 0\t\tBuilding\n\n# x\n0 0 0  Void of all\n")
+    rows = read_label_colors(tmp_path / "label_colors.txt")
+    assert rows == [("Animal", (64, 128, 64)), ("Building", (128, 0, 0)), ("Void of all", (0, 0, 0))]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is empty"),
+        ("name,r,g\nSky,1,2\n", "no column for blue"),
+        ("name,r,g,b\n", "names no class"),
+        ("name,r,g,b\nSky,1,2\n", "line 2: 3 values"),
+        ("name,r,g,b\nSky,1,2,256\n", "line 2: the colour 1 2 256"),
+        ("name,r,g,b\nSky,1,2,-3\n", "line 2: the colour 1 2 -3"),
+        ("name,r,g,b\nSky,1,2,3\nSea,1,2,3\n", "colour .* twice"),
+        ("name,r,g,b\nSky,1,2,3\nSky,1,2,4\n", "class Sky twice"),
+    ],
+)
+def test_a_broken_class_dict_names_the_line(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "class_dict.csv").write_text(text)
+    with pytest.raises(DataError, match=says):
+        read_class_dict(tmp_path / "class_dict.csv")
+
+
+def test_rows_in_another_order_give_the_same_ids(tmp_path: Path) -> None:
+    write_dataset("kaggle", tmp_path, "val", [raw_frame()], CAMVID32)
+    file = tmp_path / "class_dict.csv"
+    heading, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([heading.replace(",", ", "), *(r.replace(",", ", ") for r in reversed(rows))]))
+    assert open_dataset(tmp_path, "val", protocol="camvid32")[0].label.tolist() == [[*range(31), 255]]
+
+
+def test_kaggle_labels_without_their_ending_are_found(frame: Sample, tmp_path: Path) -> None:
+    write_dataset("kaggle", tmp_path, "train", [frame], CAMVID11)
+    label = tmp_path / "train_labels" / "0001TP_006690_L.png"
+    label.rename(label.with_name("0001TP_006690.png"))
+    assert same(list(open_dataset(tmp_path, "train")), [frame])
+
+
+def test_masks_without_their_table_say_so(frame: Sample, tmp_path: Path) -> None:
+    write_dataset("kaggle", tmp_path, "train", [frame], CAMVID11)
+    (tmp_path / "class_dict.csv").unlink()
+    with pytest.raises(DataError, match=r"no class_dict\.csv"):
+        open_dataset(tmp_path, "train")
+
+
+def test_a_table_of_other_classes_is_a_data_set_of_its_own(tmp_path: Path) -> None:
+    own = LabelMap("farm", ("cow", "grass"), ((1, 1, 1), (0, 255, 0)), (0, 0, 0))
+    sample = Sample("a", np.zeros((1, 3, 3), np.uint8), np.array([[0, 1, 255]], np.uint8))
+    write_dataset("kaggle", tmp_path / "farm", "train", [sample], own)
+    dataset = open_dataset(tmp_path / "farm", "train")
+    assert (dataset.protocol, dataset.labels) == ("farm", own)
+    with pytest.raises(OptionError, match="'cow', which CamVid does not know"):
+        open_dataset(tmp_path / "farm", "train", protocol="camvid11")
+
+
+def test_a_second_split_must_have_the_classes_of_the_first(frame: Sample, tmp_path: Path) -> None:
+    for layout in ("kaggle", "original", "yaml"):
+        write_dataset(layout, tmp_path / layout, "train", [frame], CAMVID11)
+        with pytest.raises(DataError, match="other classes"):
+            write_dataset(layout, tmp_path / layout, "val", [raw_frame()], CAMVID32)
+
+
+# --- unknown values --------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_id_is_named_with_file_and_count(frame: Sample, tmp_path: Path) -> None:
+    write_dataset("segnet", tmp_path, "train", [frame], CAMVID11)
+    label = tmp_path / "trainannot" / "0001TP_006690.png"
+    write_image(label, np.array([[12, 77, 77], [0, 1, 11]], np.uint8))
+    dataset = open_dataset(tmp_path, "train")  # opening looks at names alone
+    with pytest.raises(
+        UnknownValuesError, match=r"unknown ids 77 \(2 pixels\), 12 \(1 pixels\); known are 0–11"
+    ) as error:
+        dataset[0]
+    assert error.value.path == label
+    assert error.value.values == {77: 2, 12: 1}
+
+
+@pytest.mark.parametrize("layout", ["kaggle", "original"])
+def test_an_unknown_colour_is_named_with_file_and_count(layout: str, frame: Sample, tmp_path: Path) -> None:
+    write_dataset(layout, tmp_path, "train", [frame], CAMVID11)
+    dataset = open_dataset(tmp_path, "train")
+    label = dataset.pairs[0].label
+    mask = CAMVID11.colorize(frame.label)
+    mask[0, :2] = (1, 2, 3)
+    write_image(label, mask)
+    with pytest.raises(UnknownValuesError, match=r"colour \(1, 2, 3\) \(2 pixels\)") as error:
+        dataset[0]
+    assert (error.value.path, error.value.values) == (label, {(1, 2, 3): 2})
+
+
+def test_a_mask_saved_as_jpeg_gets_the_reason(frame: Sample, tmp_path: Path) -> None:
+    write_dataset("kaggle", tmp_path, "train", [frame], CAMVID11)
+    label = open_dataset(tmp_path, "train").pairs[0].label
+    Image.open(label).resize((64, 64), Image.Resampling.BILINEAR).save(label.with_suffix(".jpg"))
+    label.unlink()
+    with pytest.raises(DataError, match="save masks as PNG"):
+        open_dataset(tmp_path, "train").label(0)
+
+
+# --- original CamVid -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def original(tmp_path: Path) -> Path:
+    """Frames of all four drives as the authors' folders have them, without lists."""
+    names = ["0001TP_006690", "0001TP_008520", "0001TP_008550", "0006R0_f00930", "0016E5_07957"]
+    names += ["0016E5_07959", "0016E5_08159", "0016E5_08161", "Seq05VD_f00000"]
+    sample = raw_frame()
+    write_dataset("original", tmp_path, "train", [Sample(n, sample.image, sample.label) for n in names], CAMVID32)
+    (tmp_path / "train.txt").unlink()
+    return tmp_path
+
+
+def test_camvid_names_tell_the_splits_of_the_segnet_release(original: Path) -> None:
+    assert splits(original) == ["train", "val", "test"]
+    found = {split: [p.name for p in open_dataset(original, split).pairs] for split in splits(original)}
+    assert found == {
+        "train": ["0001TP_006690", "0001TP_008520", "0006R0_f00930", "0016E5_07957", "0016E5_08161"],
+        "val": ["0016E5_07959", "0016E5_08159"],
+        "test": ["0001TP_008550", "Seq05VD_f00000"],
+    }
+
+
+def test_lists_of_frames_win_over_names(original: Path) -> None:
+    (original / "val.txt").write_text(
+        "/SegNet/CamVid/val/0006R0_f00930.png /SegNet/CamVid/valannot/0006R0_f00930.png\n\n0016E5_07957\n"
+    )
+    assert splits(original) == ["val"]
+    assert [p.name for p in open_dataset(original, "val").pairs] == ["0006R0_f00930", "0016E5_07957"]
+    (original / "val.txt").write_text("0016E5_07957\nnowhere\n")
+    with pytest.raises(DataError, match="1 listed frames have neither image nor label: nowhere"):
+        open_dataset(original, "val")
+    (original / "val.txt").write_text("0016E5_07957\n0016E5_07957.png\n")
+    with pytest.raises(DataError, match=r"val\.txt, line 2"):
+        open_dataset(original, "val")
+
+
+def test_names_that_tell_no_split_ask_for_lists(original: Path) -> None:
+    (original / "701_StillsRaw_full" / "holiday_1.png").touch()
+    with pytest.raises(DataError, match=r"'holiday_1' does not tell its split.*write such lists"):
+        splits(original)
+
+
+# --- Cityscapes ------------------------------------------------------------------------------------------------------
+
+
+def test_cityscapes_label_ids_become_train_ids(tmp_path: Path) -> None:
+    for folder, ending in (("leftImg8bit", "leftImg8bit"), ("gtFine", "gtFine_labelIds")):
+        path = tmp_path / folder / "val" / "ulm" / f"ulm_000000_000019_{ending}.png"
+        if folder == "gtFine":
+            write_image(path, np.array([[*range(34)]], np.uint8))
+            write_image(path.with_name("ulm_000000_000019_gtFine_instanceIds.png"), np.zeros((1, 34), np.uint8))
+        else:
+            write_image(path, np.zeros((1, 34, 3), np.uint8))
+    dataset = open_dataset(tmp_path, "val")
+    assert (dataset.protocol, dataset.pairs[0].name) == ("cityscapes19", "ulm_000000_000019")
+    counted = {label_id: train_id for label_id, train_id in enumerate(dataset[0].label[0].tolist()) if train_id != 255}
+    names = {label_id: CITYSCAPES19.names[train_id] for label_id, train_id in counted.items()}
+    assert sorted(counted.values()) == list(range(19))
+    assert {names[7], names[11], names[24], names[26], names[33]} == {"road", "building", "person", "car", "bicycle"}
+    with pytest.raises(OptionError, match="cityscapes19, not camvid11"):
+        open_dataset(tmp_path, "val", protocol="camvid11")
+
+
+def test_cityscapes_train_ids_are_preferred(tmp_path: Path) -> None:
+    sample = Sample("ulm_1", np.zeros((1, 2, 3), np.uint8), np.array([[18, 255]], np.uint8))
+    write_dataset("cityscapes", tmp_path, "train", [sample], CITYSCAPES19)
+    write_image(tmp_path / "gtFine" / "train" / "ulm" / "ulm_1_gtFine_labelIds.png", np.array([[7, 7]], np.uint8))
+    assert open_dataset(tmp_path, "train")[0].label.tolist() == [[18, 255]]
+
+
+# --- folders described by a YAML file --------------------------------------------------------------------------------
+
+YAML = """
+name: lot
+classes:
+  road: [128, 64, 128]
+  car: {color: [64, 0, 128], values: [26, 27]}
+ignore: [255]
+splits:
+  train: {images: images, labels: "masks/*_mask.png"}
+  val: {images: [images], labels: "masks/*_mask.png", names: val.txt}
+"""
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> Path:
+    root = tmp_path / "lot"
+    for name in ("a", "b"):
+        write_image(root / "images" / f"{name}.jpg", np.zeros((1, 4, 3), np.uint8))
+        write_image(root / "masks" / f"{name}_mask.png", np.array([[26, 27, 255, 0]], np.uint8))
+    (root / "val.txt").write_text("b\n")
+    (root / "dataset.yaml").write_text(YAML)
+    return root
+
+
+def test_a_yaml_file_describes_any_pair_of_folders(described: Path) -> None:
+    train, val = (open_dataset(described, split) for split in ("train", "val"))
+    assert (train.protocol, train.labels.names, len(train), [p.name for p in val.pairs]) == (
+        "lot",
+        ("road", "car"),
+        2,
+        ["b"],
+    )
+    assert train[0].label.tolist() == [[1, 1, 255, 0]]
+
+
+def test_a_yaml_file_describes_colour_masks(tmp_path: Path) -> None:
+    write_image(tmp_path / "i" / "a.png", np.zeros((1, 4, 3), np.uint8))
+    write_image(tmp_path / "m" / "a.png", np.array([[[9, 9, 9], [1, 2, 3], [4, 5, 6], [0, 0, 0]]], np.uint8))
+    (tmp_path / "dataset.yaml").write_text(
+        "name: x\nencoding: colors\nclasses:\n  p: [9, 9, 9]\n  q: {color: [1, 1, 1], values: [[1, 2, 3], [4, 5, 6]]}\n"
+        "splits: {all: {images: i, labels: m}}\n"
+    )
+    assert open_dataset(tmp_path, "all")[0].label.tolist() == [[0, 1, 1, 255]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("name: lot", "nam: lot", "unknown key 'nam'; did you mean 'name'"),
+        ("name: lot", "", "has no 'name'"),
+        ("name: lot", "name: camvid11", "name of other classes"),
+        ("name: lot", "name: lot\nencoding: color", "encoding is 'color'"),
+        ("  road: [128, 64, 128]", "  no: [128, 64, 128]", "class name False.*quotes"),
+        ("  road: [128, 64, 128]", "  road: [128, 64]", "three values of 0 to 255"),
+        ("  road: [128, 64, 128]", "  car: [128, 64, 128]", "key 'car' stands twice"),
+        ("values: [26, 27]", "value: [26, 27]", "unknown key 'value'; did you mean 'values'"),
+        ("values: [26, 27]", "values: [260]", "260 is no id"),
+        ("values: [26, 27]", "values: [0]", "the value 0 stands for two"),
+        ("ignore: [255]", "ignore: [26]", "the value 26 stands for two"),
+        ("images: images,", "", "needs 'images'"),
+        ("splits:", "splits: [", "no valid YAML"),
+        ('"masks/*_mask.png"}', '"masks/*_*.png"}', r"exactly one \*"),
+    ],
+)
+def test_a_broken_description_says_what_and_where(old: str, new: str, says: str, described: Path) -> None:
+    file = described / "dataset.yaml"
+    file.write_text(YAML.replace(old, new, 1))
+    with pytest.raises(DataError, match=says) as error:
+        open_dataset(described, "train")
+    assert "dataset.yaml" in str(error.value) or "pattern" in str(error.value)
+
+
+def test_a_split_whose_folder_is_missing_is_not_usable(described: Path) -> None:
+    (described / "val.txt").unlink()
+    assert splits(described) == ["train"]
+    with pytest.raises(DataError, match=r"list .*val\.txt, which is not there"):
+        open_dataset(described, "val")
+
+
+# --- finding the layout ----------------------------------------------------------------------------------------------
+
+
+def test_a_split_is_usable_when_it_alone_is_present(frame: Sample, tmp_path: Path) -> None:
+    for layout, labels in (("segnet", CAMVID11), ("kaggle", CAMVID11), ("yaml", CAMVID11), ("original", CAMVID11)):
+        write_dataset(layout, tmp_path / layout, "test", [frame], labels)
+        assert splits(tmp_path / layout) == ["test"]
+        assert same(list(open_dataset(tmp_path / layout, "test")), [frame])
+
+
+def test_half_a_split_says_which_half_is_missing(frame: Sample, tmp_path: Path) -> None:
+    write_dataset("segnet", tmp_path, "train", [frame], CAMVID11)
+    (tmp_path / "val").mkdir()
+    assert splits(tmp_path) == ["train"]
+    with pytest.raises(DataError, match=r"val is there but its labels .*valannot are missing"):
+        open_dataset(tmp_path, "val")
+    with pytest.raises(UnknownNameError, match="did you mean 'train'"):
+        open_dataset(tmp_path, "trian")
+
+
+def test_nothing_that_fits_names_what_was_looked_for(frame: Sample, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError) as error:
+        open_dataset(tmp_path, "train")
+    text = str(error.value)
+    assert all(f"{name}: " in text for name in list_layouts())
+    assert all(
+        place in text for place in ("trainannot", "class_dict.csv", "label_colors.txt", "gtFine", "dataset.yaml")
+    )
+    write_dataset("segnet", tmp_path / "CamVid", "train", [frame], CAMVID11)
+    with pytest.raises(DataError, match=r"did you mean .*CamVid\?"):
+        open_dataset(tmp_path, "train")
+
+
+def test_missing_and_empty_folders_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no folder"):
+        open_dataset(tmp_path / "nowhere", "train")
+    with pytest.raises(DataError, match="is empty"):
+        open_dataset(tmp_path, "train")
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="is a file, not a folder"):
+        open_dataset(tmp_path / "file", "train")
+    for folder in ("train", "trainannot"):
+        (tmp_path / folder).mkdir()
+    with pytest.raises(DataError, match=r"split 'train' of .* is empty"):
+        open_dataset(tmp_path, "train")
+
+
+def test_a_layout_can_be_named(frame: Sample, tmp_path: Path) -> None:
+    write_dataset("segnet", tmp_path, "train", [frame], CAMVID11)
+    assert open_dataset(tmp_path, "train", layout="segnet").layout == "segnet"
+    with pytest.raises(DataError, match=r"does not have the layout kaggle: there is no train/ with train_labels/"):
+        open_dataset(tmp_path, "train", layout="kaggle")
+    with pytest.raises(UnknownNameError, match="did you mean 'segnet'"):
+        open_dataset(tmp_path, "train", layout="sgnet")
+    with pytest.raises(UnknownNameError, match="unknown layout"):
+        write_dataset("sgnet", tmp_path, "train", [frame], CAMVID11)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def broken_samples() -> Iterator[tuple[Sample, str]]:
+    image, label = np.zeros((2, 3, 3), np.uint8), np.zeros((2, 3), np.uint8)
+    yield Sample("a", image.astype(np.float32), label), "uint8"
+    yield Sample("a", image[..., 0], label), "RGB"
+    yield Sample("a", image, label[:1]), "size"
+    yield Sample("a", image, label + 11), "id 11"
+    for name in ("", ".hidden", "a/b", "a\nb", " a", ".."):
+        yield Sample(name, image, label), "frame name"
+
+
+@pytest.mark.parametrize(("sample", "says"), list(broken_samples()))
+def test_a_sample_that_breaks_the_contract_is_not_written(sample: Sample, says: str, tmp_path: Path) -> None:
+    for layout in ("segnet", "kaggle", "original", "yaml"):
+        with pytest.raises(DataError, match=says):
+            write_dataset(layout, tmp_path / layout, "train", [sample], CAMVID11)
+        assert not list((tmp_path / layout).rglob("*.png"))
+
+
+def test_a_name_that_occurs_twice_is_refused(frame: Sample, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="occurs twice"):
+        write_dataset("segnet", tmp_path, "train", [frame, frame], CAMVID11)
+
+
+@pytest.mark.parametrize("layout", ["segnet", "cityscapes"])
+def test_a_layout_of_fixed_classes_refuses_others(layout: str, tmp_path: Path) -> None:
+    with pytest.raises(AaffError, match=r"holds? the classes of"):
+        write_dataset(layout, tmp_path, "train", [raw_frame()], CAMVID32)
+
+
+@pytest.mark.parametrize("name", ["void", "Unlabelled", " blank", "two\nlines", "#road"])
+def test_class_names_that_a_table_cannot_hold_are_refused(name: str, frame: Sample, tmp_path: Path) -> None:
+    labels = LabelMap("x", (name, *CAMVID11.names[1:]), CAMVID11.colors)
+    for layout in ("kaggle", "original"):
+        with pytest.raises(DataError, match="cannot be written"):
+            write_dataset(layout, tmp_path, "train", [frame], labels)
