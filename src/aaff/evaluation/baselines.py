@@ -62,8 +62,7 @@ def learn_priors(train: Dataset) -> Priors:
     counts = None
     classes = train.labels.num_classes
     size = Size(0, 0)
-    for pair in train.pairs:
-        label = train.read_label(pair.label)
+    for label in map(train.label, range(len(train))):
         if counts is None:
             size = Size.of(label)
             counts = np.zeros((classes, size.height, size.width), np.uint16 if len(train) < 1 << 16 else np.uint32)
@@ -86,8 +85,8 @@ def score_baselines(priors: Priors, dataset: Dataset) -> tuple[Baseline, Baselin
     """
     by_class = ConfusionMatrix(dataset.labels.num_classes)
     by_position = ConfusionMatrix(dataset.labels.num_classes)
-    for pair in dataset.pairs:
-        label = dataset.read_label(pair.label)
+    for index, pair in enumerate(dataset.pairs):
+        label = dataset.label(index)
         size = Size.of(label)
         by_class.update(label, priors.majority_map(size), f"label {pair.label}")
         by_position.update(label, priors.position_map(size), f"label {pair.label}")

@@ -1,0 +1,114 @@
+"""``aaff evaluate``: the scores of a model on a split, beside the answers that need no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from aaff.cli.console import console
+from aaff.preprocess import Size
+
+if TYPE_CHECKING:
+    from aaff.data.sample import Dataset
+    from aaff.evaluation import Baseline
+    from aaff.labels import LabelMap
+
+
+@dataclass
+class Args:
+    """Score a model on a split: mean IoU, accuracies, every class, and two baselines that look at no frame."""
+
+    model: tyro.conf.Positional[Path]
+    """A checkpoint (.safetensors) or the folder of a run (its best checkpoint, else its last)."""
+    data: Path
+    """Folder of the data set."""
+    split: str = "val"
+    """The frames to score; test is for a release, not for choosing."""
+    json: Path | None = None
+    """Write the report here."""
+    size: Size | None = None
+    """Feed frames at this size; the model's own if left out."""
+    protocol: str | None = None
+    """What the score is called, such as camvid11 or camvid11-drives; the model's own if left out."""
+    layout: str | None = None
+    """How the data lies on disk; found out if left out."""
+    engine: str = "auto"
+    """What runs the model."""
+    precision: str | None = None
+    """fp32 or bf16; fp32 if left out."""
+    threads: int | None = None
+    """Processor threads; all cores if left out."""
+
+
+def run(args: Args) -> int:
+    """Print the report; status 0."""
+    from aaff.cli.data_tables import reading
+    from aaff.data import open_dataset
+    from aaff.evaluation import Subject, evaluate
+    from aaff.evaluation.table import print_report
+    from aaff.files import write_json
+    from aaff.loading import find_model, frame_to_map, load_engine
+    from aaff.provenance import file_hash
+
+    path = find_model(args.model)
+    engine = load_engine(
+        path, engine=args.engine, precision=args.precision, threads=args.threads, size=args.size, confidence=False
+    )
+    card = engine.card
+    dataset = open_dataset(args.data, args.split, protocol=args.protocol or card.protocol, layout=args.layout)
+    check_labels(path, card.labels, dataset)
+    predict, resize = frame_to_map(engine)
+    subject = Subject(
+        model=card.network,
+        engine=engine.name,
+        precision=engine.precision,
+        size=str(card.size),
+        resize=resize,
+        checkpoint=file_hash(path),
+        selected_on=(card.score or {}).get("selected_on"),
+        details={"options": card.options, "epoch": card.epoch, "licence": card.licence},
+    )
+    baselines, notes = baseline_rows(dataset)
+    with reading(f"evaluating {args.split}") as progress:
+        report = evaluate(predict, dataset, subject, baselines=baselines, notes=notes, progress=progress)
+    print_report(report, console())
+    if args.json is not None:
+        write_json(args.json, report.to_dict())
+        print(f"written: {args.json}")
+    return 0
+
+
+def check_labels(model: Path, labels: LabelMap, dataset: Dataset) -> None:
+    """Refuse to score a model on classes that are not its own.
+
+    Raises:
+        ModelError: the number, the names or the order of the classes differ.
+    """
+    from aaff.errors import ModelError
+
+    ours, theirs = labels.names, dataset.labels.names
+    if ours == theirs:
+        return
+    what = f"{model} knows the {len(ours)} classes of {labels.name}, {dataset.root} has the {len(theirs)} of "
+    what += f"{dataset.labels.name}"
+    if len(ours) == len(theirs):
+        place = next(index for index, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+        what += f", and id {place} is {ours[place]!r} in one but {theirs[place]!r} in the other"
+    raise ModelError(f"{what}; name a fitting --protocol, or a model that was trained on these classes")
+
+
+def baseline_rows(dataset: Dataset) -> tuple[tuple[Baseline, ...], tuple[str, ...]]:
+    """The baseline rows, or the sentence that says why there are none."""
+    from aaff.data import open_dataset
+    from aaff.errors import AaffError
+    from aaff.evaluation import learn_priors, score_baselines, training_split
+
+    split = training_split(dataset.split)
+    try:
+        train = open_dataset(dataset.root, split, protocol=dataset.protocol, layout=dataset.layout)
+        return score_baselines(learn_priors(train), dataset), ()
+    except AaffError as error:  # a split is usable when it alone is present and whole
+        return (), (f"no baseline rows, since they need the split {split!r}: {error}",)

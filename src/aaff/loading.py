@@ -1,0 +1,152 @@
+"""``aaff.load``: from a path to a model ready to use; the one place that joins torch to the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from aaff.errors import ModelError, OptionError, UnknownNameError, missing_extra
+from aaff.labels import UInt8Array
+from aaff.preprocess import Size
+from aaff.runtime.engine import Engine
+from aaff.runtime.segmenter import Segmenter
+
+ENGINES = ("torch",)
+"""Engines that can be asked for by name; ``"auto"`` takes the one that fits the file."""
+
+_SHIPPED = Path(__file__).parent / "shipped"
+_PICKLE = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""First bytes of what ``torch.save`` writes: a zip archive or, in old versions, a bare pickle."""
+
+
+def load(
+    path: str | Path | None = None,
+    *,
+    engine: str = "auto",
+    precision: str | None = None,
+    threads: int | None = None,
+) -> Segmenter:
+    """A model ready to use: ``load(path)(image)`` gives a :class:`aaff.runtime.Prediction`.
+
+    Args:
+        path: a checkpoint ``.safetensors`` or a run folder (its best checkpoint, else its last); the
+            shipped model if left out.
+        engine: one of :data:`ENGINES`, or ``"auto"``.
+        precision: ``"fp32"`` or ``"bf16"``; fp32 if left out.
+        threads: processor threads, for the whole process; all cores if left out.
+
+    Raises:
+        ModelError: there is no such model, or its file is damaged or of another kind.
+        OptionError: this model has no such precision, or threads is below 1.
+        UnknownNameError: no such engine.
+        MissingExtraError: what runs it is not installed; the message is the line that installs it.
+    """
+    return Segmenter(load_engine(find_model(path), engine=engine, precision=precision, threads=threads))
+
+
+def load_engine(
+    path: Path,
+    *,
+    engine: str = "auto",
+    precision: str | None = None,
+    threads: int | None = None,
+    size: Size | None = None,
+    confidence: bool = True,
+) -> Engine:
+    """The engine behind :func:`load`.
+
+    Args:
+        path: a file that :func:`find_model` gave.
+        engine: as in :func:`load`, as are ``precision`` and ``threads``.
+        size: feed frames at this size instead of the model's own.
+        confidence: give the probability of every pixel's class too, where the model can.
+
+    Raises:
+        AaffError: as :func:`load`.
+    """
+    if engine not in ("auto", *ENGINES):
+        raise UnknownNameError("engine", engine, ("auto", *ENGINES))
+    if threads is not None and threads < 1:
+        raise OptionError(f"{threads} threads cannot run a model; give 1 or more, or leave it out for all cores")
+    try:
+        import torch
+
+        from aaff.networks.engine import TorchEngine
+        from aaff.networks.weights import load_checkpoint
+    except ModuleNotFoundError as error:
+        explained = missing_extra(error)
+        if explained is None:
+            raise
+        raise explained from error
+    if threads is not None:
+        torch.set_num_threads(threads)
+    net, card = load_checkpoint(path)
+    if size is not None:
+        card = replace(card, size=size)
+    return TorchEngine(net, card, precision=precision or "fp32", confidence=confidence)
+
+
+def frame_to_map(engine: Engine) -> tuple[Callable[[UInt8Array], UInt8Array], Literal["logits", "map"]]:
+    """How a model is scored: the callable from a frame to its class map, and the name of the convention.
+
+    A checkpoint is scored by its logits, resized to the frame's size (``"logits"``, the convention of
+    research); an exported file by the map that it emits (``"map"``), since that is what its users get.
+    """
+    if engine.name == "torch":
+        from aaff.networks.engine import TorchEngine
+
+        if isinstance(engine, TorchEngine):
+            return engine.segment, "logits"
+    segmenter = Segmenter(engine)
+    return lambda frame: segmenter(frame).class_map, "map"
+
+
+def find_model(path: str | Path | None = None) -> Path:
+    """The file that a model's name stands for.
+
+    Args:
+        path: a file, a run folder, or None for the shipped model.
+
+    Raises:
+        ModelError: there is none, or it is no model file; says what is there and what would do.
+    """
+    if path is None:
+        shipped = sorted(_SHIPPED.glob("*.onnx"))
+        if not shipped:
+            raise ModelError(
+                "no model is shipped with this version of aaff; name a checkpoint or a run folder, "
+                "or train one with: aaff train --data DIR --model depthwise_aaff"
+            )
+        return shipped[0]
+    path = Path(path)
+    if path.is_dir():
+        return _in_run(path)
+    if not path.is_file():
+        raise ModelError(f"there is no model {path}; name a checkpoint (.safetensors) or the folder of a run")
+    _check_kind(path)
+    return path
+
+
+def _in_run(folder: Path) -> Path:
+    for name in ("best.safetensors", "last.safetensors"):
+        if (folder / name).is_file():
+            _check_kind(folder / name)
+            return folder / name
+    others = sorted(p.name for p in folder.glob("*.safetensors"))
+    inside = f"; it has {', '.join(others)}: name one of them" if others else ""
+    raise ModelError(f"the folder {folder} is no run: it has neither best.safetensors nor last.safetensors{inside}")
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse by content what is certainly no checkpoint, whatever its name says."""
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if start.startswith(_PICKLE):
+        raise ModelError(
+            f"{path} is a pickle, as torch.save writes it, which can run any code when it is opened; aaff reads "
+            "checkpoints in safetensors form only (train one, or convert the weights where they come from)"
+        )
+    if path.suffix.lower() != ".safetensors":
+        raise ModelError(f"{path} is no checkpoint: its name ends in {path.suffix or 'nothing'}, not in .safetensors")

@@ -1,0 +1,115 @@
+"""The torch engine: runs a checkpoint as it is, without export, behind the protocol of the runtime.
+
+It is the reference that exported models are compared with, and what scores checkpoints by the research
+convention: native logits resized to the label's size, then argmax.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aaff.card import ModelCard
+from aaff.errors import ModelError, OptionError
+from aaff.labels import UInt8Array
+from aaff.networks.base import SegmentationNetwork
+from aaff.networks.blocks import resize_to
+from aaff.preprocess import Size, resize_image
+
+PRECISIONS = ("fp32", "bf16")
+"""What the torch engine computes in; int8 needs an exported model."""
+
+
+class TorchEngine:
+    """A network behind the :class:`aaff.runtime.engine.Engine` protocol.
+
+    The network is put into evaluation mode and stays on its device; keep it there while the engine is in
+    use.  Several threads may call one engine.
+
+    Args:
+        net: a trained network.
+        card: its description; ``card.size`` is the size of the frames that the network gets.
+        precision: ``"fp32"`` or ``"bf16"`` (autocast; slow on processors without bf16 instructions).
+        confidence: give the probability of the chosen class too; its exponentials cost about what the class map does.
+
+    Raises:
+        OptionError: no such precision.
+        ModelError: the network and its card differ in their number of classes.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self, net: SegmentationNetwork, card: ModelCard, *, precision: str = "fp32", confidence: bool = True
+    ) -> None:
+        if precision not in PRECISIONS:
+            hint = "; export it with: aaff export CHECKPOINT --precision int8" if precision == "int8" else ""
+            raise OptionError(f"torch runs a checkpoint in {' or '.join(PRECISIONS)}, not in {precision}{hint}")
+        if net.num_classes != card.labels.num_classes:
+            raise ModelError(
+                f"the network gives {net.num_classes} classes, but its card names {card.labels.num_classes} "
+                f"({card.labels.name})"
+            )
+        self.card = card
+        self.precision = precision
+        self.confidence = confidence
+        # Channels-last saves about a fifth of the time on processors, and frames come in that order anyway.
+        self.net: SegmentationNetwork = net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.device = next(net.parameters()).device
+        self._mean = torch.tensor(card.normalization.mean, device=self.device).view(1, 3, 1, 1)
+        self._std = torch.tensor(card.normalization.std, device=self.device).view(1, 3, 1, 1)
+
+    def infer(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array | None]:
+        """Class maps uint8 [N, H, W] of frames RGB uint8 [N, H, W, 3], and their confidence when it was asked for.
+
+        ``card.size`` is the size to give; the network takes any other too.
+        """
+        size = Size(frames.shape[2], frames.shape[1])
+        with torch.inference_mode():
+            class_map, confidence = classify(self._logits(frames), size, confidence=self.confidence)
+        return class_map.cpu().numpy(), None if confidence is None else confidence.cpu().numpy()
+
+    def segment(self, frame: UInt8Array) -> UInt8Array:
+        """Class map of a frame by the research convention (``resize: logits``).
+
+        The frame is resized to ``card.size``, and the native logits straight to the frame's own size.
+
+        Args:
+            frame: RGB uint8 [H, W, 3], any size.
+
+        Returns:
+            Class map uint8 [H, W].
+        """
+        with torch.inference_mode():
+            logits = self._logits(resize_image(frame, self.card.size)[None])
+            return classify(logits, Size.of(frame))[0][0].cpu().numpy()
+
+    def _logits(self, frames: UInt8Array) -> Tensor:
+        # A copy, as torch takes neither read-only nor flipped arrays.
+        batch = torch.from_numpy(np.array(frames, order="C")).to(self.device).permute(0, 3, 1, 2).float()
+        batch = (batch - self._mean) / self._std
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            logits = self.net.logits(batch)
+        return logits.float()
+
+
+def classify(logits: Tensor, size: Size, *, confidence: bool = False) -> tuple[Tensor, Tensor | None]:
+    """Class maps of native logits: resized bilinearly (``align_corners=False``), then argmax.
+
+    Args:
+        logits: float32 [N, C, h, w], C at most 255.
+        size: width and height of the class maps.
+        confidence: compute the softmax probability of the chosen class too.
+
+    Returns:
+        uint8 [N, H, W], of equal logits the lowest id; and uint8 [N, H, W] with 255 for probability 1, or None.
+    """
+    # Planes one class after the other: ``max`` then runs at memory speed, ten times as fast as ``argmax``.
+    resized = resize_to(logits.contiguous(), (size.height, size.width))
+    highest, ids = resized.max(dim=1)
+    if not confidence:
+        return ids.to(torch.uint8), None
+    # The softmax of the highest logit: 1 / Σ exp(logit − highest).
+    total = (resized - highest.unsqueeze(1)).exp_().sum(dim=1)
+    return ids.to(torch.uint8), (255 / total).round_().to(torch.uint8)

@@ -1,0 +1,126 @@
+"""The torch engine gives exactly what its network says, by both resize conventions, from any thread."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aaff.errors import ModelError, OptionError
+from aaff.labels import CAMVID32
+from aaff.networks.engine import TorchEngine, classify
+from aaff.networks.weights import load_checkpoint
+from aaff.preprocess import Size, resize_image
+
+
+@pytest.fixture(scope="module")
+def loaded(checkpoint):
+    return load_checkpoint(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def frames():
+    noise = np.random.default_rng(0).integers(0, 256, (3, 12, 16, 3), np.uint8)
+    return noise.repeat(10, axis=1).repeat(10, axis=2)
+
+
+def reference_logits(net, card, frames):
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (card.normalization.mean, card.normalization.std))
+    x = (torch.from_numpy(frames.transpose(0, 3, 1, 2).copy()).float() - mean) / std
+    with torch.no_grad():
+        return net.eval().logits(x)
+
+
+def clear(logits):
+    """Pixels whose first class leads by more than rounding; bool [N, H, W]."""
+    first, second = logits.topk(2, dim=1).values.unbind(1)
+    return (first - second > 1e-3).numpy()
+
+
+def enlarged(logits, height, width):
+    return F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def test_maps_and_confidence_are_those_of_the_network(loaded, frames):
+    logits = enlarged(reference_logits(*loaded, frames), 120, 160)
+    maps, confidence = TorchEngine(*loaded).infer(frames)
+    assert maps.dtype == confidence.dtype == np.uint8
+    assert maps.shape == confidence.shape == (3, 120, 160)
+    # Both sides compute the network on their own; pixels may differ only where two classes tie to rounding.
+    sure = clear(logits)
+    assert sure.mean() > 0.9
+    np.testing.assert_array_equal(maps[sure], logits.argmax(1).numpy()[sure])
+    probability = logits.softmax(1).max(1).values.numpy()
+    assert np.abs(confidence - 255 * probability).max() <= 0.51
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40), st.integers(1, 12))
+def test_class_maps_equal_the_argmax_of_resized_logits(seed, height, width, classes):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, classes, 7, 9, generator=generator).round(decimals=1)  # ties happen
+    for given_logits in (logits, logits.contiguous(memory_format=torch.channels_last)):
+        ids, confidence = classify(given_logits, Size(width, height), confidence=True)
+        expected = enlarged(logits, height, width)
+        np.testing.assert_array_equal(ids, expected.argmax(1))
+        assert (confidence - 255 * expected.softmax(1).max(1).values).abs().max() <= 0.51
+
+
+def test_research_convention_resizes_logits_not_maps(loaded, frames):
+    net, card = loaded
+    frame = resize_image(frames[0], Size(240, 200))
+    logits = reference_logits(net, card, resize_image(frame, card.size)[None])
+    expected = enlarged(logits, 200, 240)
+    sure = clear(expected)[0]
+    answer = TorchEngine(net, card).segment(frame)
+    assert answer.shape == (200, 240)
+    np.testing.assert_array_equal(answer[sure], expected.argmax(1)[0].numpy()[sure])
+
+
+def test_both_conventions_agree_at_the_networks_own_size(loaded, frames):
+    engine = TorchEngine(*loaded, confidence=False)
+    maps, confidence = engine.infer(frames[:1])
+    assert confidence is None
+    np.testing.assert_array_equal(engine.segment(frames[0]), maps[0])
+
+
+def test_threads_get_their_own_answers(loaded, frames):
+    engine = TorchEngine(*loaded)
+    alone = [engine.segment(frame) for frame in frames]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(engine.segment, list(frames) * 3))
+    for place, answer in enumerate(together):
+        np.testing.assert_array_equal(answer, alone[place % 3])
+
+
+def test_bf16_is_another_precision_of_the_same_network(loaded, frames):
+    exact, rough = TorchEngine(*loaded), TorchEngine(*loaded, precision="bf16")
+    assert (exact.precision, rough.precision) == ("fp32", "bf16")
+    assert (exact.infer(frames)[0] == rough.infer(frames)[0]).mean() > 0.8
+
+
+def test_read_only_frames_and_views_are_fine(loaded, frames, recwarn):
+    locked = frames[0].copy()
+    locked.setflags(write=False)
+    engine = TorchEngine(*loaded)
+    np.testing.assert_array_equal(engine.segment(locked), engine.segment(frames[0]))
+    engine.segment(frames[0][:, ::-1, ::-1])
+    assert not recwarn.list
+
+
+def test_a_network_that_was_training_answers_as_in_evaluation(loaded, frames):
+    net, card = loaded
+    expected = TorchEngine(net, card).segment(frames[0])
+    np.testing.assert_array_equal(TorchEngine(net.train(), card).segment(frames[0]), expected)
+
+
+def test_unknown_precision_and_card_of_another_network(loaded):
+    net, card = loaded
+    with pytest.raises(OptionError, match="aaff export CHECKPOINT --precision int8"):
+        TorchEngine(net, card, precision="int8")
+    with pytest.raises(ModelError, match="11 classes, but its card names 31"):
+        TorchEngine(net, replace(card, labels=CAMVID32))

@@ -1,0 +1,174 @@
+"""From a path to a segmenter, and a clear sentence for whatever is no model."""
+
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from aaff import loading
+from aaff.card import ModelCard
+from aaff.errors import AaffError, ModelError, OptionError, UnknownNameError
+from aaff.labels import CAMVID11
+from aaff.loading import find_model, frame_to_map, load, load_engine
+from aaff.networks import create_model
+from aaff.networks.weights import save_checkpoint
+from aaff.preprocess import Size
+from aaff.runtime import Segmenter
+
+FRAME = np.random.default_rng(0).integers(0, 256, (90, 130, 3), np.uint8)
+
+
+def test_a_checkpoint_and_its_run_folder_give_the_same_segmenter(checkpoint):
+    by_file, by_folder = load(checkpoint), load(str(checkpoint.parent))
+    assert isinstance(by_file, Segmenter)
+    assert repr(by_file) == "Segmenter(depthwise_aaff, camvid11, 160x120, torch fp32)"
+    prediction = by_file(FRAME)
+    assert prediction.class_map.shape == (90, 130)
+    assert prediction.confidence.shape == (90, 130)
+    np.testing.assert_array_equal(prediction.class_map, by_folder(FRAME).class_map)
+
+
+def test_a_run_gives_its_best_checkpoint_else_its_last(checkpoint, tmp_path):
+    shutil.copy(checkpoint, tmp_path / "last.safetensors")
+    assert find_model(tmp_path).name == "last.safetensors"
+    shutil.copy(checkpoint, tmp_path / "best.safetensors")
+    assert find_model(tmp_path).name == "best.safetensors"
+
+
+def test_precision_threads_and_size_are_options(checkpoint):
+    before = torch.get_num_threads()
+    try:
+        assert load(checkpoint, engine="torch", precision="bf16", threads=1).engine.precision == "bf16"
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+    assert load_engine(checkpoint, size=Size(96, 64)).card.size == (96, 64)
+
+
+def test_a_checkpoint_is_scored_by_its_logits(checkpoint):
+    engine = load_engine(checkpoint, confidence=False)
+    predict, resize = frame_to_map(engine)
+    assert resize == "logits"
+    np.testing.assert_array_equal(predict(FRAME), engine.segment(FRAME))
+
+
+def test_any_other_engine_is_scored_by_its_map(checkpoint):
+    class Deployed:
+        name = "openvino"
+        precision = "int8"
+
+        def __init__(self, engine):
+            self.engine, self.card = engine, engine.card
+
+        def infer(self, frames):
+            return self.engine.infer(frames)
+
+    engine = Deployed(load_engine(checkpoint))
+    predict, resize = frame_to_map(engine)
+    assert resize == "map"
+    np.testing.assert_array_equal(predict(FRAME), Segmenter(engine)(FRAME).class_map)
+
+
+def half(path, tmp_path):
+    data = path.read_bytes()
+    (tmp_path / "half.safetensors").write_bytes(data[: len(data) // 2])
+    return tmp_path / "half.safetensors"
+
+
+def text(path, tmp_path):
+    (tmp_path / "text.safetensors").write_text("these are no weights")
+    return tmp_path / "text.safetensors"
+
+
+def empty(path, tmp_path):
+    (tmp_path / "empty.safetensors").touch()
+    return tmp_path / "empty.safetensors"
+
+
+def torch_file(path, tmp_path):
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "weights.pth")
+    return tmp_path / "weights.pth"
+
+
+def renamed_pickle(path, tmp_path):
+    (tmp_path / "best.safetensors").write_bytes(pickle.dumps({"weight": 1}))
+    return tmp_path
+
+
+def foreign(path, tmp_path):
+    save_file({"weight": torch.zeros(2)}, tmp_path / "foreign.safetensors")
+    return tmp_path / "foreign.safetensors"
+
+
+def other_suffix(path, tmp_path):
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    return tmp_path / "picture.png"
+
+
+def empty_folder(path, tmp_path):
+    return tmp_path
+
+
+def folder_of_others(path, tmp_path):
+    shutil.copy(path, tmp_path / "epoch-3.safetensors")
+    return tmp_path
+
+
+def missing(path, tmp_path):
+    return tmp_path / "nothing.safetensors"
+
+
+def other_weights(path, tmp_path):
+    card = ModelCard("depthwise_aaff", {}, CAMVID11, "camvid11", Size(160, 120))
+    save_checkpoint(tmp_path / "swapped.safetensors", create_model("bisenet", 11).state_dict(), card)
+    return tmp_path / "swapped.safetensors"
+
+
+def other_classes(path, tmp_path):
+    card = ModelCard("bisenet", {}, CAMVID11, "camvid11", Size(160, 120))
+    save_checkpoint(tmp_path / "classes.safetensors", create_model("bisenet", 5).state_dict(), card)
+    return tmp_path / "classes.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (half, "not a complete"),
+        (text, "not a complete"),
+        (empty, "not a complete"),
+        (torch_file, "is a pickle"),
+        (renamed_pickle, "is a pickle"),
+        (foreign, "not written by aaff"),
+        (other_suffix, r"ends in \.png, not in \.safetensors"),
+        (empty_folder, "neither best.safetensors nor last.safetensors"),
+        (folder_of_others, r"it has epoch-3\.safetensors: name one of them"),
+        (missing, "there is no model"),
+        (other_weights, "another network"),
+        (other_classes, "number of classes"),
+    ],
+)
+def test_what_is_no_model_gets_a_sentence_that_names_it(checkpoint, tmp_path, make, words):
+    path = make(checkpoint, tmp_path)
+    with pytest.raises(ModelError, match=words) as error:
+        load(path)
+    assert str(path.name) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_without_a_path_and_without_a_shipped_model_it_says_how_to_get_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(loading, "_SHIPPED", tmp_path)
+    with pytest.raises(ModelError, match="aaff train --data DIR"):
+        load()
+
+
+def test_options_that_make_no_sense(checkpoint):
+    with pytest.raises(UnknownNameError, match="did you mean 'torch'"):
+        load(checkpoint, engine="trch")
+    with pytest.raises(OptionError, match="fp32 or bf16, not in int4"):
+        load(checkpoint, precision="int4")
+    with pytest.raises(OptionError, match="0 threads"):
+        load(checkpoint, threads=0)
+    assert issubclass(OptionError, AaffError)
