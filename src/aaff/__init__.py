@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aaff.data.layouts import open_dataset
     from aaff.errors import AaffError
     from aaff.labels import LabelMap
+    from aaff.loading import load
     from aaff.networks import create_model, list_models, model_info
     from aaff.preprocess import Size
     from aaff.runtime.prediction import Prediction
@@ -30,6 +31,7 @@ _HOME = {
     "Size": "aaff.preprocess",
     "create_model": "aaff.networks",
     "list_models": "aaff.networks",
+    "load": "aaff.loading",
     "model_info": "aaff.networks",
     "open_dataset": "aaff.data.layouts",
 }
@@ -42,6 +44,7 @@ __all__ = [
     "Size",
     "create_model",
     "list_models",
+    "load",
     "model_info",
     "open_dataset",
 ]
