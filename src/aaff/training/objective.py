@@ -158,6 +158,10 @@ class Objective:
             OptionError: there are several auxiliary weights and not one for each head.
             DataError: shapes or label ids do not fit the logits.
         """
+        with torch.autocast(logits.device.type, enabled=False):  # sums over a million pixels need float32
+            return self._parts(logits, auxiliary, target)
+
+    def _parts(self, logits: Tensor, auxiliary: Mapping[str, Tensor], target: Tensor) -> LossParts:
         options = self.options
         normalizer = self.normalizer(target)
         terms: dict[str, Tensor] = {}
@@ -224,9 +228,8 @@ def hard_pixels(logits: Tensor, target: Tensor, keep: float, threshold: float) -
 
 def enlarged_probabilities(logits: Tensor, height: int, width: int) -> Tensor:
     """Softmax of native logits [N, C, h, w] enlarged bilinearly to [N, C, height, width]; at least float32."""
-    with torch.autocast(logits.device.type, enabled=False):
-        precise = logits if logits.dtype == torch.float64 else logits.float()
-        return F.interpolate(precise, (height, width), mode="bilinear", align_corners=False).softmax(1)
+    precise = logits if logits.dtype == torch.float64 else logits.float()
+    return F.interpolate(precise, (height, width), mode="bilinear", align_corners=False).softmax(1)
 
 
 def dice(probabilities: Tensor, target: Tensor) -> Tensor:
