@@ -12,11 +12,10 @@ from PIL import Image
 from aaff.data import list_layouts, open_dataset, splits, write_dataset
 from aaff.data.layouts import UnknownValuesError
 from aaff.data.layouts.lists import read_frame_list, write_frame_list
-from aaff.data.layouts.tables import read_class_dict, read_label_colors
 from aaff.data.sample import Sample
 from aaff.errors import AaffError, DataError, OptionError, UnknownNameError
 from aaff.images import write_image
-from aaff.labels import CAMVID11, CAMVID32, CAMVID_RAW, CITYSCAPES19, LabelMap
+from aaff.labels import CAMVID11, CAMVID32, CITYSCAPES19, LabelMap
 
 COLOR = st.tuples(*[st.integers(0, 255)] * 3)
 TEXT = st.text(string.ascii_letters + string.digits + " ,;:'\"#-_.&äß日", min_size=1, max_size=12)
@@ -97,114 +96,7 @@ def raw_frame() -> Sample:
     return Sample("0016E5_07959", np.zeros((1, 32, 3), np.uint8), label)
 
 
-# --- the merge -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("layout", ["kaggle", "original"])
-def test_colour_masks_give_the_raw_and_the_merged_classes(layout: str, tmp_path: Path) -> None:
-    write_dataset(layout, tmp_path, "val", [raw_frame()], CAMVID32)
-    raw = open_dataset(tmp_path, "val", protocol="camvid32")
-    merged = open_dataset(tmp_path, "val")
-    assert (raw.protocol, merged.protocol) == ("camvid32", "camvid11")
-    into = {name: CAMVID11.names.index(m) for name, _, m in CAMVID_RAW if m != "void"}
-    assert raw[0].label.tolist() == [[*range(31), 255]]
-    assert merged[0].label.tolist() == [[*(into[name] for name in CAMVID32.names), 255]]
-
-
-def test_merged_labels_cannot_give_the_raw_classes(frame: Sample, tmp_path: Path) -> None:
-    for layout in ("segnet", "kaggle", "original", "yaml"):
-        write_dataset(layout, tmp_path / layout, "train", [frame], CAMVID11)
-        with pytest.raises(OptionError, match="camvid32"):
-            open_dataset(tmp_path / layout, "train", protocol="camvid32")
-
-
-# --- tables of colours -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "name,r,g,b\nSky,128,128,128\nColumn_Pole,192,192,128\n",
-        "name, r, g, b\nSky, 128, 128, 128\nColumn_Pole, 192, 192, 128\n",
-        "\ufeffName,R,G,B\r\nSky,128,128,128\r\nColumn_Pole,192,192,128\r\n",
-        "class,red,green,blue,camvid11\nSky,128,128,128,sky\nColumn_Pole,192,192,128,pole\n",
-        "r,g,b,class_name\n128,128,128,Sky\n192,192,128,Column_Pole\n",
-        "Sky,128,128,128\n\nColumn_Pole,192,192,128",
-        '"name","r","g","b"\n"Sky","128","128","128"\n"Column_Pole","192","192","128"\n',
-    ],
-    ids=["plain", "blanks", "bom", "words", "other order", "no headings", "quoted"],
-)
-def test_class_dict_spellings_in_circulation_are_read(text: str, tmp_path: Path) -> None:
-    (tmp_path / "class_dict.csv").write_text(text, encoding="utf-8")
-    rows = read_class_dict(tmp_path / "class_dict.csv")
-    assert rows == [("Sky", (128, 128, 128)), ("Column_Pole", (192, 192, 128))]
-
-
-def test_label_colors_of_the_original_are_read(tmp_path: Path) -> None:
-    (tmp_path / "label_colors.txt").write_text("64 128 64\tAnimal\n128 0 0\t\tBuilding\n\n# x\n0 0 0  Void of all\n")
-    rows = read_label_colors(tmp_path / "label_colors.txt")
-    assert rows == [("Animal", (64, 128, 64)), ("Building", (128, 0, 0)), ("Void of all", (0, 0, 0))]
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("", "is empty"),
-        ("name,r,g\nSky,1,2\n", "no column for blue"),
-        ("name,r,g,b\n", "names no class"),
-        ("name,r,g,b\nSky,1,2\n", "line 2: 3 values"),
-        ("name,r,g,b\nSky,1,2,256\n", "line 2: the colour 1 2 256"),
-        ("name,r,g,b\nSky,1,2,-3\n", "line 2: the colour 1 2 -3"),
-        ("name,r,g,b\nSky,1,2,3\nSea,1,2,3\n", "colour .* twice"),
-        ("name,r,g,b\nSky,1,2,3\nSky,1,2,4\n", "class Sky twice"),
-    ],
-)
-def test_a_broken_class_dict_names_the_line(text: str, says: str, tmp_path: Path) -> None:
-    (tmp_path / "class_dict.csv").write_text(text)
-    with pytest.raises(DataError, match=says):
-        read_class_dict(tmp_path / "class_dict.csv")
-
-
-def test_rows_in_another_order_give_the_same_ids(tmp_path: Path) -> None:
-    write_dataset("kaggle", tmp_path, "val", [raw_frame()], CAMVID32)
-    file = tmp_path / "class_dict.csv"
-    heading, *rows = file.read_text().splitlines()
-    file.write_text("\n".join([heading.replace(",", ", "), *(r.replace(",", ", ") for r in reversed(rows))]))
-    assert open_dataset(tmp_path, "val", protocol="camvid32")[0].label.tolist() == [[*range(31), 255]]
-
-
-def test_kaggle_labels_without_their_ending_are_found(frame: Sample, tmp_path: Path) -> None:
-    write_dataset("kaggle", tmp_path, "train", [frame], CAMVID11)
-    label = tmp_path / "train_labels" / "0001TP_006690_L.png"
-    label.rename(label.with_name("0001TP_006690.png"))
-    assert same(list(open_dataset(tmp_path, "train")), [frame])
-
-
-def test_masks_without_their_table_say_so(frame: Sample, tmp_path: Path) -> None:
-    write_dataset("kaggle", tmp_path, "train", [frame], CAMVID11)
-    (tmp_path / "class_dict.csv").unlink()
-    with pytest.raises(DataError, match=r"no class_dict\.csv"):
-        open_dataset(tmp_path, "train")
-
-
-def test_a_table_of_other_classes_is_a_data_set_of_its_own(tmp_path: Path) -> None:
-    own = LabelMap("farm", ("cow", "grass"), ((1, 1, 1), (0, 255, 0)), (0, 0, 0))
-    sample = Sample("a", np.zeros((1, 3, 3), np.uint8), np.array([[0, 1, 255]], np.uint8))
-    write_dataset("kaggle", tmp_path / "farm", "train", [sample], own)
-    dataset = open_dataset(tmp_path / "farm", "train")
-    assert (dataset.protocol, dataset.labels) == ("farm", own)
-    with pytest.raises(OptionError, match="'cow', which CamVid does not know"):
-        open_dataset(tmp_path / "farm", "train", protocol="camvid11")
-
-
-def test_a_second_split_must_have_the_classes_of_the_first(frame: Sample, tmp_path: Path) -> None:
-    for layout in ("kaggle", "original", "yaml"):
-        write_dataset(layout, tmp_path / layout, "train", [frame], CAMVID11)
-        with pytest.raises(DataError, match="other classes"):
-            write_dataset(layout, tmp_path / layout, "val", [raw_frame()], CAMVID32)
-
-
-# --- unknown values --------------------------------------------------------------------------------------------------
+# --- unknown values ---------------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_id_is_named_with_file_and_count(frame: Sample, tmp_path: Path) -> None:
@@ -242,7 +134,7 @@ def test_a_mask_saved_as_jpeg_gets_the_reason(frame: Sample, tmp_path: Path) -> 
         open_dataset(tmp_path, "train").label(0)
 
 
-# --- original CamVid -------------------------------------------------------------------------------------------------
+# --- original CamVid --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -286,7 +178,7 @@ def test_names_that_tell_no_split_ask_for_lists(original: Path) -> None:
         splits(original)
 
 
-# --- Cityscapes ------------------------------------------------------------------------------------------------------
+# --- Cityscapes -------------------------------------------------------------------------------------------------------
 
 
 def test_cityscapes_label_ids_become_train_ids(tmp_path: Path) -> None:
@@ -314,87 +206,7 @@ def test_cityscapes_train_ids_are_preferred(tmp_path: Path) -> None:
     assert open_dataset(tmp_path, "train")[0].label.tolist() == [[18, 255]]
 
 
-# --- folders described by a YAML file --------------------------------------------------------------------------------
-
-YAML = """
-name: lot
-classes:
-  road: [128, 64, 128]
-  car: {color: [64, 0, 128], values: [26, 27]}
-ignore: [255]
-splits:
-  train: {images: images, labels: "masks/*_mask.png"}
-  val: {images: [images], labels: "masks/*_mask.png", names: val.txt}
-"""
-
-
-@pytest.fixture
-def described(tmp_path: Path) -> Path:
-    root = tmp_path / "lot"
-    for name in ("a", "b"):
-        write_image(root / "images" / f"{name}.jpg", np.zeros((1, 4, 3), np.uint8))
-        write_image(root / "masks" / f"{name}_mask.png", np.array([[26, 27, 255, 0]], np.uint8))
-    (root / "val.txt").write_text("b\n")
-    (root / "dataset.yaml").write_text(YAML)
-    return root
-
-
-def test_a_yaml_file_describes_any_pair_of_folders(described: Path) -> None:
-    train, val = (open_dataset(described, split) for split in ("train", "val"))
-    assert (train.protocol, train.labels.names, len(train), [p.name for p in val.pairs]) == (
-        "lot",
-        ("road", "car"),
-        2,
-        ["b"],
-    )
-    assert train[0].label.tolist() == [[1, 1, 255, 0]]
-
-
-def test_a_yaml_file_describes_colour_masks(tmp_path: Path) -> None:
-    write_image(tmp_path / "i" / "a.png", np.zeros((1, 4, 3), np.uint8))
-    write_image(tmp_path / "m" / "a.png", np.array([[[9, 9, 9], [1, 2, 3], [4, 5, 6], [0, 0, 0]]], np.uint8))
-    (tmp_path / "dataset.yaml").write_text(
-        "name: x\nencoding: colors\nclasses:\n  p: [9, 9, 9]\n  q: {color: [1, 1, 1], values: [[1, 2, 3], [4, 5, 6]]}\n"
-        "splits: {all: {images: i, labels: m}}\n"
-    )
-    assert open_dataset(tmp_path, "all")[0].label.tolist() == [[0, 1, 1, 255]]
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "says"),
-    [
-        ("name: lot", "nam: lot", "unknown key 'nam'; did you mean 'name'"),
-        ("name: lot", "", "has no 'name'"),
-        ("name: lot", "name: camvid11", "name of other classes"),
-        ("name: lot", "name: lot\nencoding: color", "encoding is 'color'"),
-        ("  road: [128, 64, 128]", "  no: [128, 64, 128]", "class name False.*quotes"),
-        ("  road: [128, 64, 128]", "  road: [128, 64]", "three values of 0 to 255"),
-        ("  road: [128, 64, 128]", "  car: [128, 64, 128]", "key 'car' stands twice"),
-        ("values: [26, 27]", "value: [26, 27]", "unknown key 'value'; did you mean 'values'"),
-        ("values: [26, 27]", "values: [260]", "260 is no id"),
-        ("values: [26, 27]", "values: [0]", "the value 0 stands for two"),
-        ("ignore: [255]", "ignore: [26]", "the value 26 stands for two"),
-        ("images: images,", "", "needs 'images'"),
-        ("splits:", "splits: [", "no valid YAML"),
-        ('"masks/*_mask.png"}', '"masks/*_*.png"}', r"exactly one \*"),
-    ],
-)
-def test_a_broken_description_says_what_and_where(old: str, new: str, says: str, described: Path) -> None:
-    file = described / "dataset.yaml"
-    file.write_text(YAML.replace(old, new, 1))
-    with pytest.raises(DataError, match=says) as error:
-        open_dataset(described, "train")
-    assert "dataset.yaml" in str(error.value) or "pattern" in str(error.value)
-
-
-def test_a_split_whose_folder_is_missing_is_not_usable(described: Path) -> None:
-    (described / "val.txt").unlink()
-    assert splits(described) == ["train"]
-    with pytest.raises(DataError, match=r"list .*val\.txt, which is not there"):
-        open_dataset(described, "val")
-
-
-# --- finding the layout ----------------------------------------------------------------------------------------------
+# --- finding the layout -----------------------------------------------------------------------------------------------
 
 
 def test_a_split_is_usable_when_it_alone_is_present(frame: Sample, tmp_path: Path) -> None:
@@ -453,7 +265,7 @@ def test_a_layout_can_be_named(frame: Sample, tmp_path: Path) -> None:
         write_dataset("sgnet", tmp_path, "train", [frame], CAMVID11)
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
+# --- writing ----------------------------------------------------------------------------------------------------------
 
 
 def broken_samples() -> Iterator[tuple[Sample, str]]:

@@ -22,7 +22,6 @@ __all__ = [
     "UnknownValuesError",
     "find_layout",
     "list_layouts",
-    "listings",
     "open_dataset",
     "splits",
     "write_dataset",
@@ -113,16 +112,6 @@ def open_dataset(root: str | Path, split: str, *, protocol: str | None = None, l
     else:
         pairs = _listing(found, root, split).pairs()
     return Dataset(root, found.name, meaning.protocol, split, meaning.labels, pairs, meaning.read_label)
-
-
-def listings(root: str | Path, layout: str | None = None) -> dict[str, Listing]:
-    """The files of every usable split, before they are paired.
-
-    Raises:
-        AaffError: as :func:`find_layout`.
-    """
-    found = find_layout(root, layout)
-    return {split: found.listing(Path(root), split) for split in found.splits(Path(root))}
 
 
 def _listing(layout: Layout, root: Path, split: str) -> Listing:
