@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from aaff.errors import DataError
-from aaff.training.upsampled_loss import upsampled_cross_entropy, upsampled_nll
+from aaff.training.upsampled_loss import _plain_cross_entropy, upsampled_cross_entropy, upsampled_nll
 
 
 def draw(
@@ -192,3 +192,15 @@ def test_an_id_that_is_no_class_is_named(dtype: torch.dtype) -> None:
 def test_shapes_that_do_not_fit_are_shown() -> None:
     with pytest.raises(DataError, match=r"\[2, 3, 4, 4\].*\[1, 16, 16\]"):
         upsampled_cross_entropy(torch.zeros(2, 3, 4, 4), torch.zeros(1, 16, 16, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_form_for_accelerators_gives_the_same(smoothing: float) -> None:
+    logits, target, weight = draw((2, 5, 6, 7), (23, 28))
+    leaf = logits.clone().requires_grad_()
+    total, divisor = _plain_cross_entropy(leaf, target, weight, smoothing)
+    total.backward()
+    for found, expected_value in zip(
+        (total.detach(), divisor, leaf.grad), ours(logits, target, weight, smoothing), strict=True
+    ):
+        torch.testing.assert_close(found, expected_value)
