@@ -15,13 +15,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aaff.data.scenes.buildings import House
 from aaff.data.scenes.camera import FAR, Camera
 from aaff.data.scenes.canvas import Canvas
-from aaff.data.scenes.ground import paint_ground, paint_sky
+from aaff.data.scenes.ground import paint_ground
 from aaff.data.scenes.lens import outline, photograph
+from aaff.data.scenes.site import CHUNK
+from aaff.data.scenes.sky import paint_sky
 from aaff.data.scenes.street import street
 from aaff.data.scenes.traffic import moving
-from aaff.data.scenes.world import CHUNK, chunk, strip_of
+from aaff.data.scenes.trees import Tree
+from aaff.data.scenes.world import chunk, strip_of
 from aaff.errors import OptionError
 from aaff.labels import CAMVID11, CAMVID_RAW, IGNORE, UInt8Array
 from aaff.preprocess import Size
@@ -78,7 +82,7 @@ def render(drive: int, frame: int, size: Size = Size(480, 360)) -> Scene:
     seen = [t for t in things if -22.0 < t.s - camera.s < FAR]
     paint_sky(canvas)
     for thing in seen:
-        if thing.s - camera.s < 110.0:
+        if thing.s - camera.s < (110.0 if isinstance(thing, House | Tree) else 55.0):
             thing.shadow(canvas)
     paint_ground(canvas, strip_of(drive, first, last))
     for thing in sorted(seen, key=lambda t: t.order(), reverse=True):

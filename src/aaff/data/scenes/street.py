@@ -37,7 +37,7 @@ class Weather:
         zenith, horizon: RGB of the sky.
         cloud: share of the sky under cloud, 0–1.
         haze: distance in metres at which 63 % of the contrast is gone.
-        season: 0 summer, 1 late summer, 2 autumn, 3 spring.
+        season: 0 summer, 1 late summer, 2 autumn, 3 spring, 4 winter.
     """
 
     sun: tuple[float, float, float]
@@ -77,6 +77,7 @@ class Street:
         self.half_road = float(rng.uniform(3.4, 6.2))
         self.pavement = (float(rng.uniform(1.8, 4.2)), float(rng.uniform(1.8, 4.2)))
         self.kind = int(rng.integers(0, 4))  # 0 terrace, 1 town, 2 suburb, 3 park road
+        self.masts = bool(rng.random() < 0.25)  # wooden poles instead of lamps
         self.tree_density = float(rng.uniform(0.25, 1.0))
         self.parked = (float(rng.uniform(0.0, 0.8)), float(rng.uniform(0.0, 0.8)))
         self.speed = float(rng.uniform(6.5, 11.0))
@@ -128,7 +129,7 @@ def _weather(rng: np.random.Generator) -> Weather:
 
 
 def _season(rng: np.random.Generator) -> int:
-    return int(rng.choice(4, p=[0.4, 0.25, 0.2, 0.15]))
+    return int(rng.choice(5, p=[0.36, 0.24, 0.16, 0.1, 0.14]))
 
 
 def _lens(rng: np.random.Generator) -> Lens:

@@ -1,4 +1,4 @@
-"""Drawn materials: noise, house fronts, foliage, fences.  All follow from whole-number seeds.
+"""Drawn materials: noise, foliage, hedges, fences, bricks.  All follow from whole-number seeds.
 
 Textures are uint8 RGB [H, W, 3], rows from top to bottom.
 """
@@ -47,225 +47,133 @@ def noise_tile(seed: int, first: int = 4, octaves: int = 7, fall: float = 0.55) 
     return total
 
 
+class Texture:
+    """A picture with its smaller versions: what is far away is drawn from one of about its own size.
+
+    Attributes:
+        picture: uint8 [H, W, 3], or [H, W] where only the light is given.
+        cover: uint8 [H, W], 0 where one sees through; None when it is solid.
+        mean: its colour, seen from far away.
+    """
+
+    def __init__(self, picture: UInt8Array, cover: UInt8Array | None = None) -> None:
+        self.picture = picture
+        self.cover = cover
+        colors = picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)
+        weight = np.ones(picture.shape[:2]) if cover is None else cover + 1.0
+        mean = np.average(colors.reshape(-1, 3), axis=0, weights=weight.ravel())
+        self.mean = (float(mean[0]), float(mean[1]), float(mean[2]))
+        self._levels: dict[tuple[int, int], tuple[UInt8Array, UInt8Array | None]] = {(0, 0): (picture, cover)}
+
+    def level(self, wide: float, tall: float) -> tuple[UInt8Array, UInt8Array | None]:
+        """Picture and cover, halved in each direction as often as they stay ``wide`` × ``tall`` pixels large."""
+        h, w = self.picture.shape[:2]
+        key = (_halvings(w, wide), _halvings(h, tall))
+        if key not in self._levels:
+            size = (max(1, w >> key[0]), max(1, h >> key[1]))
+            self._levels[key] = (
+                np.asarray(cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA), np.uint8),
+                None
+                if self.cover is None
+                else np.asarray(cv2.resize(self.cover, size, interpolation=cv2.INTER_AREA), np.uint8),
+            )
+        return self._levels[key]
+
+
+def _halvings(have: int, need: float) -> int:
+    count = 0
+    while have >> (count + 1) >= max(1.0, 0.85 * need):
+        count += 1
+    return count
+
+
+GRAIN = 1024
+"""Period of the noise of a sensor, in pixels."""
+
+
 @lru_cache(maxsize=1)
-def grain() -> Float32Array:
-    """White noise of a sensor: float32 [1024, 1024, 3], standard deviation 1."""
-    values = np.random.default_rng(0x6EA1).standard_normal((1024, 1024, 3)).astype(np.float32)
-    values.setflags(write=False)
-    return values
+def grain() -> npt.NDArray[np.int16]:
+    """White noise of a sensor: int16 [2048, 2048, 3], standard deviation 64, repeated after 1024."""
+    values = np.random.default_rng(0x6EA1).standard_normal((GRAIN, GRAIN, 3), np.float32)
+    tiled = np.tile(np.rint(64 * values).astype(np.int16), (2, 2, 1))  # so that any window of 1024 is one slice
+    tiled.setflags(write=False)
+    return tiled
 
 
 @lru_cache(maxsize=32)
-def foliage(variant: int) -> tuple[UInt8Array, UInt8Array]:
-    """A tree crown lit from the upper left: light uint8 [192, 192, 1] (128 = as its colour) and cover uint8 [192, 192]."""
+def crown(variant: int, flip: bool) -> Texture:
+    """A tree's crown, 192×192: light (128 = as its colour) from the upper left, or right when flipped, and cover."""
+    if flip:
+        plain = crown(variant, False)
+        assert plain.cover is not None, "a crown has a cover"
+        return Texture(np.ascontiguousarray(plain.picture[:, ::-1]), np.ascontiguousarray(plain.cover[:, ::-1]))
     rng = np.random.default_rng([0xF011, variant])
     side = 192
     light = np.full((side, side), 90, np.uint8)
     cover = np.zeros((side, side), np.uint8)
     kind = variant % 4  # round, tall, wide, loose
     rx, ry = ((78, 78), (56, 88), (88, 62), (80, 80))[kind]
-    center = np.array([side / 2, side / 2])
-    clusters = 26 if kind != 3 else 18
+    middle = side / 2
+    clusters = 30 if kind != 3 else 20
     angle, radius = rng.uniform(0, 2 * np.pi, clusters), np.sqrt(rng.uniform(0.0, 0.75, clusters))
-    places = np.stack([np.cos(angle) * radius * rx * 0.9, np.sin(angle) * radius * ry * 0.9], 1) + center
+    places = np.stack([np.cos(angle) * radius * rx * 0.9, np.sin(angle) * radius * ry * 0.9], 1) + middle
     order = np.argsort(-places[:, 1] + rng.uniform(-25, 25, clusters))
     for x, y in places[order]:
         size = rng.uniform(0.2, 0.36) * min(rx, ry)
-        tone = 100 - 0.45 * (y - center[1]) - 0.22 * (x - center[0])
-        count = 46
-        turn, reach = rng.uniform(0, 2 * np.pi, count), size * np.sqrt(rng.uniform(0, 1, count))
+        tone = 104 - 0.5 * (y - middle) - 0.25 * (x - middle)
+        turn, reach = rng.uniform(0, 2 * np.pi, 70), size * np.sqrt(rng.uniform(0, 1, 70))
         for t, r in zip(turn, reach, strict=True):
             px, py = x + np.cos(t) * r, y + np.sin(t) * r
-            value = tone - 22 * np.sin(t) * r / size - 12 * np.cos(t) * r / size + rng.normal(0, 16)
+            value = tone - 24 * np.sin(t) * r / size - 12 * np.cos(t) * r / size + rng.normal(0, 18)
             spot = (int(px * 16), int(py * 16))
-            dot = int(rng.uniform(2.0, 5.5) * 16)
+            dot = int(rng.uniform(1.2, 3.8) * 16)
             cv2.circle(light, spot, dot, int(np.clip(value, 20, 255)), -1, cv2.LINE_8, 4)
             cv2.circle(cover, spot, dot, 255, -1, cv2.LINE_AA, 4)
-    return light[:, :, None], cover
+    return Texture(light, cover)
+
+
+@lru_cache(maxsize=8)
+def bare_crown(variant: int) -> Texture:
+    """A leafless crown, 192×192: twigs as light and cover, fork by fork from the lower middle."""
+    rng = np.random.default_rng([0xBA2E, variant])
+    light = np.full((192, 192), 120, np.uint8)
+    cover = np.zeros((192, 192), np.uint8)
+
+    def grow(x: float, y: float, angle: float, length: float, thick: float) -> None:
+        if length < 5:
+            return
+        angle += rng.normal(0, 0.1)
+        nx, ny = x + length * np.sin(angle), y - length * np.cos(angle)
+        points = ((int(x * 16), int(y * 16)), (int(nx * 16), int(ny * 16)))
+        cv2.line(light, *points, int(rng.uniform(90, 150)), max(1, round(thick)), cv2.LINE_AA, 4)
+        cv2.line(cover, *points, 255, max(1, round(thick)), cv2.LINE_AA, 4)
+        for turn in rng.uniform(0.18, 0.55, 2) * (-1, 1):
+            grow(nx, ny, angle + turn, length * rng.uniform(0.68, 0.86), thick * 0.66)
+        if rng.random() < 0.5:
+            grow(nx, ny, angle + rng.normal(0, 0.15), length * 0.7, thick * 0.6)
+
+    grow(96.0, 190.0, 0.0, 44.0, 6.0)
+    soft = cv2.GaussianBlur(cover, (0, 0), 2.0) // 2
+    return Texture(light, np.maximum(cover, soft).astype(np.uint8))
 
 
 @lru_cache(maxsize=64)
-def leaves(variant: int) -> UInt8Array:
-    """Hedge surface: light uint8 [64, 256], 128 = as its colour."""
+def hedge(variant: int, panels: int) -> Texture:
+    """A hedge ``panels`` times 3 m long: RGB uint8 [48, 96 · panels, 3]."""
     rng = np.random.default_rng([0x1EAF, variant])
-    light = np.full((64, 256), 96, np.uint8)
-    for _ in range(1500):
-        x, y = rng.uniform(0, 256), rng.uniform(0, 64)
-        value = 150 - 0.9 * y + rng.normal(0, 26)
-        cv2.circle(light, (int(x), int(y)), int(rng.integers(1, 4)), int(np.clip(value, 20, 255)), -1)
-    return light
-
-
-_WORDS = (
-    "CAFE",
-    "BOOKS",
-    "BANK",
-    "BAKERY",
-    "HOTEL",
-    "PHARMACY",
-    "FLOWERS",
-    "SHOES",
-    "MARKET",
-    "BARBER",
-    "PIZZA",
-    "TOYS",
-)
-TEXELS = 14
-"""Texture pixels per metre of a house front."""
-
-
-@lru_cache(maxsize=512)
-def facade(
-    seed: int, width: float, height: float, storeys: int, style: int, shop: bool
-) -> tuple[UInt8Array, tuple[tuple[float, float, float, float], ...]]:
-    """A house front.
-
-    Args:
-        width, height: metres.
-        style: 0 brick, 1 render, 2 stone, 3 glass and concrete.
-        shop: shop windows and a name board on the ground floor.
-
-    Returns:
-        The texture, and rectangles (left, top, right, bottom, as shares 0–1) that hold writing.
-    """
-    rng = np.random.default_rng([0xFACADE, seed])
-    w, h = max(8, int(width * TEXELS)), max(8, int(height * TEXELS))
-    base = _wall_color(rng, style)
-    texture = np.empty((h, w, 3), np.float32)
-    texture[:] = base
-    offset = int(rng.integers(0, TILE))
-    rows, columns = (np.arange(h) + offset) % TILE, (np.arange(w) * 2 + offset) % TILE
-    texture += 7.0 * noise_tile(3)[rows][:, columns][:, :, None]
-    texture *= np.linspace(1.04, 0.9, h, dtype=np.float32)[:, None, None]
-    if style == 0:
-        texture[::3] *= 0.9
-        texture[:, ::5] *= 0.96
-    elif style == 2:
-        texture[:: max(2, TEXELS // 2)] *= 0.86
-    front: UInt8Array = np.clip(texture, 0, 255).astype(np.uint8)
-
-    storey = h / storeys
-    trim = tuple(float(c) for c in np.clip(base * rng.uniform(0.7, 1.5), 20, 240))
-    frame = (232, 230, 224) if rng.random() < 0.6 else (60, 54, 50)
-    bays = max(1, round(width / float(rng.uniform(2.2, 3.4))))
-    share = float(rng.uniform(0.38, 0.6)) if style != 3 else 0.86
-    tall = float(rng.uniform(0.5, 0.66)) if style != 3 else 0.74
-    sky = (150, 170, 190)
-    for level in range(storeys):
-        top = h - (level + 1) * storey
-        if level == 0 and shop:
-            continue
-        if rng.random() < 0.5 and style != 3:
-            cv2.rectangle(front, (0, int(top + storey - 2)), (w, int(top + storey)), trim, -1)
-        door = int(rng.integers(0, bays)) if level == 0 else -1
-        for bay in range(bays):
-            x0 = (bay + 0.5 - share / 2) * w / bays
-            x1 = x0 + share * w / bays
-            y0, y1 = top + storey * (0.86 - tall) + 1, top + storey * 0.86
-            if bay == door:
-                _door(front, rng, x0, min(x1, x0 + TEXELS * 1.3), y0, h)
-            else:
-                _window(front, rng, x0, y0, x1, y1, frame, sky)
-    if style != 3:
-        cv2.rectangle(front, (0, 0), (w, max(2, int(0.22 * TEXELS))), trim, -1)
-    boards: tuple[tuple[float, float, float, float], ...] = ()
-    if shop:
-        boards = (_shop(front, rng, h - storey, storey),)
-    return front, boards
-
-
-def _wall_color(rng: np.random.Generator, style: int) -> Float32Array:
-    palettes = (
-        ((142, 86, 66), (158, 104, 74), (120, 74, 62), (176, 140, 98), (98, 70, 62)),
-        ((222, 214, 196), (206, 186, 158), (190, 198, 204), (216, 170, 140), (168, 184, 168), (232, 228, 222)),
-        ((174, 164, 144), (150, 146, 138), (196, 184, 158), (128, 122, 114)),
-        ((132, 140, 146), (170, 172, 172), (110, 116, 120), (188, 182, 172)),
-    )
-    choices = palettes[style]
-    color = np.array(choices[int(rng.integers(0, len(choices)))], np.float32)
-    return np.clip(color * rng.uniform(0.85, 1.1) + rng.normal(0, 6, 3), 20, 245).astype(np.float32)
-
-
-def _window(
-    front: UInt8Array,
-    rng: np.random.Generator,
-    x0: float,
-    y0: float,
-    x1: float,
-    y1: float,
-    frame: tuple[int, int, int],
-    sky: tuple[int, int, int],
-) -> None:
-    a, b, c, d = round(x0), round(y0), round(x1), round(y1)
-    if c - a < 3 or d - b < 3:
-        return
-    cv2.rectangle(front, (a, b), (c, d), frame, -1)
-    reflect = float(rng.uniform(0.1, 0.75))
-    glass = tuple(int(28 + reflect * (s - 28)) for s in sky)
-    cv2.rectangle(front, (a + 1, b + 1), (c - 1, d - 1), glass, -1)
-    low = tuple(int(v * 0.7) for v in glass)
-    cv2.rectangle(front, (a + 1, (b + d) // 2), (c - 1, d - 1), low, -1)
-    if rng.random() < 0.4:
-        curtain = tuple(int(v) for v in rng.uniform(120, 220, 3))
-        inset = max(1, int((c - a) * 0.22))
-        cv2.rectangle(front, (a + 1, b + 1), (a + inset, d - 1), curtain, -1)
-        cv2.rectangle(front, (c - inset, b + 1), (c - 1, d - 1), curtain, -1)
-    cv2.line(front, ((a + c) // 2, b), ((a + c) // 2, d), frame, 1)
-    if d - b > 14:
-        cv2.line(front, (a, (b + d) // 2), (c, (b + d) // 2), frame, 1)
-    cv2.line(front, (a - 1, d + 1), (c + 1, d + 1), (190, 186, 178), 1)
-
-
-def _door(front: UInt8Array, rng: np.random.Generator, x0: float, x1: float, y0: float, bottom: int) -> None:
-    color = tuple(int(v) for v in rng.uniform(20, 150, 3))
-    cv2.rectangle(front, (round(x0) - 1, round(y0) - 1), (round(x1) + 1, bottom), (206, 202, 194), -1)
-    cv2.rectangle(front, (round(x0), round(y0)), (round(x1), bottom), color, -1)
-    middle = round(y0 + 0.25 * (bottom - y0))
-    cv2.rectangle(front, (round(x0) + 2, round(y0) + 2), (round(x1) - 2, middle), (70, 80, 90), -1)
-
-
-def _shop(front: UInt8Array, rng: np.random.Generator, top: float, storey: float) -> tuple[float, float, float, float]:
-    h, w = front.shape[:2]
-    hue = rng.uniform(20, 190, 3)
-    color = tuple(int(v) for v in hue)
-    cv2.rectangle(front, (0, int(top)), (w, h), tuple(int(v * 0.6) for v in hue), -1)
-    board = int(top + 0.26 * storey)
-    panes = max(1, round(w / TEXELS / 2.6))
-    for pane in range(panes):
-        x0, x1 = int(pane * w / panes) + 2, int((pane + 1) * w / panes) - 2
-        y0 = board + 3
-        deep = tuple(int(v) for v in rng.uniform(30, 80, 3))
-        cv2.rectangle(front, (x0, y0), (x1, h - int(0.14 * storey)), deep, -1)
-        for _ in range(6):  # goods in the window
-            gx, gy = (
-                int(rng.integers(x0, max(x0 + 1, x1 - 4))),
-                int(rng.uniform(y0 + 0.35 * (h - y0), h - 0.24 * storey)),
-            )
-            goods = tuple(int(v) for v in rng.uniform(60, 230, 3))
-            cv2.rectangle(front, (gx, gy), (min(x1, gx + 5), gy + 6), goods, -1)
-        cv2.line(front, (x0, y0 + 6), (x0 + 12, y0), (150, 165, 178), 2)
-    cv2.rectangle(front, (0, int(top) + 1), (w, board), color, -1)
-    bright = tuple(int(255 - 0.4 * v) if sum(hue) < 330 else int(0.2 * v) for v in hue)
-    word = _WORDS[int(rng.integers(0, len(_WORDS)))]
-    scale = 0.8 * (board - top) / 22.0
-    (tw, th), _ = cv2.getTextSize(word, cv2.FONT_HERSHEY_DUPLEX, scale, 1)
-    cv2.putText(
-        front,
-        word,
-        ((w - tw) // 2, int((top + board + th) / 2)),
-        cv2.FONT_HERSHEY_DUPLEX,
-        scale,
-        bright,
-        1,
-        cv2.LINE_AA,
-    )
-    left, right = max(0.0, (w - tw) / 2 / w - 0.04), min(1.0, (w + tw) / 2 / w + 0.04)
-    return left, (top + 1) / h, right, board / h
+    width = 96 * panels
+    light = np.full((48, width), 84, np.uint8)
+    for _ in range(420 * panels):
+        x, y = rng.uniform(0, width), rng.uniform(0, 48)
+        value = 150 - 1.3 * y + rng.normal(0, 26)
+        cv2.circle(light, (int(x), int(y)), int(rng.integers(1, 3)), int(np.clip(value, 20, 255)), -1)
+    green = np.array([62, 92, 42]) * rng.uniform(0.75, 1.2)
+    return Texture(np.clip(light[:, :, None] / 128.0 * green, 0, 255).astype(np.uint8))
 
 
 @lru_cache(maxsize=64)
-def railing(variant: int) -> tuple[UInt8Array, UInt8Array]:
-    """One 3 m panel of fence: RGB uint8 [40, 96, 3] and cover uint8 [40, 96] (0 where one sees through)."""
+def fence(variant: int, panels: int) -> Texture:
+    """A fence of ``panels`` pieces of 3 m: RGB uint8 [40, 96 · panels, 3] with cover."""
     rng = np.random.default_rng([0xFE4CE, variant])
     picture = np.zeros((40, 96, 3), np.uint8)
     cover = np.zeros((40, 96), np.uint8)
@@ -292,4 +200,29 @@ def railing(variant: int) -> tuple[UInt8Array, UInt8Array]:
         cover[:4] = cover[33:36] = 255
         cover[:, :4] = 255
         cover[4:34, ::8] = cover[4:34, 1::8] = 255
-    return picture, cover
+    return Texture(np.tile(picture, (1, panels, 1)), np.tile(cover, (1, panels)))
+
+
+@lru_cache(maxsize=64)
+def bricks(variant: int, panels: int) -> Texture:
+    """A brick or stone wall ``panels`` times 3 m long: RGB uint8 [24, 72 · panels, 3]."""
+    rng = np.random.default_rng([0xB21C, variant])
+    base = np.array(((150, 92, 70), (170, 158, 138), (128, 84, 72), (188, 180, 170))[variant % 4])
+    picture = np.empty((24, 72 * panels, 3))
+    picture[:] = base
+    for row in range(6):
+        for brick in range(9 * panels + 1):
+            left = brick * 8 - (4 if row % 2 else 0)
+            picture[row * 4 : row * 4 + 3, max(0, left) : max(0, left + 7)] *= rng.uniform(0.82, 1.12)
+    picture[3::4] = base * 0.78 + 40
+    picture[:2] = base * 1.15
+    return Texture(np.clip(picture, 0, 255).astype(np.uint8))
+
+
+@lru_cache(maxsize=1)
+def tiles() -> Texture:
+    """Roof tiles, about grey 128: uint8 [48, 64, 3]."""
+    picture = np.full((48, 64, 3), 132, np.uint8)
+    picture[::6] = 104
+    picture[::12, ::5] = 112
+    return Texture(picture)

@@ -28,14 +28,25 @@ _LABELS = {labels.name: labels for labels in (CAMVID11, CAMVID32, CITYSCAPES19)}
 _USUAL = {"kaggle": "camvid32", "original": "camvid32", "cityscapes": "cityscapes19"}
 
 _TO_CITYSCAPES = {
-    "Archway": "building", "Bicyclist": "rider", "Bridge": "building", "Building": "building", "Car": "car",
-    "Child": "person", "Column_Pole": "pole", "Fence": "fence", "LaneMkgsDriv": "road", "LaneMkgsNonDriv": "road",
-    "Misc_Text": "traffic sign", "MotorcycleScooter": "motorcycle", "Pedestrian": "person", "Road": "road",
-    "Sidewalk": "sidewalk", "SignSymbol": "traffic sign", "Sky": "sky", "SUVPickupTruck": "car", "ParkingBlock": "sidewalk",
-    "RoadShoulder": "terrain", "TrafficLight": "traffic light", "Train": "train", "Tree": "vegetation",
-    "Truck_Bus": "truck", "Tunnel": "building", "VegetationMisc": "vegetation", "Wall": "wall",
-}  # fmt: skip
-"""Raw class to its nearest class of Cityscapes; the others become void."""
+    "road": ("LaneMkgsDriv", "LaneMkgsNonDriv", "Road"),
+    "sidewalk": ("ParkingBlock", "Sidewalk"),
+    "building": ("Archway", "Bridge", "Building", "Tunnel"),
+    "wall": ("Wall",),
+    "fence": ("Fence",),
+    "pole": ("Column_Pole",),
+    "traffic light": ("TrafficLight",),
+    "traffic sign": ("Misc_Text", "SignSymbol"),
+    "vegetation": ("Tree",),
+    "terrain": ("RoadShoulder", "VegetationMisc"),
+    "sky": ("Sky",),
+    "person": ("Child", "Pedestrian"),
+    "rider": ("Bicyclist",),
+    "car": ("Car", "SUVPickupTruck"),
+    "truck": ("Truck_Bus",),
+    "train": ("Train",),
+    "motorcycle": ("MotorcycleScooter",),
+}
+"""Class of Cityscapes to the raw classes that are nearest to it; the others become void."""
 
 
 def write_scenes(
@@ -128,9 +139,9 @@ def _label(scene: Scene, labels: LabelMap) -> UInt8Array:
 
 
 _CITYSCAPES = np.full(256, IGNORE, np.uint8)
-for _id, _name in enumerate(CAMVID32.names):
-    if _name in _TO_CITYSCAPES:
-        _CITYSCAPES[_id] = CITYSCAPES19.names.index(_TO_CITYSCAPES[_name])
+for _name, _raws in _TO_CITYSCAPES.items():
+    for _raw in _raws:
+        _CITYSCAPES[CAMVID32.names.index(_raw)] = CITYSCAPES19.names.index(_name)
 
 
 def write_video(
