@@ -1,0 +1,116 @@
+"""Checkpoints: one ``.safetensors`` file with the weights, and the model's card as JSON in its header.
+
+Never pickle: opening a file from a stranger runs nothing.  Auxiliary heads belong to training and
+are not kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from aaff.card import ModelCard
+from aaff.errors import ModelError
+from aaff.files import replacing
+from aaff.networks.base import SegmentationNetwork
+from aaff.networks.registry import create_model
+
+_AUXILIARY = "auxiliary."
+
+
+def save_checkpoint(
+    path: str | Path, state: Mapping[str, Tensor], card: ModelCard, *, dtype: torch.dtype | None = None
+) -> None:
+    """Write weights and card as one file, replacing an older one in a single step.
+
+    Args:
+        path: should end in ``.safetensors``.
+        state: a network's ``state_dict()``.
+        card: what the file says about itself.
+        dtype: store floating-point weights as this type, such as ``torch.float16`` for half the size;
+            they are read back as float32.
+
+    Raises:
+        AaffError: the file cannot be written; an older one is still whole.
+    """
+    kept = {}
+    for name, tensor in state.items():
+        if not name.startswith(_AUXILIARY):
+            tensor = tensor.detach().cpu()
+            kept[name] = tensor.to(dtype if dtype and tensor.is_floating_point() else tensor.dtype).contiguous()
+    description = card.to_dict()
+    description["options"] = {k: v for k, v in card.options.items() if k != "auxiliary"}
+    with replacing(path) as temporary:
+        save_file(kept, temporary, metadata={"aaff": json.dumps(description, ensure_ascii=False)})
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelCard]:
+    """Weights (float32 on the processor) and card of a checkpoint, without building its network.
+
+    Raises:
+        ModelError: no such file, no safetensors file (a pickle, for instance), a truncated one, or one
+            without the card of this package.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"there is no checkpoint {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path} is not a complete .safetensors checkpoint ({_why(path, error)})") from error
+    if "aaff" not in metadata:
+        raise ModelError(f"{path} holds weights but no description of their network; it was not written by aaff")
+    try:
+        card = ModelCard.from_dict(json.loads(metadata["aaff"]), str(path))
+    except json.JSONDecodeError as error:
+        raise ModelError(f"the description in {path} cannot be read: {error}") from error
+    return {n: t.float() if t.is_floating_point() else t for n, t in state.items()}, card
+
+
+def load_checkpoint(path: str | Path) -> tuple[SegmentationNetwork, ModelCard]:
+    """The trained network, in evaluation mode, and its card.
+
+    Raises:
+        ModelError: see :func:`read_checkpoint`; or the weights do not fit the network that the card names.
+        UnknownNameError: the card names a network or option that is not registered.
+    """
+    state, card = read_checkpoint(path)
+    net = create_model(card.network, card.labels.num_classes, **card.options)
+    load_state(net, state, str(path))
+    return net.eval(), card
+
+
+def load_state(net: SegmentationNetwork, state: Mapping[str, Tensor], where: str) -> None:
+    """Put a checkpoint's weights into a network; its auxiliary heads, if any, stay as they are.
+
+    Raises:
+        ModelError: a weight is missing, left over or of another shape; the first one is named.
+    """
+    own = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith(_AUXILIARY)}
+    for name, tensor in own.items():
+        if name not in state:
+            raise ModelError(f"{where} lacks the weight {name!r}; it is from another network")
+        if state[name].shape != tensor.shape:
+            raise ModelError(
+                f"{where} has {name!r} of shape {list(state[name].shape)}, the network needs {list(tensor.shape)}; "
+                "it is from another network or number of classes"
+            )
+    for name in state:
+        if name not in own and not name.startswith(_AUXILIARY):
+            raise ModelError(f"{where} has a weight {name!r} that the network does not have")
+    net.load_state_dict(dict(state), strict=False)
+
+
+def _why(path: Path, error: Exception) -> str:
+    head = path.read_bytes()[:8] if path.is_file() else b""
+    if head[:2] == b"PK" or head[:1] == b"\x80":
+        return "it is a pickle, which aaff never opens; save it as safetensors"
+    return f"cut off or of another kind: {error}"

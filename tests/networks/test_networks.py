@@ -1,0 +1,172 @@
+"""The contract of every registered network, and the numbers that the specification gives for the paper's four."""
+
+import pytest
+import torch
+
+from aaff.errors import AaffError
+from aaff.networks import create_model, list_models, model_info
+from aaff.networks.blocks import FUSIONS, GATES
+from aaff.networks.complexity import complexity, convolution_parameters, separable_parameters
+from aaff.preprocess import Size
+
+PAPER = ("bisenet", "depthwise_bisenet", "depthwise_aaff", "depthwise_aaff2")
+
+PARAMETERS = {
+    "bisenet": {32: 2_678_808, 11: 2_677_443},
+    "depthwise_bisenet": {32: 1_845_016, 11: 1_843_651},
+    "depthwise_aaff": {32: 2_117_400, 11: 2_116_035},
+    "depthwise_aaff2": {32: 2_406_936, 11: 2_405_571},
+}
+MACS = {
+    "bisenet": (5_654_175_168, 22_578_371_328, 16_762_436_608),
+    "depthwise_bisenet": (2_876_587_968, 11_468_022_528, 8_532_548_608),
+    "depthwise_aaff": (4_103_430_080, 16_388_637_440, 12_177_996_800),
+    "depthwise_aaff2": (4_120_723_392, 16_446_235_392, 12_219_046_912),
+}
+
+
+@pytest.mark.parametrize("name", list_models())
+class TestEveryNetwork:
+    """A new network is held by these as soon as it is registered."""
+
+    @pytest.fixture
+    def net(self, name):
+        torch.manual_seed(0)
+        return create_model(name, num_classes=7)
+
+    @pytest.mark.parametrize("size", [(357, 473), (65, 97), (720, 960)], ids=str)
+    def test_any_size_goes_in_and_comes_out(self, net, size):
+        net.eval()
+        x = torch.randn(1, 3, *size)
+        with torch.inference_mode():
+            native = net.logits(x)
+            full = net(x)
+        rows, columns = (-(-side // net.stride) for side in size)
+        assert native.shape == (1, 7, rows, columns)
+        assert full.shape == (1, 7, *size)
+        expected = torch.nn.functional.interpolate(native, size=size, mode="bilinear", align_corners=False)
+        torch.testing.assert_close(full, expected)
+
+    def test_a_training_batch_of_one_is_refused_in_words(self, net):
+        with pytest.raises(AaffError, match=r"batch of one.*at least 2"):
+            net(torch.randn(1, 3, 64, 64))
+        net.eval()(torch.randn(1, 3, 64, 64))
+
+    @pytest.mark.parametrize("shape", [(3, 64, 64), (2, 1, 64, 64), (2, 64, 64, 3)])
+    def test_what_is_no_batch_of_frames_is_refused(self, net, shape):
+        with pytest.raises(AaffError, match=r"\[N, 3, H, W\]"):
+            net(torch.randn(*shape))
+
+    def test_gradient_reaches_every_parameter(self, name):
+        torch.manual_seed(0)
+        net = create_model(name, 5, **({"auxiliary": True} if "auxiliary" in model_info(name).options else {}))
+        logits, auxiliary = net.logits_with_auxiliary(torch.randn(4, 3, 64, 96))
+        sum((t * torch.randn_like(t)).sum() for t in (logits, *auxiliary.values())).backward()
+        dead = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+        assert not dead
+
+    def test_same_seed_same_network_and_same_answer(self, name):
+        answers = []
+        for _ in range(2):
+            torch.manual_seed(3)
+            net = create_model(name, 4).eval()
+            with torch.inference_mode():
+                answers.append(net(torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64)))
+        assert torch.equal(*answers)
+
+    def test_state_survives_saving(self, net, name, tmp_path):
+        from safetensors.torch import load_file, save_file
+
+        net.train()(torch.randn(2, 3, 64, 64))  # so that the moving statistics are not the first ones
+        save_file(net.state_dict(), tmp_path / "net.safetensors")
+        twin = create_model(name, num_classes=7)
+        twin.load_state_dict(load_file(tmp_path / "net.safetensors"))
+        x = torch.randn(1, 3, 64, 64)
+        with torch.inference_mode():
+            assert torch.equal(net.eval()(x), twin.eval()(x))
+
+    def test_auxiliary_heads_exist_in_training_alone(self, name):
+        net = create_model(name, 5, auxiliary=True)
+        x = torch.randn(2, 3, 64, 96)
+        logits, auxiliary = net.logits_with_auxiliary(x)
+        assert auxiliary
+        assert all(t.shape[:2] == (2, 5) for t in auxiliary.values())
+        assert logits.shape == (2, 5, 16, 24)
+        assert isinstance(net(x), torch.Tensor)
+        with pytest.raises(AaffError, match="training mode"):
+            net.eval().logits_with_auxiliary(x)
+
+    def test_heads_are_no_part_of_the_counted_cost(self, name):
+        assert complexity(create_model(name, 11, auxiliary=True)) == complexity(create_model(name, 11))
+
+    def test_width_scales_the_cost(self, name):
+        narrow, wide = (complexity(create_model(name, 11, width=w)).macs for w in (0.5, 2.0))
+        assert narrow < complexity(create_model(name, 11)).macs < wide
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_parameters_are_those_of_the_specification(name):
+    for classes, count in PARAMETERS[name].items():
+        net = create_model(name, classes)
+        assert sum(p.numel() for p in net.parameters()) == count
+        assert complexity(net).parameters == count
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_multiply_accumulates_are_those_of_the_specification(name):
+    small, large, paper = MACS[name]
+    assert complexity(create_model(name, 11), Size(480, 360)).macs == small
+    assert complexity(create_model(name, 11), Size(960, 720)).macs == large
+    assert complexity(create_model(name, 32), Size(800, 640)).macs == paper
+
+
+def test_the_papers_example_of_equations_1_and_2():
+    assert convolution_parameters(5, 3, 256) == 19_200
+    assert separable_parameters(5, 3, 256) == 843
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("name", ["depthwise_aaff", "depthwise_aaff2"])
+def test_every_gate_and_fusion_trains(name, gate, fusion):
+    net = create_model(name, 3, gate=gate, fusion=fusion)
+    net(torch.randn(2, 3, 64, 64)).square().mean().backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_gate_none_is_the_same_wiring_without_attention():
+    with_gates = dict(create_model("depthwise_aaff", 11).named_parameters())
+    without = dict(create_model("depthwise_aaff", 11, gate="none").named_parameters())
+    assert set(with_gates) - set(without) == {n for n in with_gates if ".gate.gate." in n or ".arm.1.gate." in n}
+    assert all(without[n].shape == with_gates[n].shape for n in without)
+
+
+def test_one_side_and_no_spatial_path_cost_less():
+    whole, one, bare = (
+        complexity(create_model("depthwise_aaff", 11, **o)).macs for o in ({}, {"sides": 1}, {"spatial": False})
+    )
+    assert one < whole
+    assert bare < whole
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: create_model("depthwise_aff"), "did you mean 'depthwise_aaff'"),
+        (lambda: create_model("depthwise_aaff", gatte="relu"), "did you mean 'gate'"),
+        (lambda: create_model("depthwise_aaff", gate="sigmod"), "did you mean 'sigmoid'"),
+        (lambda: create_model("depthwise_aaff", fusion="ad"), "did you mean 'add'"),
+        (lambda: create_model("depthwise_aaff", sides=3), "2 sides"),
+        (lambda: create_model("bisenet", width=0), "above 0"),
+        (lambda: create_model("bisenet", 0), "at least 1 class"),
+        (lambda: model_info("zzz"), "valid: bisenet"),
+    ],
+)
+def test_a_wrong_name_or_value_is_answered_with_the_nearest_valid_one(call, words):
+    with pytest.raises(AaffError, match=words):
+        call()
+
+
+def test_list_models_takes_a_glob():
+    assert list_models("depthwise*") == ["depthwise_bisenet", "depthwise_aaff", "depthwise_aaff2"]
+    assert list_models("nothing*") == []
