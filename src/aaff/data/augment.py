@@ -1,0 +1,99 @@
+"""Random scale, crop, flip and colour of a frame together with its label.
+
+Scale, crop and flip are one affine map, so a pixel is interpolated once: the image bilinearly, the
+label by nearest pixel; what lies outside the frame is mean colour and 255.  All randomness comes from
+the generator that is passed in: one per sample makes a batch independent of who loads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from aaff.errors import OptionError
+from aaff.labels import IGNORE, UInt8Array
+from aaff.preprocess import Normalization, Size
+
+_GREY = np.array([0.299, 0.587, 0.114])
+"""Luma of RGB (ITU-R BT.601)."""
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Draws one random view of a frame; the field's usual recipe for street scenes.
+
+    Attributes:
+        crop: size of what comes out.
+        scale: the frame is enlarged by a factor drawn log-uniformly between these two.
+        flip: probability of a mirrored view.
+        jitter: brightness, contrast and saturation are each multiplied by 1 ± up to this.
+
+    Raises:
+        OptionError: a value outside its range.
+
+    >>> same = Augment(Size(4, 3), scale=(1.0, 1.0), flip=0.0, jitter=0.0)
+    >>> image, label = np.full((3, 4, 3), 7, np.uint8), np.arange(12, dtype=np.uint8).reshape(3, 4)
+    >>> bool((same(image, label, np.random.default_rng(0))[1] == label).all())
+    True
+    """
+
+    crop: Size
+    scale: tuple[float, float] = (0.6, 1.8)
+    flip: float = 0.5
+    jitter: float = 0.4
+
+    def __post_init__(self) -> None:
+        low, high = self.scale
+        if not 0 < low <= high:
+            raise OptionError(f"scale goes from {low} to {high}; two factors above 0 in rising order are needed")
+        if not 0 <= self.flip <= 1:
+            raise OptionError(f"flip is {self.flip}; it is a probability, 0 to 1")
+        if not 0 <= self.jitter < 1:
+            raise OptionError(f"jitter is {self.jitter}; it must be at least 0 and below 1")
+
+    def __call__(self, image: UInt8Array, mask: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
+        """One view: image uint8 [h, w, 3] and label uint8 [h, w] of the crop's size.
+
+        Args:
+            image: RGB uint8 [H, W, 3].
+            mask: label uint8 [H, W].
+            rng: the only source of randomness; always the same number of draws.
+        """
+        zoom, left, top, mirror, *tones = rng.random(7)
+        low, high = self.scale
+        view = self._view(Size.of(image), low * (high / low) ** zoom, left, top, mirror < self.flip)
+        size = tuple(self.crop)
+        fill = [round(m) for m in Normalization().mean]
+        flags = cv2.WARP_INVERSE_MAP
+        image = cv2.warpAffine(image, view, size, flags=flags | cv2.INTER_LINEAR, borderValue=fill)  # type: ignore[assignment]
+        mask = cv2.warpAffine(mask, view, size, flags=flags | cv2.INTER_NEAREST, borderValue=[IGNORE])  # type: ignore[assignment]
+        if self.jitter:
+            image = self._recolor(image, 1 + self.jitter * (2 * np.asarray(tones[:3]) - 1))
+        return image, mask
+
+    def _view(self, size: Size, scale: float, left: float, top: float, mirror: bool) -> npt.NDArray[np.float64]:
+        """Where in the frame each pixel of the crop comes from, 2×3; ``left``, ``top`` place the crop, 0–1.
+
+        A frame smaller than the crop is placed at random inside it in the same way.
+        """
+        room_x = size.width * scale - self.crop.width
+        room_y = size.height * scale - self.crop.height
+        # Pixel centres: crop pixel i covers [i, i+1), so its centre i + ½ maps to frame centre + ½.
+        x0 = (round(room_x * left) + 0.5) / scale - 0.5
+        y0 = (round(room_y * top) + 0.5) / scale - 0.5
+        step = 1 / scale
+        if mirror:
+            return np.array([[-step, 0, x0 + step * (self.crop.width - 1)], [0, step, y0]])
+        return np.array([[step, 0, x0], [0, step, y0]])
+
+    @staticmethod
+    def _recolor(image: UInt8Array, factors: npt.NDArray[np.float64]) -> UInt8Array:
+        """Brightness, contrast (about the mean grey) and saturation (about the pixel's grey) in one product."""
+        brightness, contrast, saturation = factors
+        mix = saturation * np.eye(3) + (1 - saturation) * np.tile(_GREY, (3, 1))
+        mean = float(_GREY @ np.array(cv2.mean(image)[:3])) * brightness
+        matrix = np.hstack([brightness * contrast * mix, np.full((3, 1), (1 - contrast) * mean)])
+        return np.asarray(cv2.transform(image, matrix), np.uint8)

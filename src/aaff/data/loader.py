@@ -1,0 +1,148 @@
+"""Batches for training: a plan of which frames come when, and a PyTorch loader that follows it.
+
+Each sample's randomness is a function of seed, epoch and frame alone, and each batch's composition of
+seed and epoch, so the batches are the same with any number of worker processes, after a resume in the
+middle of an epoch, and in total over any number of ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from aaff.data.augment import Augment
+from aaff.data.sample import Dataset
+from aaff.errors import DataError, OptionError
+from aaff.labels import UInt8Array
+from aaff.preprocess import Size
+
+Transform = Callable[..., Mapping[str, Any]]
+"""Any ``f(image=, mask=)`` that returns both under those names, as albumentation libraries do."""
+
+Batch = tuple[Tensor, Tensor, list[int]]
+"""Images uint8 [n, H, W, 3] RGB, labels uint8 [n, H, W], and the index of each frame in its data set."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which frames make up which batch.
+
+    A short last batch is dropped: batch norm after global pooling needs company.
+
+    Attributes:
+        frames: number of frames in the split.
+        batch: frames in a batch, over all ranks.
+        seed: of the order.
+        rank, world: this process and how many there are; each takes its own part of every batch.
+
+    Raises:
+        OptionError: the batch is larger than the split, below 2, or not divisible among the ranks.
+
+    >>> plan = Plan(frames=5, batch=2, seed=0)
+    >>> plan.steps, [len(b) for b in plan.batches(epoch=0)]
+    (2, [2, 2])
+    """
+
+    frames: int
+    batch: int
+    seed: int
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch > self.frames:
+            raise OptionError(f"the batch of {self.batch} is larger than the split of {self.frames} frames")
+        if self.batch % self.world or self.batch // self.world < 1:
+            raise OptionError(f"a batch of {self.batch} cannot be shared evenly by {self.world} processes")
+        if self.batch < 2:
+            raise OptionError("a batch of 1 leaves batch norm after global pooling one value; use 2 or more, better 8")
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self.frames // self.batch
+
+    def batches(self, epoch: int, start: int = 0) -> list[list[tuple[int, int]]]:
+        """This rank's share of each batch from number ``start`` on, as (epoch, frame) pairs."""
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.frames)
+        share = self.batch // self.world
+        begin = self.rank * share
+        return [
+            [(epoch, int(frame)) for frame in order[step * self.batch :][begin : begin + share]]
+            for step in range(start, self.steps)
+        ]
+
+
+class _Views(TorchDataset[tuple[UInt8Array, UInt8Array, int]]):
+    """Random views of a data set's frames, addressed by (epoch, frame)."""
+
+    def __init__(self, dataset: Dataset, augment: Augment, seed: int, transform: Transform | None) -> None:
+        self.dataset, self.augment, self.seed, self.transform = dataset, augment, seed, transform
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[UInt8Array, UInt8Array, int]:
+        epoch, frame = key
+        sample = self.dataset[frame]
+        image, label = sample.image, sample.label
+        if self.transform is not None:
+            image, label = _apply(self.transform, image, label)
+        image, label = self.augment(image, label, np.random.default_rng([self.seed, epoch, frame]))
+        return image, label, frame
+
+
+def _apply(transform: Transform, image: UInt8Array, label: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
+    result = transform(image=image, mask=label)
+    try:
+        image, label = np.asarray(result["image"]), np.asarray(result["mask"])
+    except (KeyError, TypeError) as error:
+        raise DataError("the transform must return a mapping with 'image' and 'mask'") from error
+    if image.dtype != np.uint8 or label.dtype != np.uint8 or Size.of(image) != Size.of(label):
+        raise DataError(
+            f"the transform returned image {image.dtype} {image.shape} and mask {label.dtype} {label.shape}; "
+            "both must stay uint8 and of one size"
+        )
+    return image, label
+
+
+def _collate(views: list[tuple[UInt8Array, UInt8Array, int]]) -> Batch:
+    images, labels, frames = zip(*views, strict=True)
+    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels)), list(frames)
+
+
+def batches(
+    dataset: Dataset,
+    plan: Plan,
+    augment: Augment,
+    *,
+    epoch: int,
+    start: int = 0,
+    workers: int = 0,
+    pin_memory: bool = False,
+    transform: Transform | None = None,
+) -> Iterator[Batch]:
+    """The batches of one epoch from number ``start`` on.
+
+    Args:
+        dataset: frames; a :class:`~aaff.data.cache.CachedDataset` decodes each only once.
+        plan: which frames when.
+        augment: draws the views.
+        epoch: number of the epoch, from 0.
+        start: first batch, to go on in the middle of an epoch.
+        workers: processes that load ahead; 0 loads in this one.  The batches are the same.
+        pin_memory: for copies to an accelerator that overlap with its work.
+        transform: applied to whole frames before ``augment``; its randomness is its own affair.
+    """
+    order = plan.batches(epoch, start)
+    yield from DataLoader(
+        _Views(dataset, augment, plan.seed, transform),
+        batch_sampler=order,  # a list of lists of keys is a sampler of batches
+        num_workers=min(workers, len(order)),
+        collate_fn=_collate,
+        pin_memory=pin_memory,
+    )
