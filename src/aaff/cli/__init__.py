@@ -82,7 +82,10 @@ def parse_words(words: Sequence[str]) -> tuple[ModuleType, Any]:
     module = importlib.import_module(f"aaff.cli.{verb.replace(' ', '_')}")
     from aaff.cli.options import parse
 
-    return module, parse(module.Args, words[len(verb.split()) :], prog=f"aaff {verb}")
+    own = list(words[len(verb.split()) :])
+    if expand := getattr(module, "expand", None):  # a verb with recipes puts their values before the user's words
+        own = expand(own)
+    return module, parse(module.Args, own, prog=f"aaff {verb}")
 
 
 def _dispatch(words: list[str]) -> int:

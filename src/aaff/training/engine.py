@@ -1,0 +1,84 @@
+"""What ``auto`` means on this machine: device, precision, threads, and the kernels that suit them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aaff.errors import OptionError
+from aaff.networks import SegmentationNetwork
+from aaff.networks.winograd import use_winograd
+from aaff.preprocess import Normalization
+from aaff.provenance import usable_cores
+from aaff.training.recipe import EngineOptions
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Resolved choices; kept in the checkpoint, since other ones round differently.
+
+    Attributes:
+        device: ``"cpu"`` or ``"cuda"``.
+        precision: ``"fp32"`` or ``"bf16"``.
+        threads: compute threads on a processor.
+        winograd: wide 3×3 convolutions by fewer multiplications (float32 on a processor).
+    """
+
+    device: str
+    precision: str
+    threads: int
+    winograd: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self)
+
+    def prepare(self, net: SegmentationNetwork) -> SegmentationNetwork:
+        """Put the network on the device, in the memory format and with the kernels that are fast there."""
+        if self.device == "cpu":
+            torch.set_num_threads(self.threads)
+        if self.winograd:
+            use_winograd(net)
+        placed: SegmentationNetwork = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return placed
+
+    def normalize(self, images: Tensor, normalization: Normalization) -> Tensor:
+        """uint8 [N, H, W, 3] to the network's input: float32 [N, 3, H, W], channels last in memory."""
+        batch = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
+        mean = torch.tensor(normalization.mean, device=self.device).view(1, 3, 1, 1)
+        std = torch.tensor(normalization.std, device=self.device).view(1, 3, 1, 1)
+        return batch.sub_(mean).div_(std)
+
+    def autocast(self) -> torch.autocast:
+        """Context in which the convolutions run in the chosen precision; the loss stays float32."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def resolve(options: EngineOptions) -> Engine:
+    """Turn ``auto`` into what this machine is good at.
+
+    Raises:
+        OptionError: a GPU is asked for and there is none.
+    """
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise OptionError("engine.device is cuda, but PyTorch finds no GPU here; use auto or cpu")
+    if options.threads < 0:
+        raise OptionError(f"engine.threads is {options.threads}; it must be at least 1, or 0 for all cores")
+    precision = options.precision
+    if precision == "auto":
+        fast = torch.cuda.is_bf16_supported() if device == "cuda" else has_bf16_instructions()
+        precision = "bf16" if fast else "fp32"
+    threads = options.threads or usable_cores()
+    return Engine(device, precision, threads, winograd=device == "cpu" and precision == "fp32")
+
+
+def has_bf16_instructions() -> bool:
+    """Whether the processor multiplies bfloat16 itself; without that, bf16 is slower than float32."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported")
+    return any(bool(check()) for name in names if (check := getattr(torch.cpu, name, None)) is not None)

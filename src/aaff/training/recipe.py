@@ -1,0 +1,217 @@
+"""A training recipe: every choice that decides what the weights become, in one place, once.
+
+The dataclasses below are the options: defaults < recipe file < flags.  A recipe file is YAML; its
+values are turned into flags and put before the user's own, so one parser checks both (and a number
+that YAML reads as text, such as ``5e-4``, is a number all the same).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from aaff.errors import OptionError, UnknownNameError
+from aaff.preprocess import Size
+from aaff.training.options import LossOptions, OptimOptions
+
+
+@dataclass(frozen=True)
+class AugmentOptions:
+    """Random views of the training frames."""
+
+    crop: Size = Size(480, 360)
+    """Size of the views that the network trains on."""
+    scale_min: float = 0.6
+    """Smallest random enlargement of a frame."""
+    scale_max: float = 1.8
+    """Largest random enlargement of a frame."""
+    flip: float = 0.5
+    """Probability of a mirrored view."""
+    jitter: float = 0.4
+    """Brightness, contrast and saturation change by up to this share; 0 leaves colours alone."""
+    early_crop: Size | None = None
+    """Smaller views for the first part of training, which then costs less; see early_share."""
+    early_share: float = 0.0
+    """Share of the epochs that train on early_crop."""
+
+    def crop_at(self, epoch: int, epochs: int) -> Size:
+        """Size of the views in epoch number ``epoch`` (from 0)."""
+        early = self.early_crop is not None and epoch < round(self.early_share * epochs)
+        return self.early_crop if early and self.early_crop else self.crop
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How the arithmetic is done; it changes the time and the rounding, not the recipe's meaning."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train: auto takes a GPU if there is one."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Type of the convolutions: auto takes bf16 where the processor has instructions for it."""
+    threads: int = 0
+    """Compute threads on a processor; 0 takes all cores.  Fixed threads give the same weights bit for bit."""
+    workers: int = 0
+    """Processes that load frames ahead; 0 loads in the training process, best when two cores share all work."""
+    cache: bool = True
+    """Keep decoded frames in memory."""
+    accumulate: int = 1
+    """Split every batch into this many parts whose gradients add up: less memory, the same loss and update.
+    Batch norm sees a part at a time."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights, besides the frames."""
+
+    model: str = "depthwise_aaff"
+    """Network to train, see: aaff models."""
+    options: tuple[str, ...] = ()
+    """Options of the network as NAME=VALUE, such as gate=none or auxiliary=true."""
+    protocol: str | None = None
+    """Classes and scores: camvid11, camvid32, camvid11-drives; left out: what the data set's layout implies."""
+    train_split: str = "train"
+    """Split to train on."""
+    val_split: str = "val"
+    """Split that is scored during training and chooses the best epoch; "none" trains without."""
+    epochs: int = 60
+    """Passes over the training split."""
+    batch: int = 8
+    """Frames in a batch, over all processes; batch norm of the gates wants 8 or more."""
+    seed: int = 0
+    """Of the first weights, of the order of the frames and of their random views."""
+    eval_every: int = 1
+    """Score the val split every this many epochs, and after the last."""
+    warm_start: Path | None = None
+    """Checkpoint whose weights to begin with, as far as they fit."""
+    loss: LossOptions = field(default_factory=LossOptions)
+    """What is minimised."""
+    optim: OptimOptions = field(default_factory=OptimOptions)
+    """How it is minimised."""
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+    """Random views of the frames."""
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    """How the arithmetic is done."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "eval_every"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.seed < 0:
+            raise OptionError(f"seed is {self.seed}; it must be 0 or more")
+        self.optim.check_epochs(self.epochs)
+        if self.batch % self.engine.accumulate or self.engine.accumulate < 1:
+            raise OptionError(
+                f"engine.accumulate is {self.engine.accumulate}; it must divide the batch of {self.batch}"
+            )
+        a = self.augment
+        if (a.early_crop is None) != (a.early_share == 0) or not 0 <= a.early_share < 1:
+            raise OptionError(
+                "augment.early_crop and augment.early_share belong together: give both, the share between 0 and 1"
+            )
+
+    def network_options(self) -> dict[str, Any]:
+        """``options`` as a mapping, values read as YAML reads them.
+
+        Raises:
+            OptionError: an entry is not NAME=VALUE.
+
+        >>> Recipe(options=("gate=none", "width=1.5", "auxiliary=true")).network_options()
+        {'gate': 'none', 'width': 1.5, 'auxiliary': True}
+        """
+        result: dict[str, Any] = {}
+        for entry in self.options:
+            name, sign, value = entry.partition("=")
+            if not sign or not name:
+                raise OptionError(f"options: {entry!r} is not NAME=VALUE, such as gate=none")
+            result[name.strip()] = yaml.safe_load(value)
+        return result
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested values, as they stand in a recipe file."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Size):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def list_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(p.name.removesuffix(".yaml") for p in _shipped().iterdir() if p.name.endswith(".yaml"))
+
+
+def _shipped() -> Any:
+    installed = resources.files("aaff") / "recipes"
+    return installed if installed.is_dir() else Path(__file__).resolve().parents[3] / "recipes"
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """The values of a recipe file, or of a shipped recipe by name.
+
+    Raises:
+        OptionError: there is no such file or recipe, it is no YAML mapping, or a key is unknown.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise OptionError(f"there is no recipe file {path}")
+        text = path.read_text(encoding="utf-8")
+    else:
+        if name not in list_recipes():
+            raise UnknownNameError("recipe", name, list_recipes())
+        text = (_shipped() / f"{name}.yaml").read_text(encoding="utf-8")
+    try:
+        data = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise OptionError(f"recipe {name} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise OptionError(f"recipe {name} must hold KEY: VALUE lines, not a {type(data).__name__}")
+    to_flags(data, f"recipe {name}")  # names an unknown key while the file is still known
+    return data
+
+
+def to_flags(data: Mapping[str, Any], where: str) -> list[str]:
+    """A recipe's values as command-line words, for the parser that also reads the user's flags.
+
+    Raises:
+        OptionError: an unknown key (the nearest valid one is named) or a value of the wrong shape.
+    """
+    return _flags(data, Recipe, where, "")
+
+
+def _flags(data: Mapping[str, Any], cls: type, where: str, prefix: str) -> list[str]:
+    hints = typing.get_type_hints(cls)
+    known = {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+    words: list[str] = []
+    for key, value in data.items():
+        if key not in known:
+            unknown = UnknownNameError("key", f"{prefix}{key}", [f"{prefix}{k}" for k in known])
+            raise OptionError(f"{where} has an {unknown}")
+        flag = f"--{prefix}{key}".replace("_", "-")
+        if dataclasses.is_dataclass(known[key]):
+            if not isinstance(value, Mapping):
+                raise OptionError(f"{where}: {prefix}{key} must hold KEY: VALUE lines, not {value!r}")
+            words += _flags(value, typing.cast(type, known[key]), where, f"{prefix}{key}.")
+        elif isinstance(value, Mapping):
+            raise OptionError(f"{where}: {prefix}{key} takes one value, not KEY: VALUE lines")
+        elif isinstance(value, bool):
+            words.append(flag if value else f"--{prefix}no-{key}".replace("_", "-"))
+        elif isinstance(value, list):
+            words += [flag, *map(str, value)] if value else []
+        elif value is not None:
+            words += [flag, str(value)]
+    return words

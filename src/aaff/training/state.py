@@ -1,0 +1,137 @@
+"""What only resuming needs: optimiser, averaged weights, position and history, beside the checkpoint.
+
+One ``.safetensors`` file, replaced in a single step, so a run killed at any moment finds either the
+older state or the newer one, whole.  Numbers that are no tensors stand as JSON in its header.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from aaff.errors import ModelError
+from aaff.files import replacing
+
+
+@dataclass
+class Position:
+    """Where a run stands.
+
+    Attributes:
+        epoch: epochs finished.
+        batch: batches done in the epoch that comes next.
+        step: optimiser steps in all.
+        loss_sum: sum of the step losses of the epoch under way.
+        seconds: time trained, validation included, interruptions left out.
+        history: one row per finished epoch.
+        best: highest validation mean IoU so far.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: float | None = None
+
+
+@dataclass
+class Snapshot:
+    """A run as it can be put down and taken up again.
+
+    Attributes:
+        network: ``state_dict`` of the network as it is trained, auxiliary heads included.
+        average: ``state_dict`` of the averaged weights; empty without averaging.
+        optimizer: ``state_dict`` of the optimiser.
+        position: where the run stands.
+        recipe: the effective recipe.
+        engine: what ``auto`` came to: device, precision, threads.
+        data: fingerprint of the training frames' names.
+    """
+
+    network: Mapping[str, Tensor]
+    average: Mapping[str, Tensor]
+    optimizer: Mapping[str, Any]
+    position: Position
+    recipe: dict[str, Any]
+    engine: dict[str, Any]
+    data: str
+
+
+def save_snapshot(path: Path, snapshot: Snapshot) -> None:
+    """Write the state of a run, replacing the older one in one step.
+
+    Raises:
+        AaffError: it cannot be written; the older one is still whole.
+    """
+    tensors = {f"network/{k}": v for k, v in snapshot.network.items()}
+    tensors |= {f"average/{k}": v for k, v in snapshot.average.items()}
+    slots: dict[str, dict[str, Any]] = {}
+    for index, entries in snapshot.optimizer["state"].items():
+        for key, value in entries.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer/{index}/{key}"] = value
+            else:
+                slots.setdefault(str(index), {})[key] = value
+    header = {
+        "position": asdict(snapshot.position),
+        "recipe": snapshot.recipe,
+        "engine": snapshot.engine,
+        "data": snapshot.data,
+        "optimizer": {"groups": snapshot.optimizer["param_groups"], "slots": slots},
+    }
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(kept, temporary, metadata={"aaff-state": json.dumps(header)})
+
+
+def load_snapshot(path: Path) -> Snapshot:
+    """Read what :func:`save_snapshot` wrote.
+
+    Raises:
+        ModelError: there is none, or it is no state of a run.
+    """
+    if not path.is_file():
+        raise ModelError(f"there is nothing to resume: no {path}")
+    network: dict[str, Tensor] = {}
+    average: dict[str, Tensor] = {}
+    state: dict[int, dict[str, Any]] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["aaff-state"])
+            for name in file.keys():  # noqa: SIM118  # no mapping
+                kind, _, rest = name.partition("/")
+                if kind == "optimizer":
+                    index, _, key = rest.partition("/")
+                    state.setdefault(int(index), {})[key] = file.get_tensor(name)
+                else:
+                    {"network": network, "average": average}[kind][rest] = file.get_tensor(name)
+        for index_text, entries in header["optimizer"]["slots"].items():
+            state.setdefault(int(index_text), {}).update(entries)
+        return Snapshot(
+            network,
+            average,
+            {"state": state, "param_groups": header["optimizer"]["groups"]},
+            Position(**header["position"]),
+            header["recipe"],
+            header["engine"],
+            header["data"],
+        )
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path} is no complete state of a training run ({error}); start anew without --resume"
+        ) from error
+
+
+def finite(state: Mapping[str, Tensor]) -> bool:
+    """Whether no weight is NaN or infinite."""
+    return all(bool(torch.isfinite(t).all()) for t in state.values() if t.is_floating_point())
