@@ -80,7 +80,7 @@ class TestImports:
         # on another one having been imported before it.
         code = f"""
 import importlib, os, sys, traceback
-import cv2, numpy, torch
+import cv2, numpy, rich.table, torch, tyro, yaml
 broken = []
 for name in {modules()!r}:
     child = os.fork()
