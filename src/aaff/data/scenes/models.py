@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from aaff.data.scenes.street import Color, generator
 from aaff.data.scenes.textures import FloatArray
 
 _GLASS: Color = (52.0, 62.0, 70.0)
+_PAINT: Color = (-1.0, 0.0, 0.0)  # stand-ins, replaced vehicle by vehicle
+_LOAD: Color = (-2.0, 0.0, 0.0)
 _TYRE: Color = (26.0, 26.0, 28.0)
 _PAINTS: tuple[Color, ...] = (
     (188.0, 192.0, 196.0),
@@ -216,13 +218,23 @@ def model(seed: int) -> Model:
     rng = generator(seed, 20)
     names = list(_KINDS)
     name = names[int(rng.choice(len(names), p=[k.share for k in _KINDS.values()]))]
-    kind = _KINDS[name]
-    builder = _Builder(name, kind, tinted(pick(rng, _PAINTS), float(rng.uniform(0.85, 1.08))))
-    builder.body()
-    builder.ends(bool(rng.random() < 0.5))
+    paint = tinted(pick(rng, _PAINTS), float(rng.uniform(0.85, 1.08)))
     load = (220.0, 220.0, 214.0) if rng.random() < 0.6 else any_color(rng, 60, 220)
+    shape = _shape(name, bool(rng.random() < 0.5))
+    colors = shape.colors.copy()
+    for stand_in, color in ((_PAINT, paint), (_LOAD, load)):
+        colors[(shape.colors == stand_in).all(1)] = color
+    return replace(shape, colors=colors)
+
+
+@lru_cache(maxsize=32)
+def _shape(name: str, yellow: bool) -> Model:
+    """A kind of vehicle with stand-ins for the colours of body and load."""
+    builder = _Builder(name, _KINDS[name], _PAINT)
+    builder.body()
+    builder.ends(yellow)
     if name == "lorry":
-        builder.box(1.22, 0.95, 3.2, 1.8, -4.2, load)
+        builder.box(1.22, 0.95, 3.2, 1.8, -4.2, _LOAD)
         builder.box(1.1, 0.5, 0.9, 1.8, -4.2, (44.0, 44.0, 46.0))
     builder.wheels()
     return builder.finish()

@@ -5,7 +5,7 @@ Textures are uint8 RGB [H, W, 3], rows from top to bottom.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -53,17 +53,18 @@ class Texture:
     Attributes:
         picture: uint8 [H, W, 3], or [H, W] where only the light is given.
         cover: uint8 [H, W], 0 where one sees through; None when it is solid.
-        mean: its colour, seen from far away.
     """
 
     def __init__(self, picture: UInt8Array, cover: UInt8Array | None = None) -> None:
         self.picture = picture
         self.cover = cover
-        colors = picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)
-        weight = np.ones(picture.shape[:2]) if cover is None else cover + 1.0
-        mean = np.average(colors.reshape(-1, 3), axis=0, weights=weight.ravel())
-        self.mean = (float(mean[0]), float(mean[1]), float(mean[2]))
         self._levels: dict[tuple[int, int], tuple[UInt8Array, UInt8Array | None]] = {(0, 0): (picture, cover)}
+
+    @cached_property
+    def mean(self) -> tuple[float, float, float]:
+        """Its colour, seen from far away."""
+        red, green, blue, _ = cv2.mean(self.picture, self.cover)
+        return red, green, blue
 
     def level(self, wide: float, tall: float) -> tuple[UInt8Array, UInt8Array | None]:
         """Picture and cover, halved in each direction as often as they stay ``wide`` × ``tall`` pixels large."""
@@ -140,7 +141,7 @@ def bare_crown(variant: int) -> Texture:
     cover = np.zeros((192, 192), np.uint8)
 
     def grow(x: float, y: float, angle: float, length: float, thick: float) -> None:
-        if length < 5:
+        if length < 8:
             return
         angle += rng.normal(0, 0.1)
         nx, ny = x + length * np.sin(angle), y - length * np.cos(angle)

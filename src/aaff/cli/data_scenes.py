@@ -1,0 +1,81 @@
+"""``aaff data scenes``: draw a data set of street scenes, or a video of a drive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from aaff.preprocess import Size
+
+
+@dataclass
+class Args:
+    """Draw street scenes with the classes of CamVid; nothing is downloaded."""
+
+    out: tyro.conf.Positional[Path | None] = None
+    """New folder for the data set; left out: only the video is written."""
+    layout: str = "segnet"
+    """How it lies on disk: yaml, segnet, kaggle, original or cityscapes."""
+    labels: str | None = None
+    """Classes: camvid11, camvid32 or cityscapes19; left out: those usual for the layout."""
+    size: Size = Size(480, 360)
+    """Size of the frames."""
+    train: int = 300
+    """Training frames."""
+    val: int = 60
+    """Validation frames, on streets of their own."""
+    test: int = 60
+    """Test frames, on streets of their own."""
+    seed: int = 0
+    """Another number draws other streets; the same number the same ones."""
+    video: Path | None = None
+    """Also write a video of one drive here (.mp4)."""
+    seconds: float = 20.0
+    """Length of the video."""
+    drive: int = 0
+    """Which street the video drives along."""
+
+
+def run(args: Args) -> int:
+    """Draw; status 0."""
+    from rich.progress import Progress, TimeRemainingColumn
+
+    from aaff.cli.console import console
+    from aaff.data.scenes.write import write_scenes, write_video
+    from aaff.errors import OptionError
+
+    if args.out is None and args.video is None:
+        raise OptionError("aaff data scenes needs a folder to write to, or --video FILE.mp4")
+    columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
+    with Progress(*columns, console=console(), transient=True) as progress:
+        bars = {}
+
+        def advance(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=total)
+            progress.update(bars[what], completed=done)
+
+        if args.out is not None:
+            write_scenes(
+                args.out,
+                layout=args.layout,
+                labels=args.labels,
+                size=args.size,
+                train=args.train,
+                val=args.val,
+                test=args.test,
+                seed=args.seed,
+                progress=advance,
+            )
+        if args.video is not None:
+            write_video(args.video, seconds=args.seconds, size=args.size, drive=args.drive, progress=advance)
+    if args.out is not None:
+        counts = ", ".join(
+            f"{n} {split}" for split, n in (("train", args.train), ("val", args.val), ("test", args.test))
+        )
+        print(f"drawn: {args.out} ({counts}, {args.size}, layout {args.layout})")
+    if args.video is not None:
+        print(f"drawn: {args.video} ({args.seconds:g} s, {args.size})")
+    return 0
