@@ -7,9 +7,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aaff.errors import ModelError
 from aaff.training.recipe import Recipe, read_recipe, to_flags
+
+if TYPE_CHECKING:
+    from aaff.training.distributed import Group
 
 RUNS = Path("runs")
 
@@ -31,35 +35,53 @@ class Args(Recipe):
     allow_leaks: bool = False
     """Train although frames of the train and the val split are nearly identical."""
     checkpoint_minutes: float = 2.0
-    """How often the state of the run is put on disk within an epoch."""
+    """How often the state of the run is put on disk within an epoch; 0 after every step."""
+    timeout_minutes: float = 10.0
+    """With several processes: how long to wait for one that does not answer."""
 
 
 def expand(words: Sequence[str]) -> list[str]:
     """Put a recipe's values before the user's own words, so that the one parser checks both.
 
+    Of several processes the first one reads the recipe or the state, and chooses the folder, for all.
+
     Raises:
         OptionError: the recipe cannot be read.
         ModelError: there is no run to resume.
     """
-    if "--resume" in words:
-        from aaff.training.loop import STATE
-        from aaff.training.state import load_snapshot
+    from aaff.training.distributed import join
 
-        out = _value(words, "--out")
-        folder = Path(out) if out else _latest(_value(words, "--model") or Recipe.model)
-        kept = to_flags(load_snapshot(folder / STATE).recipe, f"the state of {folder}")
-        return [*kept, *([] if out else ["--out", str(folder)]), *words]
+    if {"-h", "--help"} & set(words):
+        return list(words)
+    minutes = _value(words, "--timeout-minutes")
+    group = join(60 * float(minutes)) if minutes and minutes.replace(".", "").isdigit() else join()
+    return [*group.share(_before(words) if group.main else []), *words]
+
+
+def _before(words: Sequence[str]) -> list[str]:
+    """The words that the recipe, the state of a resumed run and the choice of a folder stand for."""
     name = _value(words, "--recipe")
-    return [*(to_flags(read_recipe(name), f"recipe {name}") if name else []), *words]
+    recipe = to_flags(read_recipe(name), f"recipe {name}") if name else []
+    out = _value(words, "--out")
+    if "--resume" not in words:
+        return [*recipe, *([] if out else ["--out", str(_fresh(_value([*recipe, *words], "--model") or Recipe.model))])]
+    from aaff.training.loop import STATE
+    from aaff.training.state import load_snapshot
+
+    folder = Path(out) if out else _latest(_value(words, "--model") or Recipe.model)
+    kept = to_flags(load_snapshot(folder / STATE).recipe, f"the state of {folder}")
+    return [*kept, *recipe, *([] if out else ["--out", str(folder)])]
 
 
 def _value(words: Sequence[str], flag: str) -> str | None:
+    """The last value that is given for a flag."""
+    found = None
     for place, word in enumerate(words):
         if word == flag and place + 1 < len(words):
-            return words[place + 1]
-        if word.startswith(f"{flag}="):
-            return word.partition("=")[2]
-    return None
+            found = words[place + 1]
+        elif word.startswith(f"{flag}="):
+            found = word.partition("=")[2]
+    return found
 
 
 def _latest(model: str) -> Path:
@@ -81,23 +103,42 @@ def _fresh(model: str) -> Path:
 
 def run(args: Args) -> int:
     """Train; status 0 when finished, 130 when interrupted in a way that can be resumed."""
+    from aaff.training.distributed import join
     from aaff.training.loop import BEST, train
 
-    folder = args.out or _fresh(args.model)
-    recipe = Recipe(**{f.name: getattr(args, f.name) for f in fields(Recipe)})
+    assert args.out is not None  # expand has chosen it
+    group = join()
     outcome = train(
         args.data,
-        recipe,
-        folder,
+        Recipe(**{f.name: getattr(args, f.name) for f in fields(Recipe)}),
+        args.out,
         resume=args.resume,
         layout=args.layout,
         allow_leaks=args.allow_leaks,
         checkpoint_seconds=60 * args.checkpoint_minutes,
+        patience=60 * args.timeout_minutes,
     )
     if not outcome.finished:
-        again = ["aaff", "train", "--data", str(args.data), "--out", str(folder), "--resume"]
-        print(f"\ninterrupted after step {outcome.position.step}; go on with: {shlex.join(again)}", file=sys.stderr)
+        if group.main:
+            step = outcome.position.step
+            print(f"\ninterrupted after step {step}; go on with: {resuming_command(args, group)}", file=sys.stderr)
         return 130
-    print(f"trained: {folder / BEST}")
-    print(f"score it: aaff evaluate {folder} --data {args.data} --split {recipe.val_split}")
+    if group.main:
+        print(f"trained: {args.out / BEST}")
+        if args.val_split != "none":
+            print(f"score it: aaff evaluate {args.out} --data {args.data} --split {args.val_split}")
     return 0
+
+
+def resuming_command(args: Args, group: Group) -> str:
+    """The command that goes on with an interrupted run."""
+    words = ["aaff"]
+    if group.world > 1:
+        words = ["torchrun", f"--nproc-per-node={group.local_world}", "-m", "aaff"]
+        hosts = group.world // group.local_world
+        words[1:1] = [f"--nnodes={hosts}", "…"] if hosts > 1 else []  # with the rendezvous as it was given
+    words += ["train", "--data", str(args.data), "--out", str(args.out), "--resume"]
+    words += ["--layout", args.layout] if args.layout else []
+    if args.checkpoint_minutes != Args.checkpoint_minutes:
+        words += ["--checkpoint-minutes", f"{args.checkpoint_minutes:g}"]
+    return shlex.join(words).replace("'…'", "…")

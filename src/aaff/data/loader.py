@@ -7,11 +7,14 @@ middle of an epoch, and in total over any number of ranks.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -26,8 +29,8 @@ from aaff.preprocess import Size
 Transform = Callable[..., Mapping[str, Any]]
 """Any ``f(image=, mask=)`` that returns both under those names, as albumentation libraries do."""
 
-Batch = tuple[Tensor, Tensor, list[int]]
-"""Images uint8 [n, H, W, 3] RGB, labels uint8 [n, H, W], and the index of each frame in its data set."""
+Batch = tuple[Tensor, Tensor]
+"""Images uint8 [n, H, W, 3] RGB and labels uint8 [n, H, W]."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,13 @@ class Plan:
         frames: number of frames in the split.
         batch: frames in a batch, over all ranks.
         seed: of the order.
-        rank, world: this process and how many there are; each takes its own part of every batch.
+        rank, world: this process and how many there are; each takes its share of every batch.
+        parts: how many parts a batch is trained in, one after the other; each process takes its share of
+            each part, so that the parts are the same frames with any number of processes.
 
     Raises:
-        OptionError: the batch is larger than the split, below 2, or not divisible among the ranks.
+        OptionError: the batch is larger than the split, or a part of it is below 2 or not divisible among
+            the processes.
 
     >>> plan = Plan(frames=5, batch=2, seed=0)
     >>> plan.steps, [len(b) for b in plan.batches(epoch=0)]
@@ -55,45 +61,51 @@ class Plan:
     seed: int
     rank: int = 0
     world: int = 1
+    parts: int = 1
 
     def __post_init__(self) -> None:
         if self.batch > self.frames:
             raise OptionError(f"the batch of {self.batch} is larger than the split of {self.frames} frames")
-        if self.batch % self.world or self.batch // self.world < 1:
-            raise OptionError(f"a batch of {self.batch} cannot be shared evenly by {self.world} processes")
-        if self.batch < 2:
-            raise OptionError("a batch of 1 leaves batch norm after global pooling one value; use 2 or more, better 8")
+        if self.batch % (self.world * self.parts):
+            into = (f" into {self.parts} parts" if self.parts > 1 else "") + (
+                f" among {self.world} processes" if self.world > 1 else ""
+            )
+            raise OptionError(f"a batch of {self.batch} cannot be divided evenly{into}; change the batch")
+        if self.batch // self.parts < 2:
+            raise OptionError(
+                f"a batch of {self.batch} in {self.parts} part{'s' * (self.parts > 1)} leaves batch norm after global "
+                "pooling one value a channel; use 2 frames or more a part, better 8"
+            )
 
     @property
     def steps(self) -> int:
         """Batches in an epoch."""
         return self.frames // self.batch
 
-    def batches(self, epoch: int, start: int = 0) -> list[list[tuple[int, int]]]:
-        """This rank's share of each batch from number ``start`` on, as (epoch, frame) pairs."""
+    def order(self, epoch: int) -> npt.NDArray[np.int64]:
+        """The frames of each batch of an epoch, over all processes: int64 [steps, batch]."""
         order = np.random.default_rng([self.seed, epoch]).permutation(self.frames)
-        share = self.batch // self.world
-        begin = self.rank * share
-        return [
-            [(epoch, int(frame)) for frame in order[step * self.batch :][begin : begin + share]]
-            for step in range(start, self.steps)
-        ]
+        return order[: self.steps * self.batch].reshape(self.steps, self.batch)
+
+    def batches(self, epoch: int, start: int = 0) -> list[list[tuple[int, int]]]:
+        """This process's share of each batch from number ``start`` on, as (epoch, frame) pairs, part after part."""
+        shares = self.order(epoch).reshape(self.steps, self.parts, self.world, -1)[start:, :, self.rank]
+        return [[(epoch, int(frame)) for frame in share.ravel()] for share in shares]
 
 
-class _Views(TorchDataset[tuple[UInt8Array, UInt8Array, int]]):
+class _Views(TorchDataset[tuple[UInt8Array, UInt8Array]]):
     """Random views of a data set's frames, addressed by (epoch, frame)."""
 
     def __init__(self, dataset: Dataset, augment: Augment, seed: int, transform: Transform | None) -> None:
         self.dataset, self.augment, self.seed, self.transform = dataset, augment, seed, transform
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[UInt8Array, UInt8Array, int]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[UInt8Array, UInt8Array]:
         epoch, frame = key
         sample = self.dataset[frame]
         image, label = sample.image, sample.label
         if self.transform is not None:
             image, label = _apply(self.transform, image, label)
-        image, label = self.augment(image, label, np.random.default_rng([self.seed, epoch, frame]))
-        return image, label, frame
+        return self.augment(image, label, np.random.default_rng([self.seed, epoch, frame]))
 
 
 def _apply(transform: Transform, image: UInt8Array, label: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
@@ -110,9 +122,15 @@ def _apply(transform: Transform, image: UInt8Array, label: UInt8Array) -> tuple[
     return image, label
 
 
-def _collate(views: list[tuple[UInt8Array, UInt8Array, int]]) -> Batch:
-    images, labels, frames = zip(*views, strict=True)
-    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels)), list(frames)
+def _collate(views: list[tuple[UInt8Array, UInt8Array]]) -> Batch:
+    images, labels = zip(*views, strict=True)
+    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Ctrl-C reaches a whole group of processes; the one that trains still wants its batches then."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a worker ends when its parent closes or is gone
 
 
 def batches(
@@ -139,10 +157,17 @@ def batches(
         transform: applied to whole frames before ``augment``; its randomness is its own affair.
     """
     order = plan.batches(epoch, start)
-    yield from DataLoader(
-        _Views(dataset, augment, plan.seed, transform),
-        batch_sampler=order,  # a list of lists of keys is a sampler of batches
-        num_workers=min(workers, len(order)),
-        collate_fn=_collate,
-        pin_memory=pin_memory,
-    )
+    # OpenCV's threads would fight for the cores with those that compute, and do not survive a fork.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield from DataLoader(
+            _Views(dataset, augment, plan.seed, transform),
+            batch_sampler=order,  # a list of lists of keys is a sampler of batches
+            num_workers=min(workers, len(order)),
+            collate_fn=_collate,
+            pin_memory=pin_memory,
+            worker_init_fn=_leave_signals_to_the_parent,
+        )
+    finally:
+        cv2.setNumThreads(threads)

@@ -46,8 +46,20 @@ def save_checkpoint(
             kept[name] = tensor.to(dtype if dtype and tensor.is_floating_point() else tensor.dtype).contiguous()
     description = card.to_dict()
     description["options"] = {k: v for k, v in card.options.items() if k != "auxiliary"}
+    write_tensors(path, kept, {"aaff": json.dumps(description, ensure_ascii=False)})
+
+
+def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write contiguous tensors as a ``.safetensors`` file that replaces an older one in a single step.
+
+    Raises:
+        AaffError: the file cannot be written, for a full disk for instance; an older one is still whole.
+    """
     with replacing(path) as temporary:
-        save_file(kept, temporary, metadata={"aaff": json.dumps(description, ensure_ascii=False)})
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:  # how the library tells of a full disk
+            raise OSError(str(error)) from error
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelCard]:

@@ -13,6 +13,7 @@ from aaff.networks import SegmentationNetwork
 from aaff.networks.winograd import use_winograd
 from aaff.preprocess import Normalization
 from aaff.provenance import usable_cores
+from aaff.training.distributed import Group, share_batch_norm
 from aaff.training.recipe import EngineOptions
 
 
@@ -25,23 +26,34 @@ class Engine:
         precision: ``"fp32"`` or ``"bf16"``.
         threads: compute threads on a processor.
         winograd: wide 3×3 convolutions by fewer multiplications (float32 on a processor).
+        processes: how many share each batch.
     """
 
     device: str
     precision: str
     threads: int
     winograd: bool
+    processes: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return asdict(self)
 
-    def prepare(self, net: SegmentationNetwork) -> SegmentationNetwork:
-        """Put the network on the device, in the memory format and with the kernels that are fast there."""
+    def prepare(self, net: SegmentationNetwork, group: Group | None = None) -> SegmentationNetwork:
+        """Put the network on the device, in the memory format and with the kernels that are fast there.
+
+        Args:
+            net: a new network.
+            group: the processes over whose frames batch norm is to be taken in training.
+        """
         if self.device == "cpu":
             torch.set_num_threads(self.threads)
+        else:
+            torch.backends.cudnn.benchmark = True
         if self.winograd:
             use_winograd(net)
+        if group is not None:
+            net = share_batch_norm(net, group, self.device)
         placed: SegmentationNetwork = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return placed
 
@@ -57,8 +69,8 @@ class Engine:
         return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
 
 
-def resolve(options: EngineOptions) -> Engine:
-    """Turn ``auto`` into what this machine is good at.
+def resolve(options: EngineOptions, group: Group | None = None) -> Engine:
+    """Turn ``auto`` into what this machine is good at; processes on one host share its cores.
 
     Raises:
         OptionError: a GPU is asked for and there is none.
@@ -74,8 +86,20 @@ def resolve(options: EngineOptions) -> Engine:
     if precision == "auto":
         fast = torch.cuda.is_bf16_supported() if device == "cuda" else has_bf16_instructions()
         precision = "bf16" if fast else "fp32"
-    threads = options.threads or usable_cores()
-    return Engine(device, precision, threads, winograd=device == "cpu" and precision == "fp32")
+    group = group or Group()
+    threads = options.threads or max(1, usable_cores() // group.local_world)
+    return Engine(device, precision, threads, device == "cpu" and precision == "fp32", group.world)
+
+
+def loading_processes(options: EngineOptions, engine: Engine, group: Group) -> int:
+    """How many processes load frames ahead for this one.
+
+    On a processor none is best: every core has enough to do with the network.  A GPU waits for frames,
+    so its process takes what cores there are, up to 8.
+    """
+    if options.workers is not None:
+        return options.workers
+    return 0 if engine.device == "cpu" else min(8, max(1, usable_cores() // group.local_world - 1))
 
 
 def has_bf16_instructions() -> bool:

@@ -21,8 +21,11 @@ from aaff.training.state import Position
 _COLUMNS = ("epoch", "step", "lr", "loss", "miou", "pixel_accuracy", "mean_class_accuracy", "seconds")
 
 
-def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
-    """``metrics.csv``, ``metrics.jsonl`` and ``curves.svg`` of the finished epochs, each replaced whole."""
+def write_history(folder: Path, history: Sequence[dict[str, Any]], split: str = "val") -> None:
+    """``metrics.csv``, ``metrics.jsonl`` and ``curves.svg`` of the finished epochs, each replaced whole.
+
+    ``metrics.jsonl`` also has the IoU of every class.  ``split`` is the one that is scored.
+    """
     if not history:
         return
     table = io.StringIO()
@@ -31,7 +34,7 @@ def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
     writer.writerows(history)
     write_text(folder / "metrics.csv", table.getvalue())
     write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
-    draw_curves(folder / "curves.svg", history)
+    draw_curves(folder / "curves.svg", history, split)
 
 
 class Reporter:
@@ -58,8 +61,12 @@ class Reporter:
     def begin(self, recipe: Recipe, steps: int, position: Position, engine: Engine) -> None:
         """A run starts or goes on."""
         self._epochs, self._steps, self._batch = recipe.epochs, steps, recipe.batch
-        how = f"{engine.device}, {engine.precision}" + (f", {engine.threads} threads" if engine.device == "cpu" else "")
-        self.say(f"{recipe.model}: {recipe.epochs} epochs of {steps} steps, batch {recipe.batch}, {how}")
+        how = f"{engine.device}, {engine.precision}"
+        how += f", {_some(engine.threads, 'thread')}" if engine.device == "cpu" else ""
+        how += f" in each of {engine.processes} processes" if engine.processes > 1 else ""
+        self.say(
+            f"{recipe.model}: {_some(recipe.epochs, 'epoch')} of {_some(steps, 'step')}, batch {recipe.batch}, {how}"
+        )
         if position.step:
             self.say(f"going on after step {position.step} (epoch {position.epoch + 1}, batch {position.batch})")
 
@@ -87,7 +94,10 @@ class Reporter:
     def epoch(self, position: Position, row: dict[str, Any]) -> None:
         """An epoch is done."""
         self._recent.clear()  # validation is no part of the rate
-        score = f"  mean IoU {row['miou']:.4f}  pixel accuracy {row['pixel_accuracy']:.4f}" if "miou" in row else ""
+        score = ""
+        if "miou" in row:
+            best = " (best)" if row["miou"] == position.best else ""
+            score = f"  mean IoU {row['miou']:.4f}{best}  pixel accuracy {row['pixel_accuracy']:.4f}"
         self.say(
             f"epoch {position.epoch}/{self._epochs}  loss {row['loss']:.4f}{score}  after {_span(position.seconds)}"
         )
@@ -95,7 +105,11 @@ class Reporter:
     def end(self, position: Position) -> None:
         """The run is finished."""
         best = f", best mean IoU {position.best:.4f}" if position.best is not None else ""
-        self.say(f"finished {position.epoch} epochs in {_span(position.seconds)}{best}")
+        self.say(f"finished {_some(position.epoch, 'epoch')} in {_span(position.seconds)}{best}")
+
+
+def _some(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _span(seconds: float) -> str:

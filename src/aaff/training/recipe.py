@@ -56,9 +56,11 @@ class EngineOptions:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Type of the convolutions: auto takes bf16 where the processor has instructions for it."""
     threads: int = 0
-    """Compute threads on a processor; 0 takes all cores.  Fixed threads give the same weights bit for bit."""
-    workers: int = 0
-    """Processes that load frames ahead; 0 loads in the training process, best when two cores share all work."""
+    """Compute threads on a processor; 0 takes all cores, shared among the processes of a host.  A run keeps
+    its number when it is resumed, since the same number gives the same weights bit for bit."""
+    workers: int | None = None
+    """Processes that load frames ahead, 0 for none; left out: none on a processor, up to 8 for a GPU.
+    The batches are the same with any number."""
     cache: bool = True
     """Keep decoded frames in memory."""
     accumulate: int = 1
@@ -88,6 +90,9 @@ class Recipe:
     """Of the first weights, of the order of the frames and of their random views."""
     eval_every: int = 1
     """Score the val split every this many epochs, and after the last."""
+    render_every: int = 10
+    """Draw four fixed frames of the val split as the network sees them every this many epochs, and after the
+    last; 0 draws none."""
     warm_start: Path | None = None
     """Checkpoint whose weights to begin with, as far as they fit."""
     loss: LossOptions = field(default_factory=LossOptions)
@@ -106,7 +111,11 @@ class Recipe:
         if self.seed < 0:
             raise OptionError(f"seed is {self.seed}; it must be 0 or more")
         self.optim.check_epochs(self.epochs)
-        if self.batch % self.engine.accumulate or self.engine.accumulate < 1:
+        if self.render_every < 0:
+            raise OptionError(f"render_every is {self.render_every}; it must be 0 or more")
+        if self.engine.workers is not None and self.engine.workers < 0:
+            raise OptionError(f"engine.workers is {self.engine.workers}; it must be 0 or more")
+        if self.engine.accumulate < 1 or self.batch % self.engine.accumulate:
             raise OptionError(
                 f"engine.accumulate is {self.engine.accumulate}; it must divide the batch of {self.batch}"
             )

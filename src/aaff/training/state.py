@@ -12,13 +12,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from aaff.errors import ModelError
-from aaff.files import replacing
+from aaff.networks.weights import write_tensors
 
 
 @dataclass
@@ -90,8 +88,7 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
         "optimizer": {"groups": snapshot.optimizer["param_groups"], "slots": slots},
     }
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
-        save_file(kept, temporary, metadata={"aaff-state": json.dumps(header)})
+    write_tensors(path, kept, {"aaff-state": json.dumps(header)})
 
 
 def load_snapshot(path: Path) -> Snapshot:
@@ -130,8 +127,3 @@ def load_snapshot(path: Path) -> Snapshot:
         raise ModelError(
             f"{path} is no complete state of a training run ({error}); start anew without --resume"
         ) from error
-
-
-def finite(state: Mapping[str, Tensor]) -> bool:
-    """Whether no weight is NaN or infinite."""
-    return all(bool(torch.isfinite(t).all()) for t in state.values() if t.is_floating_point())

@@ -1,0 +1,136 @@
+"""One optimisation step, and all that it changes: network, optimiser, averaged weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from aaff.networks import create_model
+from aaff.preprocess import Normalization
+from aaff.training.distributed import Group
+from aaff.training.engine import Engine
+from aaff.training.objective import Objective, class_weights, weighted_mean
+from aaff.training.optimization import WeightAverage, make_optimizer, set_learning_rate
+from aaff.training.recipe import Recipe
+from aaff.training.warm_start import WarmStartReport, warm_start
+
+
+class DivergedError(Exception):
+    """Loss or gradient is no finite number; the weights are as before the step."""
+
+
+class Learner:
+    """A network that learns by a recipe.
+
+    Args:
+        recipe: network, loss, optimiser.
+        num_classes: C.
+        counts: labelled pixels of each class in each training image, integers [images, C].
+        engine: device, precision and kernels.
+        group: the processes that share each batch.
+
+    Raises:
+        AaffError: the network or the loss cannot be built as asked.
+    """
+
+    def __init__(
+        self, recipe: Recipe, num_classes: int, counts: npt.NDArray[np.int64], engine: Engine, group: Group
+    ) -> None:
+        self.engine, self.group = engine, group
+        self.parts, self.clip_norm, self.decay = recipe.engine.accumulate, recipe.optim.clip_norm, recipe.optim.ema
+        self.normalization = Normalization()
+        torch.manual_seed(recipe.seed)
+        self.net = engine.prepare(create_model(recipe.model, num_classes, **recipe.network_options()), group)
+        weights = class_weights(recipe.loss.class_weights, counts)
+        self.objective = Objective(recipe.loss, num_classes, None if weights is None else weights.to(engine.device))
+        self.optimizer = make_optimizer(self.net, recipe.optim)
+        self.average = WeightAverage(self.net, self.decay) if self.decay else None
+
+    def step(self, images: Tensor, labels: Tensor, lr: float, number: int) -> float:
+        """One optimiser step on this process's share of a batch.
+
+        Args:
+            images: uint8 [n, H, W, 3], RGB.
+            labels: uint8 [n, H, W].
+            lr: learning rate.
+            number: steps done before this one.
+
+        Returns:
+            The loss of the whole batch, over all processes.
+
+        Raises:
+            DivergedError: loss or gradient is no finite number.
+            DataError: a label id is no class.
+        """
+        self.net.train()
+        labels = labels.to(self.engine.device, non_blocking=True)
+        normalizer = self.group.sum(self.objective.normalizer(labels))
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.engine.device)
+        for part, truth in zip(images.chunk(self.parts), labels.chunk(self.parts), strict=True):
+            loss = self.loss(*self.forward(part), truth, normalizer)
+            self.backward(loss)
+            total += loss.detach()
+        self.group.sum_gradients(self.net)
+        value, norm = torch.stack([self.group.sum(total), self.clip()]).tolist()
+        if not math.isfinite(value) or not math.isfinite(norm):
+            raise DivergedError(f"the loss is {value:.4g} and the norm of its gradient {norm:.4g}")
+        self.update(lr, number)
+        return float(value)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Native logits of uint8 frames [n, H, W, 3], and those of the auxiliary heads."""
+        with self.engine.autocast():
+            return self.net.logits_with_auxiliary(self.engine.normalize(images, self.normalization))
+
+    def loss(self, logits: Tensor, auxiliary: Mapping[str, Tensor], labels: Tensor, normalizer: Tensor) -> Tensor:
+        """What these frames add to the loss of the batch, whose normaliser is given."""
+        return weighted_mean(self.objective(logits, auxiliary, labels).sum, normalizer)
+
+    def backward(self, loss: Tensor) -> None:
+        """Add to the gradients."""
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def clip(self) -> Tensor:
+        """Shorten the gradient when the recipe says so; returns the norm that it had."""
+        if self.clip_norm:
+            return torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.clip_norm)
+        return torch.nn.utils.get_total_norm([p.grad for p in self.net.parameters() if p.grad is not None])
+
+    def update(self, lr: float, number: int) -> None:
+        """Move the weights, and the averaged ones behind them."""
+        set_learning_rate(self.optimizer, lr)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update(self.net, number)
+
+    def begin_from(self, state: Mapping[str, Tensor]) -> WarmStartReport:
+        """Take over the weights of another network as far as they fit."""
+        told = warm_start(self.net, state)
+        if self.average is not None:
+            self.average = WeightAverage(self.net, self.decay)
+        return told
+
+    def kept_weights(self) -> dict[str, Tensor]:
+        """The weights that are scored and shipped: the averaged ones where there are."""
+        return self.average.state_dict() if self.average is not None else self.net.state_dict()
+
+    def restore(
+        self, network: Mapping[str, Tensor], optimizer: Mapping[str, Any], average: Mapping[str, Tensor]
+    ) -> None:
+        """Take up the state that was put down."""
+        self.net.load_state_dict(dict(network))
+        self.optimizer.load_state_dict(dict(optimizer))
+        if self.average is not None:
+            self.average.load_state_dict(dict(average))
+
+
+def finite(state: Mapping[str, Tensor]) -> bool:
+    """Whether no weight is NaN or infinite."""
+    return all(bool(torch.isfinite(t).all()) for t in state.values() if t.is_floating_point())
