@@ -41,6 +41,21 @@ class AugmentOptions:
     early_share: float = 0.0
     """Share of the epochs that train on early_crop."""
 
+    def __post_init__(self) -> None:
+        if not 0 < self.scale_min <= self.scale_max:
+            raise OptionError(
+                f"augment.scale_min is {self.scale_min} and augment.scale_max {self.scale_max}; "
+                "two factors above 0 in rising order are needed"
+            )
+        if not 0 <= self.flip <= 1:
+            raise OptionError(f"augment.flip is {self.flip}; it is a probability, 0 to 1")
+        if not 0 <= self.jitter < 1:
+            raise OptionError(f"augment.jitter is {self.jitter}; it must be at least 0 and below 1")
+        if (self.early_crop is None) != (self.early_share == 0) or not 0 <= self.early_share < 1:
+            raise OptionError(
+                "augment.early_crop and augment.early_share belong together: give both, the share between 0 and 1"
+            )
+
     def crop_at(self, epoch: int, epochs: int) -> Size:
         """Size of the views in epoch number ``epoch`` (from 0)."""
         early = self.early_crop is not None and epoch < round(self.early_share * epochs)
@@ -119,11 +134,7 @@ class Recipe:
             raise OptionError(
                 f"engine.accumulate is {self.engine.accumulate}; it must divide the batch of {self.batch}"
             )
-        a = self.augment
-        if (a.early_crop is None) != (a.early_share == 0) or not 0 <= a.early_share < 1:
-            raise OptionError(
-                "augment.early_crop and augment.early_share belong together: give both, the share between 0 and 1"
-            )
+        self.network_options()
 
     def network_options(self) -> dict[str, Any]:
         """``options`` as a mapping, values read as YAML reads them.

@@ -1,0 +1,149 @@
+"""Batches: the same for any number of workers, after a resume, and in total over any number of processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from aaff.data import open_dataset
+from aaff.data.augment import Augment
+from aaff.data.cache import CachedDataset
+from aaff.data.layouts import write_dataset
+from aaff.data.loader import Batch, Plan, batches
+from aaff.data.sample import Dataset, Sample
+from aaff.errors import DataError, OptionError
+from aaff.labels import CAMVID11
+from aaff.preprocess import Size
+
+VIEW = Augment(Size(64, 48))
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """24 frames of noise, 80×60."""
+    root, draw = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
+    samples = [
+        Sample(f"f{i:02}", draw.integers(0, 256, (60, 80, 3), np.uint8), draw.integers(0, 11, (60, 80), np.uint8))
+        for i in range(24)
+    ]
+    write_dataset("segnet", root, "train", samples, CAMVID11)
+    return CachedDataset(open_dataset(root, "train"))
+
+
+def same(left: list[Batch], right: list[Batch]) -> bool:
+    return len(left) == len(right) and all(
+        torch.equal(a, b) for one, other in zip(left, right, strict=True) for a, b in zip(one, other, strict=True)
+    )
+
+
+def test_shapes_and_types(frames: Dataset) -> None:
+    images, labels = next(iter(batches(frames, Plan(24, 4, seed=0), VIEW, epoch=0)))
+    assert (images.shape, images.dtype) == ((4, 48, 64, 3), torch.uint8)
+    assert (labels.shape, labels.dtype) == ((4, 48, 64), torch.uint8)
+
+
+def test_any_number_of_workers_gives_the_same_batches(frames: Dataset) -> None:
+    plan = Plan(24, 4, seed=7)
+    alone, one, two = (list(batches(frames, plan, VIEW, epoch=3, workers=n)) for n in (0, 1, 2))
+    assert len(alone) == 6
+    assert same(alone, one)
+    assert same(alone, two)
+
+
+def test_an_epoch_goes_on_in_its_middle(frames: Dataset) -> None:
+    plan = Plan(24, 5, seed=7)
+    whole = list(batches(frames, plan, VIEW, epoch=1))
+    assert same(whole[2:], list(batches(frames, plan, VIEW, epoch=1, start=2)))
+    assert list(batches(frames, plan, VIEW, epoch=1, start=4)) == []
+
+
+def test_epochs_and_seeds_differ(frames: Dataset) -> None:
+    first = list(batches(frames, Plan(24, 8, seed=0), VIEW, epoch=0))
+    assert not same(first, list(batches(frames, Plan(24, 8, seed=0), VIEW, epoch=1)))
+    assert not same(first, list(batches(frames, Plan(24, 8, seed=1), VIEW, epoch=0)))
+
+
+@pytest.mark.parametrize(("world", "parts"), [(2, 1), (4, 1), (1, 3), (2, 3)])
+def test_processes_share_every_part_of_a_batch(world: int, parts: int) -> None:
+    whole = Plan(30, 12, seed=1, parts=parts).batches(epoch=2)
+    shares = [Plan(30, 12, seed=1, rank=rank, world=world, parts=parts).batches(epoch=2) for rank in range(world)]
+    for step, batch in enumerate(whole):
+        for part in range(parts):
+            size = 12 // parts
+            together = [
+                key for share in shares for key in share[step][part * size // world : (part + 1) * size // world]
+            ]
+            assert together == batch[part * size : (part + 1) * size]
+
+
+def test_every_frame_comes_once_an_epoch_and_a_short_rest_is_dropped() -> None:
+    plan = Plan(11, 4, seed=0)
+    assert plan.steps == 2
+    order = plan.order(epoch=0)
+    assert order.shape == (2, 4)
+    assert len(set(order.ravel().tolist())) == 8
+    assert [[frame for _, frame in batch] for batch in plan.batches(0)] == order.tolist()
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ({"frames": 5, "batch": 8}, "larger than the split of 5 frames"),
+        ({"frames": 9, "batch": 8, "world": 3}, "cannot be divided evenly among 3 processes"),
+        ({"frames": 9, "batch": 8, "parts": 3}, "cannot be divided evenly into 3 parts"),
+        ({"frames": 9, "batch": 1}, "use 2 frames or more"),
+        ({"frames": 9, "batch": 8, "parts": 8}, "a batch of 8 in 8 parts"),
+    ],
+)
+def test_impossible_batches_are_explained(plan: dict[str, int], said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        Plan(seed=0, **plan)
+
+
+def test_workers_leave_the_signals_to_their_parent(frames: Dataset) -> None:
+    """Ctrl-C reaches them too, and the process that trains still finishes its step."""
+
+    def hurt(image: Any, mask: Any) -> dict[str, Any]:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        return {"image": image, "mask": mask}
+
+    plan = Plan(24, 12, seed=0)
+    seen = list(batches(frames, plan, VIEW, epoch=0, workers=1, transform=hurt))
+    assert same(seen, list(batches(frames, plan, VIEW, epoch=0)))
+
+
+def test_threads_of_opencv_are_given_back(frames: Dataset) -> None:
+    before = cv2.getNumThreads()
+    for _ in batches(frames, Plan(24, 12, seed=0), VIEW, epoch=0):
+        assert cv2.getNumThreads() == 1
+    assert cv2.getNumThreads() == before
+
+
+def test_a_transform_comes_before_the_views(frames: Dataset) -> None:
+    still = Augment(Size(80, 60), scale=(1.0, 1.0), flip=0.0, jitter=0.0)
+    plan = Plan(24, 2, seed=0)
+    images, _ = next(
+        iter(batches(frames, plan, still, epoch=0, transform=lambda image, mask: {"image": 255 - image, "mask": mask}))
+    )
+    assert np.array_equal(images[0].numpy(), 255 - frames[plan.order(0)[0, 0]].image)
+
+
+@pytest.mark.parametrize(
+    ("transform", "said"),
+    [
+        (lambda image, mask: (image, mask), "must return a mapping"),
+        (lambda image, mask: {"image": image}, "must return a mapping"),
+        (lambda image, mask: {"image": image / 255, "mask": mask}, "must stay uint8"),
+        (lambda image, mask: {"image": image[:9], "mask": mask}, "of one size"),
+    ],
+)
+def test_a_transform_that_breaks_the_contract_is_explained(frames: Dataset, transform: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        next(iter(batches(frames, Plan(24, 2, seed=0), VIEW, epoch=0, transform=transform)))
