@@ -153,7 +153,8 @@ def class_presence(dataset: Dataset) -> dict[str, float]:
 def bits_between(train: Dataset, val: Dataset) -> dict[str, int]:
     """Fewest bits of 256 by which a frame of one split differs from one of the other, and how many are too near."""
     prints = {
-        d.split: [Frame(d.split, p.image, fingerprint(s.image)) for p, s in zip(d.pairs, d)] for d in (train, val)
+        d.split: [Frame(d.split, p.image, fingerprint(s.image)) for p, s in zip(d.pairs, d, strict=True)]
+        for d in (train, val)
     }
     leaks, closest = leaks_between(prints)
     return {"closest": min(pair.distance for pair in closest.values()), "leaks": len(leaks)}

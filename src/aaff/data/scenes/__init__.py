@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aaff.data.scenes.bridges import Bridge
 from aaff.data.scenes.buildings import House
 from aaff.data.scenes.camera import FAR, Camera
 from aaff.data.scenes.canvas import Canvas
@@ -25,12 +26,16 @@ from aaff.data.scenes.sky import paint_sky
 from aaff.data.scenes.street import street
 from aaff.data.scenes.traffic import moving
 from aaff.data.scenes.trees import Tree
+from aaff.data.scenes.vehicles import Vehicle
 from aaff.data.scenes.world import chunk, strip_of
 from aaff.errors import OptionError
 from aaff.labels import CAMVID11, CAMVID_RAW, IGNORE, UInt8Array
 from aaff.preprocess import Size
 
 __all__ = ["Scene", "frames", "merge", "render"]
+
+_LARGE = (House, Tree, Bridge, Vehicle)
+_SMALL_FAR = 110.0  # metres beyond which people, posts and fences would be a few pixels
 
 _MERGE = np.full(256, IGNORE, np.uint8)
 for _i, _merged in enumerate(merged for _, _, merged in CAMVID_RAW if merged != "void"):
@@ -79,11 +84,12 @@ def render(drive: int, frame: int, size: Size = Size(480, 360)) -> Scene:
     first, last = int((camera.s - 24.0) // CHUNK), int((camera.s + FAR + 10.0) // CHUNK)
     things = [thing for k in range(first, last + 1) for thing in chunk(drive, k).things]
     things += moving(road, camera)
-    seen = [t for t in things if -22.0 < t.s - camera.s < FAR]
+    seen = [t for t in things if -22.0 < t.s - camera.s < (FAR if isinstance(t, _LARGE) else _SMALL_FAR)]
     paint_sky(canvas)
     for thing in seen:
-        if thing.s - camera.s < (110.0 if isinstance(thing, House | Tree) else 55.0):
+        if thing.s - camera.s < (100.0 if isinstance(thing, _LARGE) else 50.0):
             thing.shadow(canvas)
+    canvas.settle_shadows()
     paint_ground(canvas, strip_of(drive, first, last))
     for thing in sorted(seen, key=lambda t: t.order(), reverse=True):
         thing.draw(canvas)

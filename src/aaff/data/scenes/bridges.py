@@ -71,7 +71,7 @@ class Bridge:
             inner = self._points(canvas, (0, a, 0), (_DEPTH, a, 0), (_DEPTH, a, _CLEAR), (0, a, _CLEAR))
             canvas.face(inner, inside, RAW["Tunnel"])
             p, q, r, s = self._points(canvas, (0, a, _CLEAR), (0, b, _CLEAR), (0, b, 0), (0, a, 0))
-            canvas.texture(bricks(self.seed % 2, 5), (p, q, r, s), light, RAW["Archway" if arch else "Wall"])
+            canvas.texture(bricks(self.seed % 2, 5, 24), (p, q, r, s), light, RAW["Archway" if arch else "Wall"])
         below = self._points(
             canvas, (0, -half, _CLEAR), (0, half, _CLEAR), (_DEPTH, half, _CLEAR), (_DEPTH, -half, _CLEAR)
         )

@@ -29,7 +29,10 @@ def _roof(rng: np.random.Generator) -> tuple[Color, tuple[float, ...]]:
 
 @dataclass(frozen=True)
 class House:
-    """A house whose front stands along the street from ``s`` to ``s + width`` at ``u``; sizes in metres."""
+    """A house whose front stands along the street from ``s`` to ``s + width`` at ``u``; sizes in metres.
+
+    Where the house before it hides its near end it is not ``free``.
+    """
 
     s: float
     u: float
@@ -40,6 +43,7 @@ class House:
     shop: bool
     roof: float
     seed: int
+    free: bool = True
 
     _DEPTH = 9.0
 
@@ -79,15 +83,19 @@ class House:
         front = facade(self.seed, self.width, self.height, self.storeys, self.style, self.shop)
         length = max(1e-6, math.hypot(far[0] - near[0], far[2] - near[2]))
         toward = ((near[0] - far[0]) / length, 0.0, (near[2] - far[2]) / length)
-        if distance < _DETAILED and math.copysign(1.0, self.u) * near[0] > 0:
+        gable = canvas.paint(front.wall, toward, distance)
+        right = self.u > 0
+        if self.free and distance < _DETAILED:
             end = facade(self.seed, self._DEPTH, self.height, self.storeys, self.style, False)
-            corners = (near_top, back_top, back_near, near)
+            corners = (near_top, back_top, back_near, near) if right else (back_top, near_top, near, back_near)
             canvas.texture(end.texture, corners, canvas.light(toward), raw)
+        elif self.free:
+            canvas.face((near_top, back_top, back_near, near), gable, raw)
         if self.roof > 0:
-            gable = canvas.paint(front.wall, toward, distance)
             ridge = raised(between(near_top, back_top, 0.5), self.roof)
             canvas.face((near_top, ridge, back_top), gable, raw)
-        place = canvas.texture(front.texture, (near_top, far_top, far, near), canvas.light(outward), raw)
+        corners = (far_top, near_top, near, far) if right else (near_top, far_top, far, near)
+        place = canvas.texture(front.texture, corners, canvas.light(outward), raw)
         if place is not None and distance < _READABLE:
             self._writing(canvas, front.boards, place)
 
@@ -152,8 +160,8 @@ class Barrier:
         return self.s + self.length + 0.5 * abs(self.u)
 
     def _line(self, canvas: Canvas) -> list[Point]:
-        """Points along its foot, at most 6 m apart so that it follows the bend."""
-        count = max(1, math.ceil(self.length / 6.0))
+        """Points along its foot; near the camera at most 6 m apart, so that it follows the bend."""
+        count = max(1, math.ceil(self.length / (6.0 if self.s - canvas.camera.s < 40.0 else 18.0)))
         steps = (canvas.camera.place(self.s + self.length * i / count, self.u) for i in range(count + 1))
         return [(x, 0.0, z) for x, z, _ in steps]
 
@@ -162,8 +170,8 @@ class Barrier:
         ends = (line[0], line[-1])
         canvas.cast([*ends, *(raised(p, self.height) for p in ends)], 0.6 if self.kind == "Fence" else 1.0)
 
-    def _texture(self) -> Texture:
-        panels = max(1, round(min(6.0, self.length) / 3.0))
+    def _texture(self, count: int) -> Texture:
+        panels = max(1, round(self.length / count / 3.0))
         if self.kind == "Fence":
             return fence(self.seed % 16, panels)
         return bricks(self.seed % 8, panels) if self.kind == "Wall" else hedge(self.seed % 8, panels)
@@ -174,7 +182,7 @@ class Barrier:
         if not canvas.camera.sees(middle[0], middle[2], 0.5 * self.length + 1.0):
             return
         side = -math.copysign(1.0, self.u)
-        texture, raw = self._texture(), RAW[self.kind]
+        texture, raw = self._texture(len(line) - 1), RAW[self.kind]
         if self.kind != "Fence" and self.height < canvas.camera.height:
             self._thickness(canvas, line, side)
         for i in range(len(line) - 2, -1, -1):

@@ -24,6 +24,7 @@ _ONE = 1 << SUB
 _LIMIT = 30000.0  # pixels; beyond it the fixed point of OpenCV could overflow
 _SMALL = 90.0  # square pixels below which a texture is one colour
 _CUT = NEAR * 1.01
+_STEEP = np.clip((np.arange(256) - 110) * 2.5 + 127, 0, 255).astype(np.uint8)
 
 RAW: dict[str, int] = {name: i for i, name in enumerate(CAMVID32.names)} | {"Void": IGNORE}
 """Raw id of each class name of original CamVid."""
@@ -52,6 +53,7 @@ class Canvas:
         c, s = math.cos(camera.base_heading), math.sin(camera.base_heading)
         self.sun: Point = (x * c - z * s, y, z * c + x * s)
         self.haze = weather.horizon
+        self._shadows: list[tuple[int, list[Pixel]]] = []
         self._direct = tuple(weather.sun_strength * part for part in (1.06, 1.0, 0.88))
 
     # Light
@@ -147,16 +149,14 @@ class Canvas:
     def contact(self, points: Sequence[Point], strength: float) -> None:
         """Darken a convex piece of ground, whatever the weather."""
         pixels = self.project(points)
-        if len(pixels) < 3:
-            return
-        x0, y0, x1, y1 = self._window(pixels)
-        if x1 <= x0 or y1 <= y0:
-            return
-        patch = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        inside = [(x - x0, y - y0) for x, y in pixels]
-        cv2.fillConvexPoly(patch, fixed(inside), int(255 * strength), cv2.LINE_AA, SUB)
-        region = self.shade[y0:y1, x0:x1]
-        cv2.max(region, patch, region)
+        if len(pixels) > 2:
+            self._shadows.append((int(255 * strength), pixels))
+
+    def settle_shadows(self) -> None:
+        """Put all shadows into ``shade``, the weak ones first: shadows do not add up."""
+        for value, pixels in sorted(self._shadows, key=lambda shadow: shadow[0]):
+            cv2.fillConvexPoly(self.shade, fixed(pixels), value, cv2.LINE_AA, SUB)
+        self._shadows.clear()
 
     def _window(self, pixels: Sequence[Pixel]) -> tuple[int, int, int, int]:
         """Left, top, right, bottom of the part of the picture that holds the pixels."""
@@ -242,7 +242,13 @@ class Canvas:
         return mix
 
     def sprite(
-        self, texture: Texture, box: tuple[float, float, float, float], color: Color, raw: int, distance: float
+        self,
+        texture: Texture,
+        box: tuple[float, float, float, float],
+        color: Color,
+        raw: int,
+        distance: float,
+        least: int = 127,
     ) -> None:
         """Stand a see-through picture upright into the scene.
 
@@ -250,6 +256,7 @@ class Canvas:
             texture: one channel of light, 128 = ``color``, and its cover.
             box: left, top, right, bottom in pixels.
             color: RGB, already lit.
+            least: cover above which a pixel gets ``raw``.
         """
         x0, y0 = math.floor(box[0]), math.floor(box[1])
         x1, y1 = max(x0 + 1, math.ceil(box[2])), max(y0 + 1, math.ceil(box[3]))
@@ -265,12 +272,14 @@ class Canvas:
         c, d = max(a + 1, math.ceil((cx1 - x0) * sx)), max(b + 1, math.ceil((cy1 - y0) * sy))
         window = (cx1 - cx0, cy1 - cy0)
         tone = cv2.resize(light[b:d, a:c], window, interpolation=cv2.INTER_LINEAR)
-        mask = np.asarray(cv2.resize(cover[b:d, a:c], window, interpolation=cv2.INTER_LINEAR), np.uint8)
+        soft = cv2.resize(cover[b:d, a:c], window, interpolation=cv2.INTER_LINEAR)
+        # Half covered counts as half; steeper around it, as blending is slow.
+        mask = np.asarray(cv2.LUT(soft, _STEEP), np.uint8)
         veil = self.veil(distance)
         near = np.array(color) * (1 - veil) / 128.0
         picture = cv2.transform(tone[:, :, None], np.stack([near, np.array(self.haze) * veil], 1))
         blend(self.image[cy0:cy1, cx0:cx1], np.asarray(picture, np.uint8), mask)
-        self.raw[cy0:cy1, cx0:cx1][mask > 110] = raw
+        self.raw[cy0:cy1, cx0:cx1][soft > least] = raw
 
 
 def blend(under: UInt8Array, over: UInt8Array, mask: UInt8Array) -> None:

@@ -51,18 +51,15 @@ def facade(seed: int, width: float, height: float, storeys: int, style: int, sho
     rng = np.random.default_rng([0xFACADE, seed])
     w, h = max(8, int(width * TEXELS)), max(8, int(height * TEXELS))
     base = _wall_color(rng, style)
-    texture = np.empty((h, w, 3), np.float32)
-    texture[:] = base
-    offset = int(rng.integers(0, TILE))
-    rows, columns = (np.arange(h) + offset) % TILE, (np.arange(w) * 2 + offset) % TILE
-    texture += 7.0 * noise_tile(3)[rows][:, columns][:, :, None]
-    texture *= np.linspace(1.04, 0.9, h, dtype=np.float32)[:, None, None]
+    top, left = rng.integers(0, TILE, 2).tolist()
+    tone = noise_tile(3)[(np.arange(h) + top) % TILE][:, (np.arange(w) * 2 + left) % TILE] * np.float32(0.05) + 1
+    tone *= np.linspace(1.04, 0.9, h, dtype=np.float32)[:, None]
     if style == 0:
-        texture[::3] *= 0.9
-        texture[:, ::5] *= 0.96
+        tone[::3] *= 0.9
+        tone[:, ::5] *= 0.96
     elif style == 2:
-        texture[:: max(2, TEXELS // 2)] *= 0.86
-    front: UInt8Array = np.clip(texture, 0, 255).astype(np.uint8)
+        tone[:: max(2, TEXELS // 2)] *= 0.86
+    front = np.asarray(cv2.merge([cv2.convertScaleAbs(tone, alpha=float(part)) for part in base]), np.uint8)
 
     storey = h / storeys
     trim = tuple(float(c) for c in np.clip(base * rng.uniform(0.7, 1.5), 20, 240))

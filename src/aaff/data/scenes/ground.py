@@ -170,7 +170,7 @@ def _markings(canvas: Canvas, strip: Strip, field: _Field) -> list[_Marking]:
             edge = np.maximum(edge, _band(beside[i] + 0.55, 0.12, across[i]))
         mark(i, edge, _EDGE_LINE, "LaneMkgsDriv")
     i = np.flatnonzero((np.abs(u) < 0.3) & road)
-    i = i[~(strip.zebra | strip.junction[LEFT] | strip.junction[RIGHT])[cell[i]]]
+    i = i[~(strip.zebra | strip.hatch | strip.junction[LEFT] | strip.junction[RIGHT])[cell[i]]]
     dashes = _band(_repeat(s[i], dash + gap) - np.float32(dash / 2), dash, along[i])
     mark(i, _band(u[i], 0.16, across[i]) * dashes, street.line_color, "LaneMkgsDriv")
     if strip.stop.any():

@@ -65,7 +65,10 @@ def _house(site: Site, side: int, s: float, width: float) -> None:
     shop = setback == 0 and site.chance(district.shops)
     roof = 0.0 if style == 3 or site.chance(0.25) else site.between(1.8, 3.6)
     height = storeys * site.between(2.8, 3.4)
-    site.add(House(s, sign * (edge + setback), width - gap, height, storeys, style, shop, roof, site.seed()))
+    u = sign * (edge + setback)
+    before = next((t for t in reversed(site.things) if isinstance(t, House)), None)
+    hidden = before is not None and before.u == u and before.height >= height and before.s + before.width > s - 0.01
+    site.add(House(s, u, width - gap, height, storeys, style, shop, roof, site.seed(), not hidden))
     if setback == 0:
         return
     ground = Ground.GRASS if site.chance(0.7) else Ground.PARKING if site.chance(0.5) else Ground.PAVEMENT

@@ -231,6 +231,7 @@ def model(seed: int) -> Model:
 def _shape(name: str, yellow: bool) -> Model:
     """A kind of vehicle with stand-ins for the colours of body and load."""
     builder = _Builder(name, _KINDS[name], _PAINT)
+    builder.treads()  # first, because the body hides what it stands before
     builder.body()
     builder.ends(yellow)
     if name == "lorry":
@@ -346,7 +347,17 @@ class _Builder:
             s = sign * x
             self.add(((s, low, back), (s, low, front), (s, high, front), (s, high, back)), (sign, 0.0, 0.0), color)
 
+    def treads(self) -> None:
+        """Tyres seen from ahead and behind."""
+        radius, half = self.kind.radius, self.kind.profile[0][2]
+        for sign in (-1.0, 1.0):
+            for z in self.kind.wheels:
+                for edge in (1.0, -1.0):
+                    a, b, at = sign * (half - 0.2), sign * half, z + edge * radius * 0.8
+                    self.add(((a, 0.02, at), (b, 0.02, at), (b, 0.35, at), (a, 0.35, at)), (0.0, 0.0, edge), _TYRE)
+
     def wheels(self) -> None:
+        """Tyres, rims and hubs seen from the side."""
         radius, half = self.kind.radius, self.kind.profile[0][2]
         turn = np.linspace(0, 2 * np.pi, 13)[:-1]
         rim, hub = (150.0, 152.0, 156.0), (60.0, 60.0, 62.0)
@@ -360,9 +371,6 @@ class _Builder:
                     up, along = radius + radius * size * np.sin(turn), z + radius * size * np.cos(turn)
                     ring = np.stack([np.full(12, sign * (half + out)), up, along], 1)
                     self.add(ring, (sign, 0.0, 0.0), color, fine=fine)
-                for edge in (1.0, -1.0):  # the tread, seen from ahead and behind
-                    a, b, at = sign * (half - 0.2), sign * half, z + edge * radius * 0.8
-                    self.add(((a, 0.02, at), (b, 0.02, at), (b, 0.35, at), (a, 0.35, at)), (0.0, 0.0, edge), _TYRE)
 
     def finish(self) -> Model:
         corners, normals, colors, gloss, glass, fine = zip(*self.faces, strict=True)

@@ -139,7 +139,7 @@ def _lens(rng: np.random.Generator) -> Lens:
         height=float(rng.uniform(1.25, 2.1)),
         pitch=float(rng.uniform(-0.075, 0.085)),
         yaw=float(rng.uniform(-0.13, 0.13)),
-        exposure=float(rng.uniform(0.68, 1.12)),
+        exposure=float(rng.uniform(0.6, 0.8) if rng.random() < 0.12 else rng.uniform(0.88, 1.25)),
         contrast=float(rng.uniform(0.85, 1.2)),
         cast=(1.0 + 0.08 * float(cast[0]), 1.0 + 0.03 * float(cast[1]), 1.0 - 0.09 * float(cast[0])),
         noise=float(rng.uniform(1.5, 6.0)),

@@ -205,13 +205,13 @@ def fence(variant: int, panels: int) -> Texture:
 
 
 @lru_cache(maxsize=64)
-def bricks(variant: int, panels: int) -> Texture:
-    """A brick or stone wall ``panels`` times 3 m long: RGB uint8 [24, 72 · panels, 3]."""
+def bricks(variant: int, panels: int, courses: int = 6) -> Texture:
+    """A brick or stone wall ``panels`` times 3 m long: RGB uint8 [4 · courses, 72 · panels, 3]."""
     rng = np.random.default_rng([0xB21C, variant])
     base = np.array(((150, 92, 70), (170, 158, 138), (128, 84, 72), (188, 180, 170))[variant % 4])
-    picture = np.empty((24, 72 * panels, 3))
+    picture = np.empty((4 * courses, 72 * panels, 3))
     picture[:] = base
-    for row in range(6):
+    for row in range(courses):
         for brick in range(9 * panels + 1):
             left = brick * 8 - (4 if row % 2 else 0)
             picture[row * 4 : row * 4 + 3, max(0, left) : max(0, left + 7)] *= rng.uniform(0.82, 1.12)

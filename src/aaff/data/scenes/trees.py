@@ -79,7 +79,9 @@ class Tree(Upright):
         if self._bare(canvas):
             _, y2 = foot.at(self.height)
             high = (y1 - y2) * 1.02
-            canvas.sprite(bare_crown(look.variant % 6), (x1 - high / 2, y2, x1 + high / 2, y1 + 2), bark, raw, 0.0)
+            box = (x1 - high / 2, y2, x1 + high / 2, y1 + 2)
+            # Annotators draw around the twigs, not between them.
+            canvas.sprite(bare_crown(look.variant % 6), box, bark, raw, 0.0, least=30)
             return
         for bend in (-0.5, 0.45):
             canvas.line((x1, y1), (cx + bend * self.radius * scale, cy), wide, bark, raw)

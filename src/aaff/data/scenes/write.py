@@ -104,10 +104,10 @@ def plan(split: str, count: int, seed: int = 0) -> list[tuple[int, int]]:
     """(drive, frame) of every frame of a split, as :func:`write_scenes` writes them.
 
     >>> plan("val", 3, seed=0)
-    [(10000, 0), (10001, 0), (10002, 0)]
+    [(10000, 0), (10000, 30), (10000, 60)]
     """
     base = (len(_SPLITS) * seed + _SPLITS.index(split)) * _ROOM
-    drives = max(min(count, 4), -(-count // _PER_DRIVE))
+    drives = max(1, min(count // 4, 4), -(-count // _PER_DRIVE))
     return [
         (base + drive, SPACING * i)
         for drive in range(drives)
