@@ -1,0 +1,74 @@
+"""The whole way, by the commands a user types: drawn frames → checked → trained → scored → semantic maps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import aaff
+from aaff.cli import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny data set and a network trained on it for a moment."""
+    folder = tmp_path_factory.mktemp("way")
+    data = str(folder / "scenes")
+    assert main(["data", "scenes", data, "--size", "96x72", "--train", "8", "--val", "4", "--test", "2"]) == 0
+    words = ["train", "--data", data, "--recipe", "quick", "--epochs", "2", "--batch", "4", "--eval-every", "1"]
+    assert main([*words, "--augment.crop", "64x48", "--engine.threads", "1", "--out", str(folder / "run")]) == 0
+    return folder
+
+
+def test_the_drawn_data_set_can_be_checked(folder: Path) -> None:
+    report = folder / "check.json"
+    # So few frames lack some class, which is a finding (1); that it could not run would be 2.
+    assert main(["data", "check", str(folder / "scenes"), "--json", str(report)]) in (0, 1)
+    assert json.loads(report.read_text())
+
+
+def test_the_run_folder_has_everything(folder: Path) -> None:
+    names = {path.name for path in (folder / "run").iterdir()}
+    assert {"recipe.yaml", "metrics.csv", "metrics.jsonl", "curves.svg"} <= names
+    assert {"last.safetensors", "best.safetensors"} <= names
+    assert not [name for name in names if name.startswith(".")]  # no half-written file
+
+
+def test_evaluation_tells_what_the_score_rests_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "scores.json"
+    assert main(["evaluate", str(folder / "run"), "--data", str(folder / "scenes"), "--json", str(file)]) == 0
+    told = json.loads(file.read_text())
+    assert (told["protocol"], told["split"], told["images"], told["model"]) == ("camvid11", "val", 4, "depthwise_aaff")
+    assert {"miou", "pixel_accuracy", "mean_class_accuracy", "per_class", "resize", "engine", "precision"} <= set(told)
+    shown = capsys.readouterr().out
+    assert "majority class" in shown
+    assert "position prior" in shown
+
+
+def test_prediction_writes_maps_of_the_images_size(folder: Path) -> None:
+    source, out = folder / "scenes" / "test", folder / "maps"
+    assert main(["predict", str(source), "--model", str(folder / "run"), "--out", str(out)]) == 0
+    for image in source.iterdir():
+        index = np.asarray(Image.open(out / f"{image.stem}_index.png"))
+        assert index.shape == (72, 96)
+        assert index.max() < 11
+        for name in (f"{image.stem}_map.png", f"{image.stem}_overlay.png", f"{image.stem}.json"):
+            assert (out / name).is_file()
+
+
+def test_python_gives_what_the_command_wrote(folder: Path) -> None:
+    image = next((folder / "scenes" / "test").iterdir())
+    prediction = aaff.load(folder / "run")(image)
+    assert prediction.class_map.shape == (72, 96)
+    assert prediction.labels.names[3] == "road"
+
+
+def test_a_run_is_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (folder / "run" / "best.safetensors").read_bytes()
+    assert main(["train", "--data", str(folder / "scenes"), "--out", str(folder / "run")]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert (folder / "run" / "best.safetensors").read_bytes() == before
