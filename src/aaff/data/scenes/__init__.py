@@ -35,7 +35,7 @@ from aaff.preprocess import Size
 __all__ = ["Scene", "frames", "merge", "render"]
 
 _LARGE = (House, Tree, Bridge, Vehicle)
-_SMALL_FAR = 110.0  # metres beyond which people, posts and fences would be a few pixels
+_SMALL_FAR = 85.0  # metres beyond which people, posts and fences would be a few pixels
 
 _MERGE = np.full(256, IGNORE, np.uint8)
 for _i, _merged in enumerate(merged for _, _, merged in CAMVID_RAW if merged != "void"):

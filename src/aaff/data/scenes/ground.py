@@ -69,20 +69,21 @@ def paint_ground(canvas: Canvas, strip: Strip) -> None:
     dim = canvas.light((0.0, 1.0, 0.0), 0.0) if sunny else (lit[0] * 0.55, lit[1] * 0.55, lit[2] * 0.55)
     clear = np.exp(field.far * np.float32(-1 / street.weather.haze))
     markings = [
-        (_worn(where, cover, stain), where, tint, raw) for where, cover, tint, raw in _markings(canvas, strip, field)
+        (_worn(where, cover, stain), where, cover > 0.5, tint, raw)
+        for where, cover, tint, raw in _markings(canvas, strip, field)
     ]
     palette = _palette(canvas)
     channels = []
     for c in range(3):
         color = palette[:, c][field.kind] * gain + rough
         flat = color.reshape(-1)
-        for share, where, tint, _ in markings:
+        for share, where, _, tint, _ in markings:
             flat[where] += (np.float32(tint[c]) - flat[where]) * share
         light = np.float32(lit[c]) - np.float32(lit[c] - dim[c]) * shade
         haze = np.float32(canvas.haze[c])
         channels.append((color * light - haze) * clear + haze)
-    for _, where, _, raw in markings:
-        ids.reshape(-1)[where] = raw
+    for _, where, half, _, raw in markings:
+        ids.reshape(-1)[where[half]] = raw
     picture = np.clip(cv2.merge(channels), 0, 255).astype(np.uint8)
     mask = seen.astype(np.uint8)
     cv2.copyTo(picture, mask, canvas.image[top:])
@@ -146,10 +147,7 @@ _Marking = tuple[npt.NDArray[np.intp], Float32Array, Color, int]
 
 
 def _markings(canvas: Canvas, strip: Strip, field: _Field) -> list[_Marking]:
-    """Where each kind of marking lies (flat indices), how much it covers there (0–1), its colour and raw id.
-
-    A pixel less than half covered is left out, so that paint and truth agree.
-    """
+    """Where each kind of marking lies (flat indices), how much it covers there (0–1), its colour and raw id."""
     street = canvas.street
     dash, gap = street.center_dash
     s, u, beside = field.s.reshape(-1), field.u.reshape(-1), field.beside.reshape(-1)
@@ -159,8 +157,8 @@ def _markings(canvas: Canvas, strip: Strip, field: _Field) -> list[_Marking]:
     result: list[_Marking] = []
 
     def mark(where: npt.NDArray[np.intp], cover: Float32Array, tint: Color, name: str) -> None:
-        half = cover > 0.5
-        result.append((where[half], cover[half], tint, RAW[name]))
+        some = cover > 0.03
+        result.append((where[some], cover[some], tint, RAW[name]))
 
     if street.edge_lines:
         i = np.flatnonzero((np.abs(beside + 0.42) < 0.4) & road)
