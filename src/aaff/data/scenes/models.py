@@ -138,8 +138,9 @@ def _shape(name: str, yellow: bool) -> Model:
     builder.body()
     builder.ends(yellow)
     if name == "lorry":
+        builder.box(1.1, 0.5, 0.95, 1.8, -4.2, (44.0, 44.0, 46.0))
         builder.box(1.22, 0.95, 3.2, 1.8, -4.2, _LOAD)
-        builder.box(1.1, 0.5, 0.9, 1.8, -4.2, (44.0, 44.0, 46.0))
+        builder.tail_lights(0.9, 0.85, -4.23)
     builder.wheels()
     return builder.finish()
 
@@ -227,10 +228,7 @@ class _Builder:
             lamp = ((a, low, z0 + 0.02), (b, low, z0 + 0.02), (b, up, z1 + 0.02), (a, up, z1 + 0.02))
             if self.name != "trailer":
                 self.add(lamp, forward, (226.0, 228.0, 220.0))
-            a, b, z = x - 0.12, x + 0.12, z9 - 0.03
-            self.add(
-                ((a, high - 0.24, z), (b, high - 0.24, z), (b, high, z), (a, high, z)), backward, (190.0, 24.0, 28.0)
-            )
+        self.tail_lights(w1 * 0.72, high, z9 - 0.03)
         for z, lift, facing, color in (
             (z0 + 0.04, 0.0, forward, (232.0, 232.0, 226.0)),
             (z9 - 0.05, 0.1, backward, (224.0, 190.0, 60.0) if yellow else (230.0, 230.0, 226.0)),
@@ -240,6 +238,12 @@ class _Builder:
         z = z0 + 0.03
         grille = ((-0.35, 0.6, z), (0.35, 0.6, z), (0.32, 0.68, z - 0.03), (-0.32, 0.68, z - 0.03))
         self.add(grille, forward, (30.0, 30.0, 32.0), fine=True)
+
+    def tail_lights(self, aside: float, high: float, z: float) -> None:
+        """Two red lamps below ``high``."""
+        for sign in (-1.0, 1.0):
+            a, b, low = sign * aside - 0.12, sign * aside + 0.12, high - 0.24
+            self.add(((a, low, z), (b, low, z), (b, high, z), (a, high, z)), (0.0, 0.0, -1.0), (190.0, 24.0, 28.0))
 
     def box(self, x: float, low: float, high: float, front: float, back: float, color: Color) -> None:
         """A load box, without its floor."""

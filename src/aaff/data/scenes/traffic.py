@@ -64,7 +64,7 @@ def _traffic(road: Street) -> _Traffic:
     def stream(number: int, speed: float, low: float, high: float, share: float) -> _Stream:
         return _Stream(drive, number, speed, float(rng.uniform(low, high)), share)
 
-    gap = float(rng.uniform(9.0, 30.0))
+    gap = float(rng.uniform(12.0, 30.0))
     ahead = []
     for _ in range(int(rng.integers(0, 4))):
         ahead.append((gap, int(rng.integers(0, 1 << 31))))
