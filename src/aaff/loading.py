@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from aaff.errors import ModelError, OptionError, UnknownNameError, missing_extra
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
 from aaff.runtime.engine import Engine
+from aaff.runtime.prediction import Prediction
 from aaff.runtime.segmenter import Segmenter
 
 ENGINES = ("torch",)
@@ -43,7 +44,13 @@ def load(
         UnknownNameError: no such engine.
         MissingExtraError: what runs it is not installed; the message is the line that installs it.
     """
-    return Segmenter(load_engine(find_model(path), engine=engine, precision=precision, threads=threads))
+    return Segmenter(load_engine(find_model(path), engine=engine, precision=precision, threads=threads), _open_stream)
+
+
+def _open_stream(segmenter: Segmenter, source: str | Path | int) -> Iterator[Prediction]:
+    from aaff.video import stream  # only now: who runs a model on images has no use for it
+
+    return stream(segmenter, source)
 
 
 def load_engine(

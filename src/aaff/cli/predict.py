@@ -1,4 +1,4 @@
-"""``aaff predict``: images in, semantic maps out."""
+"""``aaff predict``: images, videos and cameras in, semantic maps out."""
 
 from __future__ import annotations
 
@@ -7,31 +7,50 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import tyro
 
-if TYPE_CHECKING:
-    from aaff.runtime.prediction import Kind
+Form = Literal["map", "overlay", "side", "index", "json"]
 
-FORMS: dict[str, Kind] = {"_map.png": "map", "_overlay.png": "overlay", "_index.png": "index", ".json": "json"}
-"""What is written for every image: ending of the file's name → form of the prediction."""
+ENDINGS: dict[Form, str] = {
+    "map": "_map.png",
+    "overlay": "_overlay.png",
+    "side": "_side.png",
+    "index": "_index.png",
+    "json": ".json",
+}
+"""Form of a prediction → how the name of its file ends, for an image."""
 
 
 @dataclass
 class Args:
-    """Turn images into semantic maps.
+    """Turn images, videos and cameras into semantic maps.
 
     Writes for every image NAME_map.png (colours of the classes), NAME_overlay.png (the image under them, with a
     legend), NAME_index.png (palette PNG of the class ids) and NAME.json (shares of the classes, speed).
 
-    Status 0: all done, 1: some files were skipped, 2: could not run.
+    Writes for a video or camera NAME_overlay.mp4 and NAME.jsonl (time, latency and shares of the classes, a line a
+    frame). A video keeps every frame and its time. A camera gives its newest frame until it ends, or --frames, or
+    Ctrl-C, after which the files are whole.
+
+    Status 0: all done, 1: some files or frames could not be read, 2: could not run.
     """
 
     source: tyro.conf.Positional[str]
-    """An image, a folder (with its sub-folders), or a pattern in quotes such as 'drive/*.png'."""
+    """An image, a folder (with its sub-folders), a pattern in quotes such as 'drive/*.png', a video, camera:0, or an
+    address such as rtsp://10.0.0.2/front."""
     out: Path
     """Folder for the results; made when missing."""
+    write: tuple[Form, ...] | None = None
+    """What to write, one or several; side is the frame beside the colours. If left out: map overlay index json for
+    images, overlay json for a video. Of a video, index is a folder of PNGs."""
+    as_video: bool = False
+    """Turn the images of a folder or pattern into one video."""
+    fps: str | None = None
+    """Frames a second of such a video, such as 10 or 30000/1001; 30 if left out."""
+    frames: int | None = None
+    """End after so many images or frames; all if left out."""
     model: Path | None = None
     """A checkpoint (.safetensors) or the folder of a run; the shipped model if left out."""
     engine: str = "auto"
@@ -49,18 +68,37 @@ class Job:
     image: Path
     target: Path
 
-    def file(self, ending: str) -> Path:
+    def file(self, form: Form) -> Path:
         """Where one form of the prediction goes."""
-        return self.target.with_name(self.target.name + ending)
+        return self.target.with_name(self.target.name + ENDINGS[form])
 
 
 def run(args: Args) -> int:
     """Write the maps and print one line about them; status 1 when files were skipped."""
+    from aaff.errors import OptionError
+    from aaff.video.sources import source_kind
+
+    if args.out.exists() and not args.out.is_dir():
+        raise OptionError(f"--out {args.out} is a file; name a folder")
+    if args.frames is not None and args.frames < 1:
+        raise OptionError(f"--frames {args.frames} leaves nothing to do; give 1 or more, or leave it out for all")
+    images = source_kind(args.source) == "images"
+    if args.fps is not None and not (images and args.as_video):
+        raise OptionError("--fps is the rate of a folder of images that becomes a video with --as-video")
+    if args.as_video or not images:
+        from aaff.cli.predict_video import run_video
+
+        return run_video(args)
+    return _run_images(args)
+
+
+def _run_images(args: Args) -> int:
     from aaff.cli.data_tables import reading
     from aaff.errors import DataError
     from aaff.loading import load
 
-    jobs = plan(args.source, args.out)
+    forms = list(dict.fromkeys(args.write or ("map", "overlay", "index", "json")))
+    jobs = plan(args.source, args.out, forms)[: args.frames]
     segmenter = load(args.model, engine=args.engine, precision=args.precision, threads=args.threads)
     latencies: list[float] = []
     skipped: list[str] = []
@@ -73,8 +111,8 @@ def run(args: Args) -> int:
                     raise
                 skipped.append(str(error))
                 continue
-            for ending, kind in FORMS.items():
-                prediction.save(job.file(ending), kind)
+            for form in forms:
+                prediction.save(job.file(form), form)
             latencies.append(prediction.latency)
             progress(done, len(jobs))
     for sentence in skipped:
@@ -92,20 +130,18 @@ def run(args: Args) -> int:
     return 1 if skipped else 0
 
 
-def plan(source: str, out: Path) -> list[Job]:
+def plan(source: str, out: Path, forms: Sequence[Form]) -> list[Job]:
     """Which images to do and where their results go; touches nothing.
 
     Results of an earlier run that lie inside the source folder are no sources.
 
     Raises:
         DataError: there is no image.
-        OptionError: a result would take the place of a source, or ``out`` is a file.
+        OptionError: a result would take the place of a source.
     """
-    from aaff.errors import DataError, OptionError
+    from aaff.errors import DataError
     from aaff.runtime.frames import find_images, output_names
 
-    if out.exists() and not out.is_dir():
-        raise OptionError(f"--out {out} is a file; name a folder")
     root = Path(source) if Path(source).is_dir() else None
     images = find_images(source)
     if root is not None and out.resolve() != root.resolve():
@@ -113,17 +149,17 @@ def plan(source: str, out: Path) -> list[Job]:
         if not images:
             raise DataError(f"every image of folder {source} lies in --out {out}; name another folder for the results")
     jobs = [Job(image, out / name) for image, name in zip(images, output_names(images, root), strict=True)]
-    _keep_sources(jobs)
+    _keep_sources(jobs, forms)
     return jobs
 
 
-def _keep_sources(jobs: Sequence[Job]) -> None:
+def _keep_sources(jobs: Sequence[Job], forms: Sequence[Form]) -> None:
     from aaff.errors import OptionError
 
     sources = {job.image.resolve() for job in jobs}
     for job in jobs:
-        for ending in FORMS:
-            if job.file(ending).resolve() in sources:
+        for form in forms:
+            if job.file(form).resolve() in sources:
                 raise OptionError(
-                    f"the result {job.file(ending)} would overwrite an image of the source; name another --out"
+                    f"the result {job.file(form)} would overwrite an image of the source; name another --out"
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +20,9 @@ from aaff.labels import LabelMap, UInt8Array
 from aaff.preprocess import Size
 from aaff.runtime import rendering
 
-Kind = Literal["overlay", "map", "index", "json"]
-"""Forms that a prediction is saved in: the frame under its classes with a legend, the colours of the
-classes, a palette PNG of the ids, the shares of the classes."""
+Kind = Literal["overlay", "side", "map", "index", "json"]
+"""Forms that a prediction is saved in: the frame under its classes with a legend, the frame beside the colours
+with a legend, the colours of the classes, a palette PNG of the ids, the shares of the classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,8 @@ class Prediction:
             and ``"postprocess"`` (back to the frame's size); of a batch, each frame's share.
         source: where the frame comes from, such as a file name; may be empty.
         model: name of the network; ``engine`` and ``precision`` say what ran it.
+        time: seconds since the beginning of the video or since the first frame of the camera; None for images.
+        frame: number of the frame in its video, from 0; None for images.
 
     Raises:
         DataError: the maps do not fit the frame, or an id is no class.
@@ -53,6 +55,8 @@ class Prediction:
     model: str = ""
     engine: str = ""
     precision: str = ""
+    time: float | None = None
+    frame: int | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.class_map.shape != self.image.shape[:2] or self.class_map.size == 0:
@@ -122,17 +126,23 @@ class Prediction:
             OptionError: alpha is outside 0–1.
         """
         painted = rendering.overlay(self.image, self.class_map, self.labels, alpha)
-        if not legend:
-            return painted
-        return rendering.with_legend(painted, rendering.legend_entries(self.labels, list(self.shares().values())))
+        return self._with_legend(painted) if legend else painted
+
+    def side_by_side(self, legend: bool = True) -> UInt8Array:
+        """The frame and, at its right, the colours of its classes, RGB uint8; ``legend`` as in :meth:`overlay`."""
+        both = rendering.side_by_side(self.image, self.color_map())
+        return self._with_legend(both) if legend else both
+
+    def _with_legend(self, picture: UInt8Array) -> UInt8Array:
+        return rendering.with_legend(picture, rendering.legend_entries(self.labels, list(self.shares().values())))
 
     def save(self, path: str | Path, kind: Kind | None = None) -> None:
         """Write one form of this prediction, atomically.
 
         Args:
             path: the file; its suffix is the format.
-            kind: ``"overlay"``, ``"map"`` (colours), ``"index"`` (palette PNG of the ids) or ``"json"``;
-                if left out, JSON for ``.json`` and the overlay for a picture.
+            kind: ``"overlay"``, ``"side"`` (frame and colours), ``"map"`` (colours), ``"index"`` (palette PNG of
+                the ids) or ``"json"``; if left out, JSON for ``.json`` and the overlay for a picture.
 
         Raises:
             UnknownNameError: no such kind.
@@ -143,7 +153,7 @@ class Prediction:
         kind = kind or ("json" if suffix == ".json" else "overlay")
         if kind not in get_args(Kind):
             raise UnknownNameError("form of a prediction", kind, get_args(Kind))
-        allowed = {"json": (".json",), "overlay": IMAGE_SUFFIXES}.get(kind, (".png",))
+        allowed = {"json": (".json",), "overlay": IMAGE_SUFFIXES, "side": IMAGE_SUFFIXES}.get(kind, (".png",))
         if suffix not in allowed:
             raise OptionError(f"cannot save the {kind} of a prediction as {path}; use {' or '.join(allowed)}")
         if kind == "json":
@@ -151,7 +161,8 @@ class Prediction:
         elif kind == "index":
             write_indexed(path, self.class_map, self.labels.palette)
         else:
-            write_image(path, self.overlay() if kind == "overlay" else self.color_map())
+            drawn: dict[str, Callable[[], UInt8Array]] = {"overlay": self.overlay, "side": self.side_by_side}
+            write_image(path, drawn.get(kind, self.color_map)())
 
     def to_dict(self) -> dict[str, Any]:
         """Summary, JSON-ready: size, model, speed, and the classes present, largest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,15 @@ from aaff.runtime.engine import Engine
 from aaff.runtime.frames import Picture, find_images, to_frame
 from aaff.runtime.prediction import Prediction
 
+OpenStream = Callable[["Segmenter", str | Path | int], Iterator[Prediction]]
+"""From a segmenter and the name of a source to its predictions."""
+
 _BATCH = 8
 """Frames that the engine gets at once; more would only take memory."""
 
 
 class Segmenter:
-    """A model ready to use.  Thread-safe.
+    """A model ready to use.  Thread-safe; several streams may run at once.
 
     Frames are RGB: uint8 arrays [H, W, 3] of any size, Pillow pictures, or paths.  A frame of another
     size than the model's is resized bilinearly for the network, and its class map back by nearest pixel.
@@ -33,10 +36,16 @@ class Segmenter:
         prediction = seg("street.png")
         prediction.shares()["road"]
         prediction.save("street_overlay.png")
+
+    Args:
+        engine: what runs the model.
+        open_stream: gives the predictions for what a path, an address or a number of a camera stands for;
+            without it, paths are those of images.  :func:`aaff.load` puts :func:`aaff.video.stream` here.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, open_stream: OpenStream | None = None) -> None:
         self.engine = engine
+        self._open_stream = open_stream
 
     def __repr__(self) -> str:
         card = self.card
@@ -75,19 +84,27 @@ class Segmenter:
             for prediction in self._predict(images[start : start + _BATCH])
         ]
 
-    def stream(self, source: str | Path | Iterable[Picture]) -> Iterator[Prediction]:
-        """Predictions of one frame after the other, as they are asked for.
+    def stream(self, source: str | Path | int | Iterable[Picture]) -> Iterator[Prediction]:
+        """Predictions of one frame after the other.
+
+        Videos, cameras and folders are read ahead in threads of their own, and give
+        :class:`aaff.video.Stream`: close it (or use ``with``) to end early.
 
         Args:
-            source: an image file, a folder, a pattern such as ``"drive/*.png"``, or frames themselves
-                (any iterable, endless ones too).
+            source: a video file; ``camera:0`` or a number; an ``rtsp://`` or ``http://`` address; an image, a
+                folder of images, a pattern such as ``"drive/*.png"``; or frames themselves (any iterable,
+                endless ones too), of which one is taken as each prediction is asked for.
 
         Raises:
-            DataError: at once, if there is no such source; while iterating, at a frame that is none.
+            DataError: at once, if there is no such source; while iterating, at a frame that is none, or after
+                the last one when some could not be read.
         """
         _refuse_single(source, "seg.stream takes many frames")
-        frames: Iterable[Picture] = find_images(source) if isinstance(source, str | Path) else source
-        return map(self, frames)
+        if not isinstance(source, str | Path | int):
+            return map(self, source)
+        if self._open_stream is not None:
+            return self._open_stream(self, source)
+        return map(self, find_images(str(source)))
 
     def _predict(self, pictures: Sequence[Picture]) -> list[Prediction]:
         frames = [to_frame(picture) for picture in pictures]

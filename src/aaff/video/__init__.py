@@ -1,0 +1,24 @@
+"""Videos, cameras and streams: sources of frames, what is written of them, and the threads in between."""
+
+from aaff.video.conversion import Conversion, Progress
+from aaff.video.outputs import Kind, Output, make_output
+from aaff.video.sources import Frame, Source, SourceInfo, open_source, short_name, source_kind
+from aaff.video.stream import Stream, stream
+from aaff.video.writer import VideoWriter
+
+__all__ = [
+    "Conversion",
+    "Frame",
+    "Kind",
+    "Output",
+    "Progress",
+    "Source",
+    "SourceInfo",
+    "Stream",
+    "VideoWriter",
+    "make_output",
+    "open_source",
+    "short_name",
+    "source_kind",
+    "stream",
+]

@@ -1,0 +1,104 @@
+"""``aaff predict`` on a video, a camera or a folder of images as a video."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from aaff.errors import OptionError
+
+if TYPE_CHECKING:
+    from aaff.cli.predict import Args
+    from aaff.video import Conversion, Progress
+
+
+def run_video(args: Args) -> int:
+    """Write the results and print one line about them; status 1 when the source could not be read to its end."""
+    from aaff.loading import find_model, load_engine
+    from aaff.runtime import Segmenter
+    from aaff.video import Conversion, make_output, open_source, short_name
+
+    source = open_source(args.source, rate=read_rate(args.fps) if args.as_video else None)
+    stem = args.out / short_name(args.source)
+    engine = load_engine(
+        find_model(args.model), engine=args.engine, precision=args.precision, threads=args.threads, confidence=False
+    )
+    kinds = dict.fromkeys(args.write or ("overlay", "json"))
+    outputs = [make_output(kind, stem, source.info, engine.card.labels, images=args.as_video) for kind in kinds]
+    conversion = Conversion(Segmenter(engine), source, outputs, limit=args.frames)
+    try:
+        with watching(source.info.name) as report:
+            conversion.run(report)
+    finally:
+        tell(conversion, source.info.frames, args)
+    return 1 if conversion.problems else 0
+
+
+def read_rate(text: str | None) -> Fraction:
+    """Frames a second, exact: ``30``, ``29.97`` or ``30000/1001``.
+
+    >>> read_rate("30000/1001")
+    Fraction(30000, 1001)
+
+    Raises:
+        OptionError: it is something else, or not positive.
+    """
+    try:
+        rate = Fraction(text or "30")
+    except (ValueError, ZeroDivisionError) as error:
+        raise OptionError(f"--fps {text} is no rate; give frames a second such as 10 or 30000/1001") from error
+    if not 0 < rate <= 1000:
+        raise OptionError(f"--fps {text} is no rate of a video; give more than 0 and at most 1000")
+    return rate
+
+
+@contextlib.contextmanager
+def watching(what: str) -> Iterator[Callable[[Progress], None]]:
+    """A bar with the rate and the time left, on the terminal; gives the function to call with the progress."""
+    screen = Console(stderr=True)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[how]}")
+    with Bar(*columns, console=screen, transient=True) as bar:
+        bar.disable = not screen.is_terminal
+        task = bar.add_task(what, total=None, how="")
+        yield lambda now: bar.update(task, completed=now.frames, total=now.total, how=how_it_goes(now))
+
+
+def how_it_goes(now: Progress) -> str:
+    """Frames, rate and time left in words.
+
+    >>> from aaff.video import Progress
+    >>> how_it_goes(Progress(frames=90, total=600, rate=30.04, left=17.2, dropped=0))
+    '90 of 600 frames  30.0 fps  0:17 left'
+    """
+    parts = [f"{now.frames} of {now.total} frames" if now.total else f"{now.frames} frames"]
+    if now.rate is not None:
+        parts.append(f"{now.rate:.1f} fps")
+    if now.left is not None:
+        minutes, seconds = divmod(round(now.left), 60)
+        parts.append(f"{minutes}:{seconds:02} left")
+    if now.dropped:
+        parts.append(f"{now.dropped} dropped")
+    return "  ".join(parts)
+
+
+def tell(conversion: Conversion, total: int | None, args: Args) -> None:
+    """What was done, and what could not be read."""
+    for sentence in conversion.problems:
+        print(f"warning: {sentence}", file=sys.stderr)
+    segmenter, frames = conversion.segmenter, conversion.frames
+    of = f" of {total}" if total is not None and total >= frames and args.frames is None else ""
+    rate = f" in {conversion.seconds:.1f} s, {frames / conversion.seconds:.1f} a second" if frames else ""
+    print(
+        f"{frames}{of} frames done{rate}"
+        + (f", {conversion.dropped} dropped because newer ones had come" if conversion.dropped else "")
+        + (f"; median {conversion.latency:.1f} ms from frame to map" if conversion.latency is not None else "")
+        + f" ({segmenter.card.network}, {segmenter.card.size}, {segmenter.engine.name} {segmenter.engine.precision}); "
+        + (f"written: {', '.join(map(str, conversion.written))}" if conversion.written else "nothing was written")
+    )

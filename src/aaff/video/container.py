@@ -1,0 +1,261 @@
+"""Video files through PyAV: every frame, upright, with its own time."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Generator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+import numpy as np
+
+from aaff.errors import DataError
+from aaff.labels import UInt8Array
+from aaff.preprocess import Size
+from aaff.video.sources import DEFAULT_RATE, Frame, Source, SourceInfo, shown_name
+
+_TIMEOUT = 15.0
+"""Seconds without an answer after which a file on the web counts as gone."""
+_FINEST = 1_000_000
+"""Ticks a second that every container can hold; finer ones are rounded to 1/90000 s."""
+_MISSING = Fraction(1, 2)
+"""Seconds by which a file may end before its header says so; headers round."""
+
+
+class VideoFile(Source):
+    """A video file, or the address of one.
+
+    Frames come in the order of their times, RGB, turned and mirrored as the file's display matrix says, each
+    in its own size.  Times count from the start of the file and are exact multiples of ``info.tick``; a
+    frame without a time follows the one before it at the nominal rate, and where times go back (recordings
+    joined end to end) they go on from there instead.
+
+    Packets that cannot be decoded are left out.  ``problems`` says how many, and when the file ends before its
+    header says.
+
+    Raises:
+        DataError: there is no such file, it is no video, has no frame, or its codec is not known here.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.problems: list[str] = []
+        self._path = str(path)
+        self._name = shown_name(path)
+        self._damaged = 0
+        self._rest = self._decode()
+        first = next(self._rest, None)
+        if first is None:
+            raise DataError(f"{self._name} is a video without a frame that can be decoded")
+        self._first = first
+
+    def __iter__(self) -> Generator[Frame, None, None]:
+        yield self._first
+        yield from self._rest
+
+    def _decode(self) -> Generator[Frame, None, None]:
+        with _open(self._path, self._name) as container:
+            stream = _video_stream(container, self._name)
+            rate, tick = _rate(stream), _tick(stream)
+            clock = _Clock(tick, rate, _start(container, stream))
+            index = 0
+            for raw in self._frames(container, stream):
+                image = _upright(raw)
+                time, duration = clock.time(raw)
+                if not index:
+                    self.info = SourceInfo(
+                        name=self._name,
+                        live=False,
+                        size=Size.of(image),
+                        rate=rate,
+                        tick=tick,
+                        frames=stream.frames or None,
+                        seconds=_seconds(container, stream),
+                        pixel_aspect=_pixel_aspect(stream, raw),
+                    )
+                yield Frame(image, index, time, self._name, duration)
+                index += 1
+            self._judge(stream, index, clock)
+
+    def _frames(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Generator[av.VideoFrame, None, None]:
+        """What can be decoded; the rest is counted."""
+        packets = container.demux(stream)
+        while True:
+            try:
+                frames = [frame for frame in next(packets).decode() if isinstance(frame, av.VideoFrame)]
+            except StopIteration:
+                return
+            except av.FFmpegError:  # from the file: no further packet will come; from the decoder: the next one may do
+                self._damaged += 1
+                continue
+            for frame in frames:
+                self._damaged += frame.is_corrupt
+                yield frame
+
+    def _judge(self, stream: av.VideoStream, count: int, clock: _Clock) -> None:
+        """Say what was missing, once the end is reached."""
+        promised = _tagged_end(stream)
+        if _beyond_the_end(stream, self._path) or (promised is not None and clock.end + _MISSING < promised):
+            whole = promised or _length(stream)
+            until = f" of the {float(whole):.1f} s in its header" if whole else ""
+            self.problems.append(
+                f"{self._name} is cut off: it gives {count} frames and ends after {float(clock.end):.1f} s{until}"
+            )
+        elif self._damaged:
+            self.problems.append(
+                f"{self._name} is damaged or cut off: {self._damaged} of its packets could not be decoded whole"
+            )
+
+
+class _Clock:
+    """Times of frames: exact, growing, from 0."""
+
+    def __init__(self, tick: Fraction, rate: Fraction, start: Fraction | None) -> None:
+        self._tick, self._step = tick, 1 / rate
+        self._start = start
+        self._last: Fraction | None = None
+        self.end = Fraction(0)
+        """When the last frame so far stops being shown."""
+
+    def time(self, frame: av.VideoFrame) -> tuple[Fraction, Fraction | None]:
+        """Time of the next frame and how long it is shown, in seconds."""
+        stamp = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
+        if stamp is not None and self._start is None:
+            self._start = stamp
+        time = self.end if stamp is None else stamp - (self._start or 0)
+        if self._last is None:
+            time = max(time, Fraction(0))
+        elif time <= self._last:
+            if self._last - time < self._step:  # jitter
+                time = self._last + self._tick
+            else:
+                self._start = (self._start or 0) + time - self.end
+                time = self.end
+        time = round(time / self._tick) * self._tick
+        duration = frame.duration * frame.time_base if frame.duration and frame.time_base else None
+        self._last, self.end = time, time + (duration or self._step)
+        return time, duration
+
+
+def _open(path: str, name: str) -> av.container.InputContainer:
+    try:
+        if "://" not in path and os.path.getsize(path) == 0:
+            raise DataError(f"{name} is empty (0 bytes)")
+        return av.open(path, timeout=_TIMEOUT if "://" in path else None)
+    except av.InvalidDataError as error:
+        raise DataError(f"{name} {_what_it_is(path)}") from error
+    except OSError as error:
+        raise DataError(f"cannot open {name}: {error.strerror or error}") from error
+    except av.FFmpegError as error:
+        raise DataError(f"cannot open {name}: {error.strerror or error}") from error
+
+
+def _what_it_is(path: str) -> str:
+    """Why a file cannot be opened."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(12)
+    except OSError:
+        start = b""
+    if start[4:8] in (b"ftyp", b"mdat", b"wide"):
+        return (
+            "is an MP4 or MOV file without its index, which is written last: recording or copying it was cut off; "
+            "copy it again, or repair it with a tool such as untrunc"
+        )
+    return "is not a video (its content is of no known video format)"
+
+
+def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
+    if not container.streams.video:
+        has = " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise DataError(f"{name} has no pictures, only {has}")
+    stream = container.streams.best("video") or container.streams.video[0]
+    if not isinstance(stream, av.VideoStream) or stream.codec_context is None:
+        known = "av1 h264 hevc mjpeg mpeg2video mpeg4 prores vp8 vp9".split()
+        available = ", ".join(codec for codec in known if codec in av.codecs_available)
+        raise DataError(
+            f"{name} is written in a codec that cannot be decoded here; this PyAV decodes {available} and others, "
+            "so convert it to one of them"
+        )
+    return stream
+
+
+def _rate(stream: av.VideoStream) -> Fraction:
+    """The first rate that is one; containers without a rate give their clock's instead."""
+    for rate in (stream.guessed_rate, stream.average_rate, stream.base_rate):
+        if rate and 0 < rate <= 1000:
+            return Fraction(rate)
+    return DEFAULT_RATE
+
+
+def _tick(stream: av.VideoStream) -> Fraction:
+    base = stream.time_base
+    return Fraction(base) if base and 1 / base <= _FINEST else Fraction(1, 90_000)
+
+
+def _start(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
+    """The time stamp at which the file begins; pictures may begin later than sound.  None: with the first frame."""
+    if stream.start_time is None or stream.time_base is None or container.start_time is None:
+        return None
+    own = stream.start_time * stream.time_base
+    start = Fraction(container.start_time, av.time_base)
+    return own if abs(own - start) < Fraction(1, 1000) else start  # the container's is rounded to microseconds
+
+
+def _seconds(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
+    whole = Fraction(container.duration, av.time_base) if container.duration else None
+    return _length(stream) or _tagged_end(stream) or whole
+
+
+def _length(stream: av.VideoStream) -> Fraction | None:
+    return stream.duration * stream.time_base if stream.duration and stream.time_base else None
+
+
+def _tagged_end(stream: av.VideoStream) -> Fraction | None:
+    """When this stream ends, as Matroska files say when they were closed well."""
+    try:
+        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+        return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+    except (KeyError, ValueError):
+        return None
+
+
+def _beyond_the_end(stream: av.VideoStream, path: str) -> bool:
+    """Whether the index names bytes that the file does not have."""
+    if not len(stream.index_entries) or "://" in path:
+        return False
+    last = stream.index_entries[len(stream.index_entries) - 1]
+    return bool(last.pos + last.size > os.path.getsize(path))
+
+
+def _pixel_aspect(stream: av.VideoStream, frame: av.VideoFrame) -> Fraction:
+    aspect = stream.sample_aspect_ratio
+    if not aspect or aspect <= 0:
+        return Fraction(1)
+    a, b, c, d = _matrix(frame)
+    return 1 / Fraction(aspect) if abs(b) + abs(c) > abs(a) + abs(d) else Fraction(aspect)
+
+
+def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """a, b, c, d of the display matrix: column p and row q are shown at column a·p + c·q and row b·p + d·q."""
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d, *_ = struct.unpack("=9i", memoryview(data))
+    return a, b, c, d
+
+
+def _upright(frame: av.VideoFrame) -> UInt8Array:
+    """RGB pixels as they are to be shown; a matrix that is no multiple of 90° counts as the nearest one."""
+    image: np.ndarray[Any, Any] = frame.to_ndarray(format="rgb24")
+    a, b, c, d = _matrix(frame)
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        image, columns, rows = image.transpose(1, 0, 2), c, b
+    else:
+        columns, rows = a, d
+    return np.ascontiguousarray(image[:: -1 if rows < 0 else 1, :: -1 if columns < 0 else 1])

@@ -1,0 +1,207 @@
+"""What a video is turned into: videos, index frames, lines of JSON.  Files that are whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import IO, Any, Generic, Literal, NoReturn, TypeVar, get_args
+
+from PIL import Image
+
+from aaff.errors import AaffError, UnknownNameError
+from aaff.files import replacing
+from aaff.labels import LabelMap, UInt8Array
+from aaff.runtime.prediction import Prediction
+from aaff.video.pictures import Form, Painter
+from aaff.video.sources import DEFAULT_RATE, Frame, SourceInfo
+from aaff.video.writer import VideoWriter
+
+Kind = Literal["overlay", "side", "map", "index", "json"]
+"""Three forms of a video (:data:`aaff.video.pictures.Form`), a folder of palette PNGs of the class ids, and one
+line of JSON a frame."""
+
+T = TypeVar("T")
+
+
+class Output(ABC, Generic[T]):
+    """One result.  ``draw`` and ``write`` run in different threads, each for one frame after the other."""
+
+    path: Path
+
+    @abstractmethod
+    def draw(self, frame: Frame, prediction: Prediction) -> T:
+        """What is to be written of a frame."""
+
+    @abstractmethod
+    def write(self, frame: Frame, drawn: T) -> None:
+        """Write it.
+
+        Raises:
+            AaffError: it cannot be written; this result is given up and what was at ``path`` is unchanged.
+        """
+
+    @abstractmethod
+    def finish(self) -> Path | None:
+        """Put what was written in its place.
+
+        Returns:
+            ``path``; None when there is nothing, or when it was given up.
+
+        Raises:
+            AaffError: it cannot be written.
+        """
+
+
+class VideoOutput(Output[UInt8Array]):
+    """The frames drawn in one form, each shown at its own time.
+
+    Args:
+        path: an ``.mp4``.
+        form: what the pictures show.
+        info: of the source, for its rate, the unit of its times and the shape of its pixels.
+
+    Raises:
+        AaffError: H.264 cannot be written here.
+    """
+
+    def __init__(self, path: Path, form: Form, info: SourceInfo) -> None:
+        self.path = path
+        self._paint = Painter(form)
+        self._writer = VideoWriter(path, rate=info.rate or DEFAULT_RATE, tick=info.tick, pixel_aspect=info.pixel_aspect)
+
+    def draw(self, frame: Frame, prediction: Prediction) -> UInt8Array:
+        return self._paint(prediction, frame.time)
+
+    def write(self, frame: Frame, drawn: UInt8Array) -> None:
+        self._writer.write(drawn, frame.time, frame.duration)
+
+    def finish(self) -> Path | None:
+        return self._writer.close()
+
+
+class LinesOutput(Output[str]):
+    """A line of JSON a frame: ``frame``, ``time`` in seconds, ``latency_ms`` from frame to map, ``shares`` (0–1) of
+    all classes; for images also ``source``.
+
+    Args:
+        path: ends in ``.jsonl`` by custom.
+        images: whether every frame is a file of its own.
+    """
+
+    def __init__(self, path: Path, *, images: bool = False) -> None:
+        self.path = path
+        self._images = images
+        self._place: contextlib.AbstractContextManager[Path] | None = None
+        self._file: IO[str] | None = None
+
+    def draw(self, frame: Frame, prediction: Prediction) -> str:
+        row: dict[str, Any] = {
+            "frame": frame.index,
+            "time": round(float(frame.time), 6),
+            "latency_ms": round(prediction.latency, 3),
+            "shares": {name: round(share, 6) for name, share in prediction.shares().items()},
+        }
+        if self._images:
+            row["source"] = frame.name
+        return json.dumps(row, ensure_ascii=False, allow_nan=False)
+
+    def write(self, frame: Frame, drawn: str) -> None:
+        try:
+            if self._file is None:
+                self._place = replacing(self.path)
+                self._file = open(self._place.__enter__(), "w", encoding="utf-8")  # noqa: SIM115 - until finish()
+            self._file.write(drawn + "\n")
+        except OSError as error:
+            self._end(error)
+
+    def finish(self) -> Path | None:
+        if self._file is None:
+            return None
+        self._end(None)
+        return self.path
+
+    def _end(self, error: OSError | None) -> None:
+        """Close the file; it takes its place unless there is an error, which is raised as a sentence."""
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        except OSError as late:  # what was still buffered
+            error = error or late
+        if self._place is not None:
+            self._place.__exit__(type(error) if error else None, error, None)
+
+
+class IndexOutput(Output[UInt8Array]):
+    """A folder of palette PNGs ``000000.png`` …, numbered as the source's frames: the class ids, lossless.
+
+    Written into a folder beside ``path``.  In the end its frames take the place of all frames that an earlier
+    run left in ``path``; other files there stay.
+    """
+
+    def __init__(self, path: Path, labels: LabelMap) -> None:
+        self.path = path
+        self._palette = labels.palette.tobytes()
+        self._temporary: Path | None = None
+
+    def draw(self, frame: Frame, prediction: Prediction) -> UInt8Array:
+        return prediction.class_map
+
+    def write(self, frame: Frame, drawn: UInt8Array) -> None:
+        picture = Image.fromarray(drawn)
+        picture.putpalette(self._palette)
+        try:
+            if self._temporary is None:
+                folder = self.path.with_name(f".{self.path.name}-{secrets.token_hex(4)}")
+                folder.mkdir(parents=True)
+                self._temporary = folder
+            # The lowest level of compression: these maps are large even areas, and time is short.
+            picture.save(self._temporary / f"{frame.index:06}.png", compress_level=1)
+        except OSError as error:
+            self._give_up(error)
+
+    def finish(self) -> Path | None:
+        if self._temporary is None:
+            return None
+        try:
+            if self.path.is_dir():
+                for old in self.path.iterdir():
+                    if re.fullmatch(r"\d{6,}\.png", old.name):
+                        old.unlink()
+                for new in sorted(self._temporary.iterdir()):
+                    os.replace(new, self.path / new.name)
+                self._temporary.rmdir()
+            else:
+                os.replace(self._temporary, self.path)
+        except OSError as error:
+            self._give_up(error)
+        return self.path
+
+    def _give_up(self, error: OSError) -> NoReturn:
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
+        raise AaffError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+def make_output(kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, images: bool = False) -> Output[Any]:
+    """The output for one kind: ``STEM_overlay.mp4``, ``STEM_side.mp4``, ``STEM_map.mp4``, the folder ``STEM_index`` or
+    ``STEM.jsonl``.
+
+    Raises:
+        UnknownNameError: no such kind.
+        AaffError: H.264 cannot be written here.
+    """
+    if kind not in get_args(Kind):
+        raise UnknownNameError("kind of result", kind, get_args(Kind))
+    if kind == "json":
+        return LinesOutput(stem.with_name(f"{stem.name}.jsonl"), images=images)
+    if kind == "index":
+        return IndexOutput(stem.with_name(f"{stem.name}_index"), labels)
+    return VideoOutput(stem.with_name(f"{stem.name}_{kind}.mp4"), kind, info)

@@ -1,0 +1,187 @@
+"""Where frames come from: what a source is, and which one a user's words stand for."""
+
+from __future__ import annotations
+
+import glob
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from PIL import Image
+
+from aaff.errors import DataError, OptionError
+from aaff.images import IMAGE_SUFFIXES
+from aaff.labels import UInt8Array
+from aaff.preprocess import Size
+
+VIDEO_SUFFIXES = (
+    ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .flv .ogv .3gp .gif .h264 .h265 .hevc".split()
+)
+"""What counts as a video by its name, lower case.  A file of another name is looked into."""
+
+DEFAULT_RATE = Fraction(30)
+"""Frames a second where a source does not say."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a source.
+
+    Attributes:
+        image: RGB uint8 [H, W, 3], upright.
+        index: its number in the source, from 0; of a live source numbers are missing where frames were dropped.
+        time: seconds since the source began, exact; larger than that of the frame before.
+        duration: seconds that it is shown, None when not known.
+        name: where it comes from: the file, the address without its password, or the image of a folder.
+    """
+
+    image: UInt8Array
+    index: int
+    time: Fraction
+    name: str
+    duration: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What is known of a source before it is read.
+
+    Attributes:
+        name: file, address without its password, or ``camera 0``.
+        live: it goes on whether or not somebody watches; only its newest frame is worth showing.
+        size: of the first frame, upright; others may differ.
+        rate: frames a second; of a variable rate about the mean.  None for pictures without times.
+        tick: the unit of the times in seconds; each frame's time is a multiple of it.
+        frames: how many there are by the header, which may be wrong; None when not known.
+        seconds: how long it lasts by the header; None when not known.
+        pixel_aspect: width of a pixel divided by its height.
+    """
+
+    name: str
+    live: bool
+    size: Size
+    rate: Fraction | None
+    tick: Fraction
+    frames: int | None = None
+    seconds: Fraction | None = None
+    pixel_aspect: Fraction = Fraction(1)
+
+
+class Source(ABC):
+    """Frames in order, once.  Opening it has read its first frame, so that a wrong file is said at once.
+
+    Attributes:
+        info: what is known beforehand.
+        problems: sentences about what could not be read; complete when the iteration has ended.  A
+            damaged source gives the frames that it still has instead of raising.
+    """
+
+    info: SourceInfo
+    problems: list[str]
+
+    @abstractmethod
+    def __iter__(self) -> Generator[Frame, None, None]:
+        """The frames; closing the generator closes the source."""
+
+
+def source_kind(source: str | Path | int) -> Literal["images", "video", "camera"]:
+    """What a user's words stand for; looks at names and, in doubt, into the file.
+
+    Raises:
+        OptionError: ``camera:`` without a number.
+        DataError: a video file that is not there.
+    """
+    text = str(source)
+    path = Path(text)
+    if isinstance(source, int) or (re.fullmatch(r"(camera:)?\d+", text) and not path.exists()):
+        return "camera"
+    if text.startswith("camera:"):
+        raise OptionError(f"{text} names no camera; cameras are numbered: camera:0, camera:1, …")
+    if "://" in text:
+        return "video" if _on_the_web(text) else "camera"
+    if path.is_char_device():
+        return "camera"
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix in IMAGE_SUFFIXES or (glob.has_magic(text) and not path.exists()):
+        return "images"
+    if suffix in VIDEO_SUFFIXES:
+        if not path.exists():
+            raise DataError(f"there is no video file {path}")
+        return "video"
+    return "video" if path.exists() and not _is_picture(path) else "images"
+
+
+def open_source(source: str | Path | int, *, rate: Fraction | None = None) -> Source:
+    """The source that a user's words stand for.
+
+    Args:
+        source: a video file; ``camera:0`` or a number; an address (``rtsp://…``, ``http://…``: live, unless it
+            ends like a video file); or images: a file, a folder, a pattern such as ``"drive/*.png"``.
+        rate: frames a second of a folder of images; without it they have no times.
+
+    Raises:
+        DataError: it is not there, cannot be opened or has no frame; says why.
+        OptionError: ``camera:`` without a number.
+    """
+    kind = source_kind(source)
+    if kind == "images":
+        from aaff.video.folder import ImageFolder
+
+        return ImageFolder(source if isinstance(source, Path) else str(source), rate=rate)
+    if kind == "camera":
+        from aaff.video.camera import Camera
+
+        text = str(source).removeprefix("camera:")
+        return Camera(int(text) if text.isdecimal() else text)
+    from aaff.video.container import VideoFile
+
+    return VideoFile(source if isinstance(source, Path) else str(source))
+
+
+def shown_name(address: str | Path) -> str:
+    """A path or address as it may be shown: without user name and password.
+
+    >>> shown_name("rtsp://me:secret@10.0.0.2/front")
+    'rtsp://10.0.0.2/front'
+    """
+    return re.sub(r"(?<=://)[^/@]*@", "", str(address))
+
+
+def short_name(source: str | Path | int) -> str:
+    """A name for files made from a source.
+
+    >>> [short_name(name) for name in ("in/drive.mp4", "camera:1", "rtsp://10.0.0.2:554/front?x=1", "in/drive/*.png")]
+    ['drive', 'camera1', 'front', 'drive']
+    """
+    text = shown_name(str(source))
+    if "://" in text:
+        parts = urlsplit(text)
+        words = [word for word in parts.path.split("/") if word] or [parts.hostname or "stream"]
+        name = words[-1] if not _on_the_web(text) else Path(words[-1]).stem
+    elif text.startswith("camera:") or text.isdecimal():
+        name = "camera" + text.removeprefix("camera:")
+    elif glob.has_magic(text) and not Path(text).exists():
+        fixed = [part for part in Path(text).parent.parts if not glob.has_magic(part)]
+        name = Path(*fixed).resolve().name
+    else:
+        path = Path(text).resolve()
+        name = path.name if path.is_dir() else path.stem
+    return re.sub(r"[^\w.\-]+", "_", name) or "video"
+
+
+def _on_the_web(address: str) -> bool:
+    parts = urlsplit(address)
+    return parts.scheme in ("http", "https") and Path(parts.path).suffix.lower() in VIDEO_SUFFIXES
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        with Image.open(path):
+            return True
+    except (OSError, SyntaxError, ValueError):
+        return False

@@ -1,0 +1,218 @@
+"""Pictures into a video file: H.264 in MP4, which browsers and phones play."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+import av
+import av.container
+import cv2
+import numpy as np
+from av.codec.context import Flags
+from av.video.reformatter import ColorRange, Colorspace
+
+from aaff.errors import AaffError, DataError, OptionError
+from aaff.files import replacing
+from aaff.labels import UInt8Array
+from aaff.preprocess import Size
+
+_ENCODER = "libx264"
+_BT709 = 1
+"""Number of the colour space in H.264; untagged videos are shown in other colours by their size."""
+
+
+class VideoWriter:
+    """One H.264 video, yuv420p in MP4, its index at the front.
+
+    Pictures go into a temporary file beside ``path``, which takes its place in :meth:`close`; without a
+    picture there is no file.  As a context manager it closes when the block ends well and discards otherwise.
+
+    H.264 counts pixels in twos: a picture of odd width or height gets its last column or row twice.
+
+    Args:
+        path: ends in ``.mp4``.
+        rate: frames a second; nominal when times are given.
+        tick: the unit of the times in seconds; one frame at ``rate`` if left out.
+        pixel_aspect: width of a pixel divided by its height.
+        quality: constant rate factor, 0 (lossless, not for browsers) to 51; +6 halves the file.
+
+    Raises:
+        OptionError: the path does not end in ``.mp4``, or the rate or the quality is out of range.
+        AaffError: this PyAV has no encoder for H.264; says which it has.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        rate: Fraction = Fraction(30),
+        tick: Fraction | None = None,
+        pixel_aspect: Fraction = Fraction(1),
+        quality: int = 20,
+    ) -> None:
+        self.path = Path(path)
+        if self.path.suffix.lower() != ".mp4":
+            raise OptionError(f"a video is written as .mp4, not as {self.path.name}")
+        if rate <= 0 or not 0 <= quality <= 51:
+            raise OptionError(f"rate {float(rate):g} must be above 0, quality {quality} from 0 to 51")
+        check_encoder()
+        self.frames = 0
+        self._rate, self._tick, self._aspect, self._quality = rate, tick or 1 / rate, pixel_aspect, quality
+        self._size: Size | None = None
+        self._stamp = -1
+        self._place: contextlib.AbstractContextManager[Path] | None = None
+        self._file: _File | None = None
+        self._done = False
+
+    def write(self, picture: UInt8Array, time: Fraction | None = None, duration: Fraction | None = None) -> None:
+        """Add a picture.
+
+        Args:
+            picture: RGB uint8 [H, W, 3]; all of one size.
+            time: seconds, larger than the last one; the next frame at ``rate`` if left out.
+            duration: seconds that it is shown; until the next one if left out, the last one for one frame.
+
+        Raises:
+            DataError: a picture of another size.
+            AaffError: it cannot be written (a full disk, for example); the video is discarded.
+        """
+        if self._done:
+            raise AaffError(f"{self.path} is closed; no more pictures can be written")
+        size = Size.of(picture)
+        if self._size is not None and size != self._size:
+            raise DataError(f"{self.path} has pictures of {self._size}, this one is {size}; resize it first")
+        wanted = self._stamp + 1 if time is None and self.frames else round((time or 0) / self._tick)
+        stamp = max(wanted, self._stamp + 1)
+        try:
+            if self._file is None:
+                self._size, self._file = size, self._begin(size)
+            frame = av.VideoFrame.from_ndarray(_even(picture), format="rgb24").reformat(
+                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            )
+            frame.pts, frame.time_base = stamp, self._tick
+            frame.duration = max(1, round((duration or 1 / self._rate) / self._tick))
+            self._file.container.mux(self._file.stream.encode(frame))
+        except BaseException as error:
+            self._fail(error)
+            raise
+        self._stamp = stamp
+        self.frames += 1
+
+    def close(self) -> Path | None:
+        """Finish the file and put it in its place.
+
+        Returns:
+            Its path; None when nothing was written.
+
+        Raises:
+            AaffError: the end cannot be written; the video is discarded.
+        """
+        if self._done or self._file is None or self._place is None:
+            self._done = True
+            return None
+        try:
+            self._file.container.mux(self._file.stream.encode(None))
+            self._file.container.close()
+            self._check(self._file)
+        except BaseException as error:
+            self._fail(error)
+            raise
+        self._done = True
+        self._place.__exit__(None, None, None)
+        return self.path
+
+    def discard(self) -> None:
+        """Leave no file; what was at ``path`` before is unchanged."""
+        if not self._done:
+            self._fail(_Discarded())
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.discard()
+
+    def _begin(self, size: Size) -> _File:
+        self._place = replacing(self.path)
+        temporary = self._place.__enter__()
+        # The movie's own clock must be as fine as the pictures', or the first time is rounded to milliseconds.
+        options = {"movflags": "+faststart", "movie_timescale": str(self._tick.denominator)}
+        container = av.open(str(temporary), "w", format="mp4", options=options)
+        # Without B-frames the order of decoding is that of showing: variable rates keep exact durations.
+        coding = {"preset": "superfast", "crf": str(self._quality), "bf": "0"}
+        stream = cast("av.VideoStream", container.add_stream(_ENCODER, rate=self._rate, options=coding))
+        stream.width, stream.height = size.width + size.width % 2, size.height + size.height % 2
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = self._tick
+        context.sample_aspect_ratio = self._aspect
+        context.gop_size = max(1, round(2 * self._rate))  # players jump to these; every two seconds is usual
+        context.flags |= Flags.frame_duration
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = ColorRange.MPEG
+        return _File(temporary, container, stream)
+
+    def _check(self, file: _File) -> None:
+        """A video counts as written when it can be opened and has every picture."""
+        with av.open(str(file.path)) as written:
+            count = written.streams.video[0].frames
+        if count != self.frames:
+            raise AaffError(f"{self.path} has {count} of {self.frames} pictures after writing; is the disk full?")
+
+    def _fail(self, error: BaseException) -> None:
+        """End without a file; what went wrong with it is raised as a sentence."""
+        self._done = True
+        if self._file is not None:
+            with contextlib.suppress(av.FFmpegError):  # it cannot end well any more
+                self._file.container.close()
+        if self._place is not None:
+            self._place.__exit__(type(error), error, error.__traceback__)
+        if isinstance(error, av.FFmpegError):
+            raise AaffError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True)
+class _File:
+    """A video that is being written."""
+
+    path: Path
+    container: av.container.OutputContainer
+    stream: av.VideoStream
+
+
+class _Discarded(Exception):  # noqa: N818 - a signal to the temporary file
+    """The video is not wanted."""
+
+
+def check_encoder() -> None:
+    """Make sure that H.264 can be written.
+
+    Raises:
+        AaffError: it cannot; names the encoders that there are.
+    """
+    try:
+        av.codec.Codec(_ENCODER, "w")
+    except av.codec.codec.UnknownCodecError as error:
+        known = "h264_videotoolbox libopenh264 libx265 libsvtav1 libaom-av1 libvpx-vp9 mpeg4 mjpeg".split()
+        there = ", ".join(name for name in known if name in av.codecs_available) or "none for video"
+        raise AaffError(
+            f"this PyAV cannot write H.264: its encoder {_ENCODER} is missing (there are: {there}); install PyAV's "
+            "own wheel, which has it, with: pip install --force-reinstall --only-binary=:all: av"
+        ) from error
+
+
+def _even(picture: UInt8Array) -> UInt8Array:
+    height, width = picture.shape[:2]
+    if height % 2 == 0 and width % 2 == 0:
+        return np.ascontiguousarray(picture)
+    return np.asarray(cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)
