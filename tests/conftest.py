@@ -7,9 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from aaff.card import ModelCard
 from aaff.data.scenes import Scene, render
 from aaff.data.scenes.write import write_scenes
+from aaff.labels import CAMVID11
+from aaff.networks import create_model
+from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
 
 
@@ -41,3 +46,14 @@ def scenes_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scene() -> Scene:
     """One drawn frame, 160×120.  Read only."""
     return render(drive=1, frame=90, size=Size(160, 120))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of an untrained depthwise_aaff for camvid11 at 160×120.  Read only."""
+    torch.manual_seed(0)
+    net = create_model("depthwise_aaff", CAMVID11.num_classes)
+    card = ModelCard("depthwise_aaff", {}, CAMVID11, "camvid11", Size(160, 120), score={"selected_on": "val"})
+    path = tmp_path_factory.mktemp("run") / "best.safetensors"
+    save_checkpoint(path, net.state_dict(), card)
+    return path
