@@ -67,7 +67,7 @@ class TorchEngine:
         """
         size = Size(frames.shape[2], frames.shape[1])
         with torch.inference_mode():
-            class_map, confidence = classify(self._logits(frames), size, confidence=self.confidence)
+            class_map, confidence = classify(self.native_logits(frames), size, confidence=self.confidence)
         return class_map.cpu().numpy(), None if confidence is None else confidence.cpu().numpy()
 
     def segment(self, frame: UInt8Array) -> UInt8Array:
@@ -82,10 +82,11 @@ class TorchEngine:
             Class map uint8 [H, W].
         """
         with torch.inference_mode():
-            logits = self._logits(resize_image(frame, self.card.size)[None])
+            logits = self.native_logits(resize_image(frame, self.card.size)[None])
             return classify(logits, Size.of(frame))[0][0].cpu().numpy()
 
-    def _logits(self, frames: UInt8Array) -> Tensor:
+    def native_logits(self, frames: UInt8Array) -> Tensor:
+        """Logits float32 [N, C, ⌈H/4⌉, ⌈W/4⌉] of frames RGB uint8 [N, H, W, 3]; best called in inference mode."""
         # A copy, as torch takes neither read-only nor flipped arrays.
         batch = torch.from_numpy(np.array(frames, order="C")).to(self.device).permute(0, 3, 1, 2).float()
         batch = (batch - self._mean) / self._std
