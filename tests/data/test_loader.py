@@ -147,3 +147,12 @@ def test_a_transform_comes_before_the_views(frames: Dataset) -> None:
 def test_a_transform_that_breaks_the_contract_is_explained(frames: Dataset, transform: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):
         next(iter(batches(frames, Plan(24, 2, seed=0), VIEW, epoch=0, transform=transform)))
+
+
+def test_a_worker_tells_of_bad_data_in_one_sentence(frames: Dataset) -> None:
+    def bad(image: Any, mask: Any) -> dict[str, Any]:
+        raise DataError("frame x is cut off")
+
+    with pytest.raises(DataError) as error:
+        list(batches(frames, Plan(24, 2, seed=0), VIEW, epoch=0, workers=1, transform=bad))
+    assert str(error.value) == "frame x is cut off"

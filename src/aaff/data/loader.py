@@ -93,14 +93,22 @@ class Plan:
         return [[(epoch, int(frame)) for frame in share.ravel()] for share in shares]
 
 
-class _Views(TorchDataset[tuple[UInt8Array, UInt8Array]]):
+_View = tuple[UInt8Array, UInt8Array]
+
+
+class _Views(TorchDataset[_View | DataError]):
     """Random views of a data set's frames, addressed by (epoch, frame)."""
 
     def __init__(self, dataset: Dataset, augment: Augment, seed: int, transform: Transform | None) -> None:
         self.dataset, self.augment, self.seed, self.transform = dataset, augment, seed, transform
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[UInt8Array, UInt8Array]:
-        epoch, frame = key
+    def __getitem__(self, key: tuple[int, int]) -> _View | DataError:
+        try:
+            return self._view(*key)
+        except DataError as error:  # raised in a worker it would come back wrapped in a traceback
+            return error
+
+    def _view(self, epoch: int, frame: int) -> _View:
         sample = self.dataset[frame]
         image, label = sample.image, sample.label
         if self.transform is not None:
@@ -122,8 +130,13 @@ def _apply(transform: Transform, image: UInt8Array, label: UInt8Array) -> tuple[
     return image, label
 
 
-def _collate(views: list[tuple[UInt8Array, UInt8Array]]) -> Batch:
-    images, labels = zip(*views, strict=True)
+def _collate(views: list[_View | DataError]) -> Batch | DataError:
+    good = []
+    for view in views:
+        if isinstance(view, DataError):
+            return view
+        good.append(view)
+    images, labels = zip(*good, strict=True)
     return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
 
 
@@ -155,19 +168,25 @@ def batches(
         workers: processes that load ahead; 0 loads in this one.  The batches are the same.
         pin_memory: for copies to an accelerator that overlap with its work.
         transform: applied to whole frames before ``augment``; its randomness is its own affair.
+
+    Raises:
+        DataError: a frame cannot be read, or the transform breaks the data contract.
     """
     order = plan.batches(epoch, start)
     # OpenCV's threads would fight for the cores with those that compute, and do not survive a fork.
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        yield from DataLoader(
+        for batch in DataLoader(
             _Views(dataset, augment, plan.seed, transform),
             batch_sampler=order,  # a list of lists of keys is a sampler of batches
             num_workers=min(workers, len(order)),
             collate_fn=_collate,
             pin_memory=pin_memory,
             worker_init_fn=_leave_signals_to_the_parent,
-        )
+        ):
+            if isinstance(batch, DataError):
+                raise batch
+            yield batch
     finally:
         cv2.setNumThreads(threads)

@@ -1,0 +1,28 @@
+"""A data set so small that a training on it takes a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aaff.data.layouts import write_dataset
+from aaff.data.sample import Sample
+from aaff.labels import CAMVID11
+
+
+@pytest.fixture(scope="session")
+def blocks_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Blocks whose colour tells their class, 72×56, some of them void: 12 train and 5 val frames.  Read only."""
+    root = tmp_path_factory.mktemp("blocks")
+    draw = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 5)):
+        write_dataset("segnet", root, split, [_frame(f"{split}_{i:02}", draw) for i in range(count)], CAMVID11)
+    return root
+
+
+def _frame(name: str, draw: np.random.Generator) -> Sample:
+    ids = np.kron(draw.choice(np.array([0, 3, 8, 255], np.uint8), (7, 9)), np.ones((8, 8), np.uint8))
+    image = CAMVID11.colorize(ids).astype(int) + draw.integers(-20, 20, (56, 72, 3))
+    return Sample(name, image.clip(0, 255).astype(np.uint8), ids)

@@ -1,0 +1,77 @@
+"""Trainings in processes of their own, which tests interrupt, kill and let work together."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+# Children fork off a server that has imported everything once: they start in a tenth of a second.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["aaff.training.loop", "aaff.cli.train", "aaff.cli.options"])
+
+NETWORK = "--options width=0.25 sides=1 spatial=false".split()
+"""The smallest network there is; a step on four frames takes a few hundredths of a second."""
+
+
+def words(data: Path, out: Path, *more: str) -> list[str]:
+    """A training of two epochs of three steps."""
+    usual = "train --epochs 2 --batch 4 --optim.warmup 0.5 --augment.crop 64x48 --engine.threads 1 --render-every 0"
+    return [*usual.split(), "--data", str(data), "--out", str(out), *NETWORK, *more]
+
+
+def start(line: Sequence[str], log: Path) -> BaseProcess:
+    """Run a command line in a process group of its own, without a terminal."""
+    process = _CONTEXT.Process(target=_command, args=(list(line), str(log)))
+    process.start()
+    return process
+
+
+def run(line: Sequence[str], log: Path) -> int:
+    """Run a command line to its end; returns its status."""
+    process = start(line, log)
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def _command(line: list[str], log: str) -> None:
+    os.setsid()
+    with open(log, "a", buffering=1) as stream:
+        sys.stderr = sys.stdout = stream
+        from aaff.cli import main
+
+        sys.exit(main(line))
+
+
+def together(count: int, target: Callable[..., Any], *args: Any) -> list[Any]:
+    """What ``target(*args)`` returns in each of ``count`` processes that find each other as torchrun's do."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    answers = _CONTEXT.SimpleQueue()
+    processes = [
+        _CONTEXT.Process(target=_rank, args=(rank, count, port, answers, target, args)) for rank in range(count)
+    ]
+    for process in processes:
+        process.start()
+    found = dict(answers.get() for _ in processes)
+    for process in processes:
+        process.join()
+    return [found[rank] for rank in range(count)]
+
+
+def _rank(rank: int, count: int, port: int, answers: Any, target: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    for name, value in {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}.items():
+        os.environ[name] = str(value)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    try:
+        answers.put((rank, target(*args)))
+    except BaseException:
+        answers.put((rank, traceback.format_exc()))
