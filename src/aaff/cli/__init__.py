@@ -25,7 +25,7 @@ VERBS: dict[str, str] = {
     "data scenes": "draw a data set of street scenes, no download",
     "train": "train a network",
     "evaluate": "score a model on a split, beside the baselines",
-    "predict": "turn images into semantic maps",
+    "predict": "turn images, videos and cameras into semantic maps",
     "models": "list the networks, or show the layers of one",
     "demo": "draw, train, evaluate and predict, in a few minutes",
 }

@@ -49,7 +49,7 @@ class VideoFile(Source):
         self._rest = self._decode()
         first = next(self._rest, None)
         if first is None:
-            raise DataError(f"{self._name} is a video without a frame that can be decoded")
+            raise DataError(f"{self._name} is a video without a frame that can be decoded; is the file complete?")
         self._first = first
 
     def __iter__(self) -> Generator[Frame, None, None]:
@@ -172,8 +172,8 @@ def _what_it_is(path: str) -> str:
 
 def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
     if not container.streams.video:
-        has = " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise DataError(f"{name} has no pictures, only {has}")
+        has = " and ".join(sorted({stream.type for stream in container.streams}))
+        raise DataError(f"{name} has no pictures, only {has}" if has else f"{name} is a video without a frame")
     stream = container.streams.best("video") or container.streams.video[0]
     if not isinstance(stream, av.VideoStream) or stream.codec_context is None:
         known = "av1 h264 hevc mjpeg mpeg2video mpeg4 prores vp8 vp9".split()
