@@ -149,6 +149,8 @@ def _open(path: str, name: str) -> av.container.InputContainer:
         return av.open(path, timeout=_TIMEOUT if "://" in path else None)
     except av.InvalidDataError as error:
         raise DataError(f"{name} {_what_it_is(path)}") from error
+    except EOFError as error:
+        raise DataError(f"{name} is a video without a frame; is the file complete?") from error
     except OSError as error:
         raise DataError(f"cannot open {name}: {error.strerror or error}") from error
     except av.FFmpegError as error:

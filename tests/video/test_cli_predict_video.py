@@ -1,0 +1,147 @@
+"""``aaff predict`` on videos: names of the files, exit status, Ctrl-C."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numbered import decode, encode, number_of, numbered
+
+from aaff import loading
+from aaff.cli import main
+from aaff.images import write_image
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """The model that reads numbers instead of a network."""
+    from numbered import BrightEngine
+
+    monkeypatch.setattr(loading, "find_model", lambda path: path)
+    monkeypatch.setattr(loading, "load_engine", lambda *words, **options: BrightEngine())
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_from_end_to_end_with_a_network(checkpoint, scenes_dir, tmp_path, capsys):
+    frames = sorted((scenes_dir / "val").iterdir())[:4]
+    from aaff.images import read_image
+
+    video = encode(tmp_path / "drive.mp4", [read_image(path) for path in frames])
+    assert main(["predict", str(video), "--model", str(checkpoint), "--out", str(tmp_path / "out")]) == 0
+    assert names(tmp_path / "out") == ["drive.jsonl", "drive_overlay.mp4"]
+    assert len(decode(tmp_path / "out" / "drive_overlay.mp4")) == 4
+    said = capsys.readouterr().out
+    assert "4 of 4 frames done" in said
+    assert "median" in said
+    assert "depthwise_aaff" in said
+
+
+def test_chosen_results(quick, drive, tmp_path):
+    words = ["predict", str(drive), "--out", str(tmp_path), "--frames", "5", "--write", "side", "map", "index"]
+    assert main(words) == 0
+    assert names(tmp_path) == [*(f"drive_index/{n:06}.png" for n in range(5)), "drive_map.mp4", "drive_side.mp4"]
+
+
+def test_a_cut_video_is_status_1(quick, cut, tmp_path, capsys):
+    assert main(["predict", str(cut), "--out", str(tmp_path / "out")]) == 1
+    streams = capsys.readouterr()
+    assert "warning: " in streams.err
+    assert "is cut off" in streams.err
+    assert "of 60 frames done" in streams.out
+    assert len(decode(tmp_path / "out" / "cut_overlay.mp4")) > 30
+
+
+def test_what_is_no_video_is_status_2(quick, tmp_path, capsys):
+    (tmp_path / "text.mp4").write_text("a text")
+    for source in (tmp_path / "text.mp4", tmp_path / "no.mp4"):
+        assert main(["predict", str(source), "--out", str(tmp_path / "out")]) == 2
+    assert "is not a video" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_as_video(quick, tmp_path, capsys):
+    folder = tmp_path / "frames"
+    for number in range(4):
+        write_image(folder / f"{number}.png", numbered(number))
+    (folder / "9.png").write_text("no picture")
+    words = ["predict", str(folder), "--out", str(tmp_path), "--as-video", "--fps", "30000/1001"]
+    assert main([*words, "--write", "map", "json"]) == 1
+    shown = decode(tmp_path / "frames_map.mp4")
+    assert [number_of(image) for _, image in shown] == list(range(4))
+    assert [float(time) for time, _ in shown] == pytest.approx([n * 1001 / 30_000 for n in range(4)])
+    rows = [json.loads(line) for line in (tmp_path / "frames.jsonl").read_text().splitlines()]
+    assert rows[3]["source"] == str(folder / "3.png")
+    assert "left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--fps", "25"], "--fps is the rate of a folder"),
+        (["--frames", "0"], "leaves nothing to do"),
+        (["--write", "overlays"], "overlay"),
+    ],
+)
+def test_options_that_make_no_sense(quick, drive, tmp_path, capsys, words, sentence):
+    assert main(["predict", str(drive), "--out", str(tmp_path / "out"), *words]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rate", ["fast", "0", "-3", "1/0"])
+def test_rates_that_are_none(quick, tmp_path, capsys, rate):
+    write_image(tmp_path / "a" / "1.png", numbered(1))
+    assert main(["predict", str(tmp_path / "a"), "--out", str(tmp_path / "o"), "--as-video", f"--fps={rate}"]) == 2
+    assert "is no rate" in capsys.readouterr().err
+
+
+def test_images_can_be_shown_side_by_side(quick, tmp_path):
+    write_image(tmp_path / "a.png", numbered(1))
+    assert main(["predict", str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), "--write", "side"]) == 0
+    assert names(tmp_path / "out") == ["a_side.png"]
+
+
+LONG = """
+import sys, time
+from numbered import BrightEngine
+from aaff import loading
+from aaff.cli import main
+
+def before(call):
+    time.sleep(0.02)
+    if call == 12:
+        print("running", flush=True)
+
+loading.find_model = lambda path: path
+loading.load_engine = lambda *words, **options: BrightEngine(before)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_ctrl_c_leaves_whole_files(tmp_path):
+    video = encode(tmp_path / "long.mp4", [numbered(n % 256) for n in range(1500)])
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "long.jsonl").write_text("of an earlier run")
+    command = [sys.executable, "-c", LONG, "predict", str(video), "--out", str(out)]
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        process.send_signal(signal.SIGINT)
+        said, complaint = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, complaint
+    assert "interrupted" in complaint
+    assert names(out) == ["long.jsonl", "long_overlay.mp4"], "no temporary file is left"
+    shown = decode(out / "long_overlay.mp4")
+    assert 1 <= len(shown) < 1500
+    assert len((out / "long.jsonl").read_text().splitlines()) == len(shown)
+    assert f"{len(shown)} of 1500 frames done" in said
