@@ -19,9 +19,9 @@ class Args:
     """Folder for everything; where it exists, the next free one of demo-2, demo-3 and so on."""
     model: str = "depthwise_aaff"
     """Network to train, see: aaff models."""
-    epochs: int = 8
+    epochs: int = 10
     """Passes over the training frames; more make better maps."""
-    frames: int = 200
+    frames: int = 160
     """Training frames to draw."""
 
 
