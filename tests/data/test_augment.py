@@ -115,3 +115,12 @@ def test_jitter_changes_colors_only() -> None:
 def test_impossible_values_are_named(options: dict[str, object]) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
         Augment(Size(4, 4), **options)  # type: ignore[arg-type]
+
+
+def test_a_frame_size_stands_for_resizing_every_frame_first() -> None:
+    image, label = blocks(Size(64, 48))
+    large, ids = (np.repeat(np.repeat(array, 2, axis=0), 2, axis=1) for array in (image, label))
+    view = Augment(Size(40, 30), scale=(0.5, 2.0), jitter=0.0, frame=Size(64, 48))
+    for seed in range(5):
+        small, same = view(image, label, rng(seed))[1], view(large, ids, rng(seed))[1]
+        assert (small == same).mean() > 0.97  # nearest pixels of exact halves may fall to either side

@@ -30,6 +30,7 @@ class Augment:
         scale: the frame is enlarged by a factor drawn log-uniformly between these two.
         flip: probability of a mirrored view.
         jitter: brightness, contrast and saturation are each multiplied by 1 ± up to this.
+        frame: size that every frame is taken to have before it is scaled; None: its own.
 
     Raises:
         OptionError: a value outside its range.
@@ -44,6 +45,7 @@ class Augment:
     scale: tuple[float, float] = (0.6, 1.8)
     flip: float = 0.5
     jitter: float = 0.4
+    frame: Size | None = None
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -79,15 +81,16 @@ class Augment:
 
         A frame smaller than the crop is placed at random inside it in the same way.
         """
-        room_x = size.width * scale - self.crop.width
-        room_y = size.height * scale - self.crop.height
+        frame = self.frame or size
+        scale_x, scale_y = scale * frame.width / size.width, scale * frame.height / size.height
+        room_x = size.width * scale_x - self.crop.width
+        room_y = size.height * scale_y - self.crop.height
         # Pixel centres: crop pixel i covers [i, i+1), so its centre i + ½ maps to frame centre + ½.
-        x0 = (round(room_x * left) + 0.5) / scale - 0.5
-        y0 = (round(room_y * top) + 0.5) / scale - 0.5
-        step = 1 / scale
+        x0 = (round(room_x * left) + 0.5) / scale_x - 0.5
+        y0 = (round(room_y * top) + 0.5) / scale_y - 0.5
         if mirror:
-            return np.array([[-step, 0, x0 + step * (self.crop.width - 1)], [0, step, y0]])
-        return np.array([[step, 0, x0], [0, step, y0]])
+            return np.array([[-1 / scale_x, 0, x0 + (self.crop.width - 1) / scale_x], [0, 1 / scale_y, y0]])
+        return np.array([[1 / scale_x, 0, x0], [0, 1 / scale_y, y0]])
 
     @staticmethod
     def _recolor(image: UInt8Array, factors: npt.NDArray[np.float64]) -> UInt8Array:

@@ -29,6 +29,7 @@ from aaff.errors import AaffError, OptionError
 from aaff.evaluation.evaluate import Report
 from aaff.files import write_text
 from aaff.networks.weights import read_checkpoint, save_checkpoint
+from aaff.preprocess import Size
 from aaff.provenance import provenance
 from aaff.training.distributed import PATIENCE, Group, join, leave
 from aaff.training.engine import Engine, loading_processes, resolve
@@ -166,7 +167,7 @@ class Run:
             options=recipe.network_options(),
             labels=labels,
             protocol=train_set.protocol,
-            size=recipe.augment.crop,
+            size=recipe.size or Size.of(train_set.image(0)),
             recipe=recipe.to_dict(),
             licence=CAMVID_LICENCE if labels.name.startswith("camvid") else "that of the data it was trained on",
             provenance={**provenance(), "training_frames": names},
@@ -224,7 +225,11 @@ class Run:
     def _batches(self) -> Iterator[Batch]:
         recipe, augment, epoch = self.recipe, self.recipe.augment, self.position.epoch
         view = Augment(
-            augment.crop_at(epoch, recipe.epochs), (augment.scale_min, augment.scale_max), augment.flip, augment.jitter
+            augment.crop_at(epoch, recipe.epochs),
+            (augment.scale_min, augment.scale_max),
+            augment.flip,
+            augment.jitter,
+            recipe.size,
         )
         return batches(
             self.train_set,

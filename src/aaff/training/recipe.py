@@ -97,6 +97,8 @@ class Recipe:
     """Split to train on."""
     val_split: str = "val"
     """Split that is scored during training and chooses the best epoch; "none" trains without."""
+    size: Size | None = None
+    """Size that frames are brought to for training, scoring and later use; left out: that of the first frame."""
     epochs: int = 60
     """Passes over the training split."""
     batch: int = 8
