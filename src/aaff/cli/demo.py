@@ -19,7 +19,7 @@ class Args:
     """Folder for everything; where it exists, the next free one of demo-2, demo-3 and so on."""
     model: str = "depthwise_aaff"
     """Network to train, see: aaff models."""
-    epochs: int = 10
+    epochs: int = 8
     """Passes over the training frames; more make better maps."""
     frames: int = 160
     """Training frames to draw."""
@@ -28,13 +28,13 @@ class Args:
 def commands(args: Args, folder: Path) -> list[list[str]]:
     """The command lines, each without ``aaff``, that make the demo in ``folder``."""
     scenes, run, maps = (str(folder / name) for name in ("scenes", "run", "maps"))
-    # Small frames and views: everything of the real thing but its hours.
-    size, views = "240x180", "192x144"
+    # Small frames: everything of the real thing but its hours.
+    size = "240x180"
     train = ["train", "--data", scenes, "--model", args.model, "--recipe", "quick"]
     return [
         ["data", "scenes", scenes, "--size", size, "--train", str(args.frames), "--val", "40", "--test", "12"],
         ["data", "check", scenes],
-        [*train, "--epochs", str(args.epochs), "--augment.crop", views, "--out", run],
+        [*train, "--epochs", str(args.epochs), "--augment.crop", size, "--out", run],
         ["evaluate", run, "--data", scenes, "--json", str(folder / "scores.json")],
         ["predict", str(folder / "scenes" / "test"), "--model", run, "--out", maps],
     ]
