@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,15 @@ def test_a_run_is_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[st
     assert main(["train", "--data", str(folder / "scenes"), "--out", str(folder / "run")]) == 2
     assert "holds a run already" in capsys.readouterr().err
     assert (folder / "run" / "best.safetensors").read_bytes() == before
+
+
+def test_the_readmes_python_runs(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[1] / "README.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "first").symlink_to(folder / "run")
+    (tmp_path / "street.png").symlink_to(next((folder / "scenes" / "test").iterdir()))
+    monkeypatch.chdir(tmp_path)
+    for block in blocks:
+        exec(block, {})
+    assert (tmp_path / "street_overlay.png").is_file()
