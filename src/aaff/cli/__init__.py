@@ -26,6 +26,8 @@ VERBS: dict[str, str] = {
     "train": "train a network",
     "evaluate": "score a model on a split, beside the baselines",
     "predict": "turn images, videos and cameras into semantic maps",
+    "video speed": "measure frames a second from video file to video file",
+    "video memory": "measure memory over a long video",
     "models": "list the networks, or show the layers of one",
     "demo": "draw, train, evaluate and predict, in a few minutes",
 }
