@@ -35,7 +35,7 @@ from aaff.preprocess import Size
 __all__ = ["Scene", "frames", "merge", "render"]
 
 _LARGE = (House, Tree, Bridge, Vehicle)
-_SMALL_FAR = 85.0  # metres beyond which people, posts and fences would be a few pixels
+_SMALLEST = 9.0  # pixels that a person must be high to be drawn; an annotator leaves out what is smaller
 
 _MERGE = np.full(256, IGNORE, np.uint8)
 for _i, _merged in enumerate(merged for _, _, merged in CAMVID_RAW if merged != "void"):
@@ -84,7 +84,8 @@ def render(drive: int, frame: int, size: Size = Size(480, 360)) -> Scene:
     first, last = int((camera.s - 24.0) // CHUNK), int((camera.s + FAR + 10.0) // CHUNK)
     things = [thing for k in range(first, last + 1) for thing in chunk(drive, k).things]
     things += moving(road, camera)
-    seen = [t for t in things if -22.0 < t.s - camera.s < (FAR if isinstance(t, _LARGE) else _SMALL_FAR)]
+    far = camera.focal * 1.7 / _SMALLEST
+    seen = [t for t in things if -22.0 < t.s - camera.s < (FAR if isinstance(t, _LARGE) else far)]
     paint_sky(canvas)
     for thing in seen:
         if thing.s - camera.s < (100.0 if isinstance(thing, _LARGE) else 50.0):

@@ -114,8 +114,8 @@ class Lamp(Upright):
     def _draw(self, canvas: Canvas, foot: Foot) -> None:
         grey, arm = _lamp(self.seed)
         color = foot.paint((grey, grey * 1.02, grey))
-        foot.post(0.0, self.height, 0.18, color)
-        foot.post(0.0, 1.1, 0.28, color)
+        foot.post(0.0, self.height, 0.22, color)
+        foot.post(0.0, 1.1, 0.32, color)
         top = foot.at(self.height)
         x, y, _ = canvas.camera.pixel(foot.x + self.toward * arm, self.height + 0.25, foot.z)
         canvas.line(top, (x, y), 0.1 * foot.scale, color, RAW["Column_Pole"])
@@ -134,7 +134,7 @@ class Mast(Upright):
 
     def _draw(self, canvas: Canvas, foot: Foot) -> None:
         color = foot.paint((106.0, 86.0, 66.0))
-        foot.post(0.0, self.height, 0.26, color)
+        foot.post(0.0, self.height, 0.3, color)
         x, y = foot.at(self.height - 0.5)
         reach = 0.8 * foot.scale
         canvas.line((x - reach, y), (x + reach, y), 0.1 * foot.scale, color, RAW["Column_Pole"])
@@ -148,9 +148,9 @@ class Bollard(Upright):
     u: float
 
     def _draw(self, canvas: Canvas, foot: Foot) -> None:
-        foot.post(0.0, 1.0, 0.2, foot.paint((52.0, 52.0, 56.0)))
+        foot.post(0.0, 1.0, 0.23, foot.paint((52.0, 52.0, 56.0)))
         if foot.scale > 12:
-            foot.post(0.8, 0.9, 0.2, foot.paint(_WHITE))
+            foot.post(0.8, 0.9, 0.23, foot.paint(_WHITE))
 
 
 class _Plate(NamedTuple):
@@ -171,7 +171,7 @@ def _plate(rng: np.random.Generator) -> _Plate:
     wide, high = ((1.3, 0.75), (1.0, 1.35))[int(rng.integers(0, 2))]
     return _Plate(
         int(rng.integers(0, 7)),
-        float(rng.uniform(0.36, 0.52)),
+        float(rng.uniform(0.4, 0.6)),
         bool(rng.random() < 0.12),
         pick(rng, plates),
         wide,
@@ -193,7 +193,7 @@ class Sign(Upright):
 
     def _draw(self, canvas: Canvas, foot: Foot) -> None:
         look, raw = _plate(self.seed), RAW["SignSymbol"]
-        foot.post(0.0, self.height + 0.2, 0.12, foot.paint((140.0, 142.0, 144.0)))
+        foot.post(0.0, self.height + 0.2, 0.15, foot.paint((140.0, 142.0, 144.0)))
         size = look.size * foot.scale
         x, y = foot.at(self.height)
         white = foot.paint(_WHITE)
@@ -243,13 +243,13 @@ class TrafficLight(Upright):
 
     def _draw(self, canvas: Canvas, foot: Foot) -> None:
         high, raw = (4.2 if self.tall else 2.6), RAW["TrafficLight"]
-        foot.post(0.0, high, 0.14, foot.paint((60.0, 62.0, 64.0)))
-        x, y = foot.at(high + 0.5)
-        foot.box((x, y), 0.28, 0.6, foot.paint((26.0, 27.0, 28.0)), raw)
+        foot.post(0.0, high, 0.17, foot.paint((60.0, 62.0, 64.0)))
+        x, y = foot.at(high + 0.6)
+        foot.box((x, y), 0.33, 0.7, foot.paint((26.0, 27.0, 28.0)), raw)
         now = (self.phase + int(canvas.camera.time / 6.0)) % 3
         for lamp, bright in enumerate(self._LAMPS):
             color = bright if lamp == now else tinted(bright, 0.22)
-            canvas.disc((x, y + (0.37 * lamp - 0.37) * foot.scale), 0.15 * foot.scale, color, raw)
+            canvas.disc((x, y + (0.43 * lamp - 0.43) * foot.scale), 0.18 * foot.scale, color, raw)
 
 
 @kept

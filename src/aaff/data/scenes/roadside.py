@@ -54,7 +54,7 @@ def build_pavement(site: Site, side: int) -> None:
         site.add(*(Bollard(s + 1.6 * n, kerb) for n in range(int(site.rng.integers(2, 6)))))
     if site.chance(0.4):
         site.add(Bin(spot(), sign * (half + walk - 0.4), site.seed()))
-    if site.chance(0.22):
+    if site.chance(0.3):
         rail = min(site.between(6, 15), length)
         # A seed of this form gives a guard rail.
         s, seed = start + site.between(0, length - rail), site.seed() * 4 + 3
@@ -65,7 +65,7 @@ def build_pavement(site: Site, side: int) -> None:
     if walk > 2.2 and site.chance(road.tree_density):
         for n in range(int(site.rng.integers(1, 4))):
             site.tree(start + (n + 0.5) * length / 3, sign * (half + 1.0), 0.8)
-    for _ in range(int(site.rng.poisson(0.9))):
+    for _ in range(int(site.rng.poisson(1.2))):
         u = sign * (half + site.between(0.5, walk))
         site.add(Walker(spot(), u, site.between(0, 2 * math.pi), 0.0, site.seed()))
     if site.chance(0.3):

@@ -89,9 +89,9 @@ class Street:
         self.center_dash = (float(rng.uniform(2.0, 5.0)), float(rng.uniform(2.0, 6.0)))
         self.edge_lines = int(rng.integers(0, 3))  # 0 none, 1 single, 2 double
         self.line_color: Color = (226.0, 226.0, 220.0) if rng.random() < 0.75 else (214.0, 190.0, 90.0)
-        grey = float(rng.uniform(78.0, 132.0))
+        grey = float(rng.uniform(72.0, 118.0))
         self.road_color: Color = (grey * float(rng.uniform(0.97, 1.05)), grey, grey * float(rng.uniform(0.96, 1.06)))
-        grey = float(rng.uniform(96.0, 168.0))
+        grey += float(rng.uniform(14.0, 58.0))
         warm = float(rng.uniform(0.97, 1.1))
         self.pavement_color: Color = (grey * warm, grey, grey * (1.96 - 0.98 * warm))
         self.slab = float(rng.uniform(0.5, 1.2))

@@ -76,9 +76,9 @@ def _traffic(road: Street) -> _Traffic:
             (side, stream(number, speed, 14, 40, 0.7))
             for number, side, speed in ((1, -1.0, 1.3), (2, -1.0, -1.2), (3, 1.0, 1.25), (4, 1.0, -1.4))
         ),
-        ((lane, stream(5, 5.0, 22, 55, 0.8)), (-lane, stream(6, -4.6, 22, 55, 0.8))),
-        stream(7, 0.0, 40, 90, 0.8),
-        stream(8, 0.0, 90, 160, 0.7),
+        ((lane, stream(5, 5.0, 16, 40, 0.8)), (-lane, stream(6, -4.6, 16, 40, 0.8))),
+        stream(7, 0.0, 28, 60, 0.8),
+        stream(8, 0.0, 60, 120, 0.7),
     )
 
 

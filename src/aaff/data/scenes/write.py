@@ -20,7 +20,7 @@ from aaff.preprocess import Size
 SPACING = 30
 """Frames between two that are written: one a second, as in CamVid."""
 
-_PER_DRIVE = 12
+_PER_DRIVE = 6
 _SPLITS = ("train", "val", "test")
 _ROOM = 10_000  # drives that each split of each seed has for itself
 
