@@ -26,7 +26,7 @@ def test_what_browsers_play(tmp_path):
         stream = container.streams.video[0]
         context = stream.codec_context
         assert (context.name, context.pix_fmt, context.profile) == ("h264", "yuv420p", "High")
-        assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1), "tagged as BT.709"
+        assert (context.colorspace, context.color_primaries, context.color_trc) == (6, 6, 6), "tagged as BT.601"
         assert (stream.frames, stream.average_rate) == (30, Fraction(30_000, 1001))
     data = path.read_bytes()
     assert data.find(b"moov") < data.find(b"mdat"), "the index is in front: playing starts before all is loaded"
