@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "data check": "look for everything that is wrong with a data set",
     "data stats": "count images, sizes and pixels per class",
     "data scenes": "draw a data set of street scenes, no download",
+    "data difficulty": "measure that drawn scenes are learnable but not trivial",
     "train": "train a network",
     "evaluate": "score a model on a split, beside the baselines",
     "predict": "turn images, videos and cameras into semantic maps",

@@ -1,4 +1,4 @@
-"""How hard the drawn street scenes are, measured: ``python -m aaff.report.scenes --json results/scenes.json``.
+"""How hard the drawn street scenes are, measured: ``aaff data difficulty --json results/scenes.json``.
 
 The scenes should be learnable but not trivial.  Four claims are measured on drives that training has not seen:
 
@@ -15,25 +15,23 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from aaff.cli.options import parse
 from aaff.data.duplicates import Frame, fingerprint, leaks_between
 from aaff.data.layouts import open_dataset
 from aaff.data.sample import Dataset
 from aaff.data.scenes import frames
 from aaff.data.scenes.write import write_scenes
-from aaff.errors import require
+from aaff.errors import AaffError, require
 from aaff.evaluation.baselines import learn_priors
 from aaff.evaluation.confusion import ConfusionMatrix
-from aaff.files import write_json
 from aaff.labels import CAMVID11, IGNORE
 from aaff.preprocess import Size, resize_label
 from aaff.provenance import provenance
@@ -42,44 +40,44 @@ LIMITS = {"position_prior": 0.25, "linear_classifier": 0.40, "class_presence": 0
 _PIXELS = 400  # of each training frame that the linear classifier learns from
 
 
-@dataclass
-class Args:
-    """Measure how hard the drawn street scenes are."""
+def measure(
+    *,
+    size: Size = Size(480, 360),
+    train: int = 300,
+    val: int = 60,
+    seed: int = 0,
+    train_flags: str = "",
+    data: Path | None = None,
+) -> dict[str, Any]:
+    """Draw a data set and measure all claims.
 
-    size: Size = Size(480, 360)
-    """Size of the frames."""
-    train: int = 300
-    """Training frames."""
-    val: int = 60
-    """Validation frames, of other drives."""
-    seed: int = 0
-    """Which streets."""
-    train_flags: str = ""
-    """Train depthwise_aaff with these flags of aaff train, such as "--epochs 20 --batch 8"; empty: do not train."""
-    data: Path | None = None
-    """Where to keep the data set; a temporary folder if left out."""
-    json: Path | None = None
-    """Write the numbers here."""
+    Args:
+        size: of the frames.
+        train: number of training frames.
+        val: number of validation frames, of other drives.
+        seed: which streets.
+        train_flags: flags of ``aaff train`` for ``depthwise_aaff``; empty leaves the network out.
+        data: where to keep the data set, which is taken as it is when there; None: a temporary folder.
 
-
-def measure(args: Args) -> dict[str, Any]:
-    """Draw a data set and measure all claims; JSON-ready."""
+    Returns:
+        The numbers, JSON-ready; ``holds`` tells for each claim whether it does.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        root = args.data or Path(folder) / "scenes"
+        root = data or Path(folder) / "scenes"
         if not root.exists():
-            write_scenes(root, size=args.size, train=args.train, val=args.val, test=0, seed=args.seed)
-        train, val = (open_dataset(root, split) for split in ("train", "val"))
+            write_scenes(root, size=size, train=train, val=val, test=0, seed=seed)
+        learned, scored = (open_dataset(root, split) for split in ("train", "val"))
         found: dict[str, Any] = {
             "what": "how hard the drawn street scenes are; limits: " + str(LIMITS),
-            "settings": {"size": str(args.size), "train": len(train), "val": len(val), "seed": args.seed},
-            "position_prior": position_prior(train, val),
-            "linear_classifier": linear_classifier(train, val),
-            "class_presence": class_presence(train),
-            "bits_between_splits": bits_between(train, val),
-            "drawing": drawing_time(args.size),
+            "settings": {"size": str(size), "train": len(learned), "val": len(scored), "seed": seed},
+            "position_prior": position_prior(learned, scored),
+            "linear_classifier": linear_classifier(learned, scored),
+            "class_presence": class_presence(learned),
+            "bits_between_splits": bits_between(learned, scored),
+            "drawing": drawing_time(size),
         }
-        if args.train_flags:
-            found["network"] = network(root, args.train_flags, Path(folder) / "run")
+        if train_flags:
+            found["network"] = network(root, train_flags, Path(folder) / "run")
     found["holds"] = {
         "position_prior": found["position_prior"]["miou"] <= LIMITS["position_prior"],
         "linear_classifier": found["linear_classifier"]["miou"] <= LIMITS["linear_classifier"],
@@ -179,18 +177,12 @@ def network(root: Path, flags: str, folder: Path) -> dict[str, Any]:
 
     The last and not the best, so that val has selected nothing.
     """
-    from aaff.cli import main
-
     words = ["train", "--data", str(root), "--model", "depthwise_aaff", "--out", str(folder), *shlex.split(flags)]
     start = time.perf_counter()
-    if main(words) != 0:
-        raise SystemExit(2)
+    _aaff(words)
     minutes = (time.perf_counter() - start) / 60
     scores = folder / "scores.json"
-    if main(
-        ["evaluate", str(folder / "last.safetensors"), "--data", str(root), "--split", "val", "--json", str(scores)]
-    ):
-        raise SystemExit(2)
+    _aaff(["evaluate", str(folder / "last.safetensors"), "--data", str(root), "--split", "val", "--json", str(scores)])
     report = json.loads(scores.read_text(encoding="utf-8"))
     return {
         "model": "depthwise_aaff",
@@ -202,6 +194,16 @@ def network(root: Path, flags: str, folder: Path) -> dict[str, Any]:
     }
 
 
+def _aaff(words: list[str]) -> None:
+    """Run a command as a user would, in a process of its own.
+
+    Raises:
+        AaffError: it failed; what went wrong has been printed.
+    """
+    if subprocess.run([sys.executable, "-m", "aaff", *words], check=False).returncode:
+        raise AaffError(f"aaff {words[0]} failed, see above")
+
+
 def _scores(matrix: ConfusionMatrix) -> dict[str, Any]:
     metrics = matrix.metrics()
     rows = metrics.per_class(CAMVID11.names)
@@ -211,21 +213,3 @@ def _scores(matrix: ConfusionMatrix) -> dict[str, Any]:
         "pixel_accuracy": round(means["pixel_accuracy"], 4),
         "iou": {name: None if row["iou"] is None else round(row["iou"], 4) for name, row in rows.items()},
     }
-
-
-def main() -> int:
-    """Run the command."""
-    args = parse(Args, sys.argv[1:], prog="python -m aaff.report.scenes")
-    found = measure(args)
-    if args.json:
-        write_json(args.json, found)
-    for name, holds in found["holds"].items():
-        print(f"{name}: {'holds' if holds else 'does not hold'}")
-    for key in ("position_prior", "linear_classifier", "class_presence", "bits_between_splits", "drawing", "network"):
-        if key in found:
-            print(key, found[key])
-    return 0 if all(found["holds"].values()) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
