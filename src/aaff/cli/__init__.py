@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "predict": "turn images, videos and cameras into semantic maps",
     "video speed": "measure frames a second from video file to video file",
     "video memory": "measure memory over a long video",
+    "reproduce": "run the paper's experiment and write its report",
     "models": "list the networks, or show the layers of one",
     "demo": "draw, train, evaluate and predict, in a few minutes",
 }

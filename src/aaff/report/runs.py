@@ -261,6 +261,10 @@ class Clock:
             self._seconds += state.seconds
             self._cost += self.cost(run, state.epoch)
 
+    def forget(self) -> None:
+        """Begin to learn anew."""
+        self._seconds = self._cost = 0.0
+
     @property
     def measured(self) -> bool:
         """Whether times rest on this machine rather than on a guess."""

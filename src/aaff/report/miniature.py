@@ -1,0 +1,62 @@
+"""The experiment in miniature: the same plan, work and report, on drawn streets, in minutes.
+
+It shows that everything works and how it looks; its scores say nothing about the networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from aaff.data.scenes.write import write_scenes
+from aaff.errors import AaffError
+from aaff.preprocess import Size
+from aaff.report.experiment import Experiment
+from aaff.report.fault import Scale
+from aaff.report.plan import Settings
+from aaff.report.work import share_cores
+from aaff.training.recipe import Recipe
+
+SIZE = Size(160, 120)
+"""Of the drawn frames."""
+
+
+def run_miniature(
+    out: Path,
+    recipe: Recipe,
+    *,
+    frames: tuple[int, int, int] = (96, 16, 16),
+    fault: Scale = Scale(Size(64, 64), train=16, test=6, steps=12),  # noqa: B008  # frozen
+    jobs: int | None = None,
+    threads: int | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Draw a data set, train the four networks on it, score them and write the report.
+
+    Given again it goes on where it was interrupted.
+
+    Args:
+        out: folder for everything.
+        recipe: of the runs.
+        frames: to draw for train, val and test.
+        fault: scale of the published fault.
+        jobs, threads: as in :func:`aaff.report.work.share_cores`.
+        say: told in a line what happens.
+
+    Returns:
+        The HTML page.
+
+    Raises:
+        AaffError: a run failed or was interrupted.
+    """
+    data = out / "scenes"
+    if not (data / ".whole").is_file():
+        say(f"drawing {sum(frames)} frames of streets")
+        write_scenes(data, size=SIZE, train=frames[0], val=frames[1], test=frames[2])
+        (data / ".whole").touch()
+    experiment = Experiment(data, out, Settings({"seeds": recipe}, seeds=(0,), test=True), say=say)
+    status = experiment.work(experiment.runs, *share_cores(jobs, threads), every=15)
+    if status:
+        raise AaffError(f"the experiment in {out} did not finish; the same command goes on with it")
+    experiment.fault(fault)
+    return experiment.report(out / "report", out / "report" / "results", drawn=False)
