@@ -22,10 +22,11 @@ def build_junction(site: Site) -> None:
     for side in sides:
         site.mouth[side] = width
         site.strip.junction[side, site.cells(site.begin, end)] = True
-    if site.chance(0.6):
+    if site.chance(0.8):
         for side in (LEFT, RIGHT):
             u = site.sign(side) * (site.road.half_road + 0.5)
-            site.add(TrafficLight(end + 0.8, u, int(site.rng.integers(0, 3)), site.chance(0.3)))
+            for s in (site.begin - 1.0, end + 0.8):  # before the junction, and repeated behind it
+                site.add(TrafficLight(s, u, int(site.rng.integers(0, 3)), site.chance(0.3)))
     if site.chance(0.6):
         site.strip.zebra[site.cells(end + 2.0, end + 5.0)] = True
         site.strip.stop[site.cells(end + 0.9, end + 1.3)] = True
