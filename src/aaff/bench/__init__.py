@@ -1,0 +1,1 @@
+"""Measurement of speed: frames through deployed models, and steps of training."""
