@@ -7,14 +7,15 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 # Children fork off a server that has imported everything once: they start in a tenth of a second.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["aaff.training.loop", "aaff.cli.train", "aaff.cli.options"])
+_CONTEXT.set_forkserver_preload(["aaff.training.loop", "aaff.cli.train", "aaff.cli.options", "torch._dynamo"])
 
 NETWORK = "--options width=0.25 sides=1 spatial=false".split()
 """The smallest network there is; a step on four frames takes a few hundredths of a second."""
@@ -26,11 +27,16 @@ def words(data: Path, out: Path, *more: str) -> list[str]:
     return [*usual.split(), "--data", str(data), "--out", str(out), *NETWORK, *more]
 
 
-def start(line: Sequence[str], log: Path) -> BaseProcess:
+def start(line: Sequence[str], log: Path, env: Mapping[str, str] = MappingProxyType({})) -> BaseProcess:
     """Run a command line in a process group of its own, without a terminal."""
-    process = _CONTEXT.Process(target=_command, args=(list(line), str(log)))
+    process = _CONTEXT.Process(target=_command, args=(list(line), str(log), dict(env)))
     process.start()
     return process
+
+
+def start_ranks(count: int, line: Sequence[str], folder: Path) -> list[BaseProcess]:
+    """Run a command line as ``count`` processes that find each other; each writes ``folder/log.RANK``."""
+    return [start(line, folder / f"log.{rank}", env) for rank, env in enumerate(_environments(count))]
 
 
 def run(line: Sequence[str], log: Path) -> int:
@@ -41,8 +47,9 @@ def run(line: Sequence[str], log: Path) -> int:
     return process.exitcode
 
 
-def _command(line: list[str], log: str) -> None:
+def _command(line: list[str], log: str, env: dict[str, str]) -> None:
     os.setsid()
+    os.environ |= env
     with open(log, "a", buffering=1) as stream:
         sys.stderr = sys.stdout = stream
         from aaff.cli import main
@@ -52,12 +59,10 @@ def _command(line: list[str], log: str) -> None:
 
 def together(count: int, target: Callable[..., Any], *args: Any) -> list[Any]:
     """What ``target(*args)`` returns in each of ``count`` processes that find each other as torchrun's do."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     answers = _CONTEXT.SimpleQueue()
     processes = [
-        _CONTEXT.Process(target=_rank, args=(rank, count, port, answers, target, args)) for rank in range(count)
+        _CONTEXT.Process(target=_rank, args=(rank, env, answers, target, args))
+        for rank, env in enumerate(_environments(count))
     ]
     for process in processes:
         process.start()
@@ -67,10 +72,18 @@ def together(count: int, target: Callable[..., Any], *args: Any) -> list[Any]:
     return [found[rank] for rank in range(count)]
 
 
-def _rank(rank: int, count: int, port: int, answers: Any, target: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    for name, value in {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}.items():
-        os.environ[name] = str(value)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+def _environments(count: int) -> list[dict[str, str]]:
+    """What torchrun sets for each of its processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+
+
+def _rank(rank: int, env: dict[str, str], answers: Any, target: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    os.environ |= env
     try:
         answers.put((rank, target(*args)))
     except BaseException:
