@@ -106,6 +106,7 @@ class TestVerbs:
         shown = capsys.readouterr().out
         assert f"aaff {verb}" in shown
         assert all(option.replace("_", "-") in shown.lower() for option in module.Args.__dataclass_fields__)
+        assert "None)" not in shown  # an option that may be left out says in words what then happens
 
     @pytest.mark.parametrize("verb", VERBS)
     def test_a_mistyped_option_is_status_2(self, verb: str, capsys: pytest.CaptureFixture[str]) -> None:

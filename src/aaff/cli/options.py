@@ -12,10 +12,18 @@ import contextlib
 import io
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import is_dataclass, replace
+from typing import Annotated, Any, TypeVar
 
 import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
 
 from aaff.errors import OptionError, nearest
 from aaff.preprocess import Size
@@ -43,6 +51,31 @@ def _read_size(words: list[str]) -> Size:
         return Size.parse(words[0])
     except OptionError as error:
         raise ValueError(str(error)) from error  # the kind of error that the parser adds the flag's name to
+
+
+_UNHINTED: list[type] = []
+"""Dataclasses whose fields are being looked up, so that the rule below can ask for the parser's own answer."""
+
+
+@_REGISTRY.struct_rule
+def _no_default_none(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """The help of an option that may be left out says what then happens; "(default: None)" beside it adds nothing."""
+    if not is_dataclass(info.type) or info.type in _UNHINTED:
+        return None
+    _UNHINTED.append(info.type)
+    try:
+        found = ConstructorRegistry.get_struct_spec(info)
+    finally:
+        _UNHINTED.pop()
+    if not isinstance(found, StructConstructorSpec):
+        return None
+    fields = (_unhinted(field) if field.default in (None, (), "") else field for field in found.fields)
+    return replace(found, fields=tuple(fields))
+
+
+def _unhinted(field: StructFieldSpec) -> StructFieldSpec:
+    silent: Any = Annotated[field.type, tyro.conf.arg(help_behavior_hint="")]
+    return replace(field, type=silent)
 
 
 def parse(args: type[ArgsT], words: Sequence[str], *, prog: str, default: ArgsT | None = None) -> ArgsT:
