@@ -13,6 +13,7 @@ from aaff.evaluation import ConfusionMatrix
 from aaff.files import write_json
 from aaff.labels import CAMVID11, UInt8Array
 from aaff.provenance import provenance
+from aaff.report.archive import Archive
 from aaff.report.details import Borders, Calibration, Objects
 from aaff.report.plan import PAPER_ORDER, UNGATED, WIDENED
 
@@ -103,6 +104,7 @@ def entry(
         "history": history,
         "scores": scores,
         "recipe": {"epochs": epochs, "batch": 8, "optim": {"lr": 0.002}},
+        "data": "d" * 64,
         "seconds": 7000.0,
         "checkpoint": "0" * 64,
         "provenance": provenance() | {"engine": {"device": "cpu", "precision": "fp32", "threads": 1}},
@@ -149,7 +151,7 @@ def made_up(tmp_path: Path) -> MakeUp:
 def write_made_up(folder: Path, seeds: int, drives: int, ablation: bool, test: bool, speed: bool, fault: bool) -> Path:
     """Results of so many finished seeds and drives of a plan of three each."""
     rng = np.random.default_rng(0)
-    plan, groups = [], dict[str, list[dict[str, Any]]]()
+    plan: list[dict[str, Any]] = []
 
     def add(group: str, name: str, seed: int, fold: str | None, done: bool) -> None:
         skill = SKILL.get(name, 0.89) + 0.004 * rng.normal() - (0.15 if fold else 0.0)
@@ -175,7 +177,7 @@ def write_made_up(folder: Path, seeds: int, drives: int, ablation: bool, test: b
                 scores[seen] = measured(seen, min(skill + 0.03, 0.99), rng, full=False)
             if test and group == "seeds":
                 scores["test"] = measured("test", skill - 0.08, rng)
-            groups.setdefault(group, []).append(entry(group, name, seed, fold, scores))
+            write_json(Archive(folder).path(plan[-1]["run"]), entry(group, name, seed, fold, scores))
 
     for seed in range(3):
         for name in PAPER_ORDER:
@@ -188,8 +190,6 @@ def write_made_up(folder: Path, seeds: int, drives: int, ablation: bool, test: b
     origin = provenance()
     settings = {"data": "made up", "seeds": [0, 1, 2], "protocol": "camvid11"}
     write_json(folder / "plan.json", {"settings": settings, "runs": plan, "provenance": origin})
-    for group, runs in groups.items():
-        write_json(folder / f"{group}.json", {"runs": runs, "provenance": origin})
     prior = {"miou": 0.167, "pixel_accuracy": 0.59, "mean_class_accuracy": 0.25, "learned_from": "train"}
     rows = {"majority class": prior | {"miou": 0.03, "pixel_accuracy": 0.32}, "position prior": prior}
     splits = ("val", "test", *(f"drive-{d}" for d in DRIVES))

@@ -52,7 +52,11 @@ class Args:
     test_split: bool = False
     """Score the test split too; once for a release, since a split that was looked at often is no test."""
     publish: Path | None = None
-    """Root of a repository: write docs/experiment and results/experiment there, with drawn streets for frames."""
+    """Root of a repository: write docs/experiment, results/experiment and weights there, with drawn streets for
+    frames.  Give it again as runs finish: every finished run is a file of its own, to be committed."""
+    results: Path | None = None
+    """Results of finished runs, which are not trained again even if their folders are gone; left out:
+    results/experiment of --publish."""
     bench: tuple[Path, ...] = ()
     """Files that aaff bench --json wrote, for the chapter about speed."""
     miniature: bool = False
@@ -96,21 +100,32 @@ def run(args: Args) -> int:
         print_status(experiment, chosen, jobs, threads)
         return 0
     experiment.check()
-    status = 0
+    results = archive_of(args) or args.out / "report" / "results"
     if not args.report_only and (not args.only or "fault" in args.only):
-        experiment.fault()
+        experiment.fault(results)
     status = experiment.work(chosen, jobs, threads, train=not args.report_only)
     if status == 130:
         print("interrupted; the same command goes on")
         return status
-    folder, results = args.out / "report", args.out / "report" / "results"
-    if args.publish is not None:
-        folder, results = args.publish / "docs" / "experiment", args.publish / "results" / "experiment"
     print("writing the report", flush=True)
-    page = experiment.report(folder, results, drawn=args.publish is not None, speed=args.bench)
+    if args.publish is None:
+        page = experiment.report(args.out / "report", results, drawn=False, speed=args.bench)
+    else:
+        weights = args.publish / "weights"
+        folder = args.publish / "docs" / "experiment"
+        page = experiment.report(folder, results, drawn=True, speed=args.bench, weights=weights)
+        for path in experiment.publish_weights(results, weights, args.recipe):
+            print(f"weights: {path}")
     print_answer(results)
     print(f"report: {page}")
     return status
+
+
+def archive_of(args: Args) -> Path | None:
+    """Folder of results that count as done runs: what --results or --publish names."""
+    if args.results is None and args.publish is not None:
+        return args.publish / "results" / "experiment"
+    return args.results
 
 
 def make_experiment(args: Args, data: Path) -> Experiment:
@@ -144,7 +159,7 @@ def make_experiment(args: Args, data: Path) -> Experiment:
         test=args.test_split and "test" in splits(data, args.layout),
     )
     order = tuple(group for group in args.order if group in recipes)
-    return Experiment(data, args.out, settings, layout=args.layout, order=order, say=say)
+    return Experiment(data, args.out, settings, layout=args.layout, order=order, archive=archive_of(args), say=say)
 
 
 def full_recipe(name: str) -> Recipe:

@@ -12,20 +12,23 @@ from aaff.data.protocols import DRIVES
 from aaff.data.sample import Dataset
 from aaff.errors import DataError
 from aaff.files import read_json, write_json
+from aaff.provenance import file_hash
+from aaff.report.archive import Archive
 from aaff.report.costs import Costs
 from aaff.report.document import write_report
 from aaff.report.fault import Scale, demonstrate
 from aaff.report.pictures import draw_pictures
 from aaff.report.plan import DEFAULT_ORDER, PAPER_ORDER, PlannedRun, Settings, chosen_folds, make_plan, run_folder
-from aaff.report.results import gather, gather_baselines
+from aaff.report.publish import publish, source_of
+from aaff.report.results import Results, RunResult, gather, gather_baselines, load_results
 from aaff.report.runs import (
     Clock,
     Progress,
     check_content,
     check_run,
     common_arithmetic,
+    content_hash,
     frame_names_hash,
-    measurement_file,
     progress,
 )
 from aaff.report.work import Job, Workshop, execute
@@ -41,6 +44,7 @@ class Experiment:
         settings: what the plan consists of; its ``folds`` are filled in by :func:`all_folds`.
         layout: of the data set; found out when left out.
         order: of the groups.
+        archive: folder of results whose runs count as done though their folders are gone.
         say: told in a line what happens.
 
     Raises:
@@ -55,9 +59,12 @@ class Experiment:
         *,
         layout: str | None = None,
         order: Sequence[str] = DEFAULT_ORDER,
+        archive: Path | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         self.data, self.out, self.settings, self.layout, self.say = data, out, settings, layout, say
+        self.archive = Archive(archive) if archive is not None else None
+        self._hashes: dict[tuple[str, str | None], str] = {}
         labels = self._open("train", settings.protocol).labels
         self.costs = Costs(labels.num_classes, out / "costs.json")
         self.runs = make_plan(settings, self.costs.macs, order=order)
@@ -68,10 +75,17 @@ class Experiment:
     def _open(self, split: str, protocol: str | None) -> Dataset:
         return open_dataset(self.data, split, protocol=protocol, layout=self.layout)
 
+    def state(self, run: PlannedRun) -> Progress:
+        """How far a run is; a result in the archive stands for a folder that holds no finished run."""
+        own = progress(self.out, run)
+        if self.archive is None or own.stage in ("trained", "done"):
+            return own
+        return self.archive.progress(run) or own
+
     def states(self) -> dict[str, Progress]:
         """How far every run is, by its name; the clock learns from it."""
         self.clock.forget()
-        found = {run.name: progress(self.out, run) for run in self.runs}
+        found = {run.name: self.state(run) for run in self.runs}
         for run in self.runs:
             self.clock.learn(run, found[run.name])
         return found
@@ -84,11 +98,21 @@ class Experiment:
         """
         names = {split: frame_names_hash(found) for split, found in self._sets.items()}
         found = {run.name: check_run(self.out, run, names[run.recipe.train_split]) for run in self.runs}
+        if self.archive is not None:
+            for run in self.runs:
+                found[f"the result of {run.name}"] = self.archive.check(
+                    run, names[run.recipe.train_split], self._content
+                )
         begun = {name: arithmetic for name, arithmetic in found.items() if arithmetic is not None}
         available = splits(self.data, self.layout)
         present = [s for s in ("train", "val", *(["test"] if self.settings.test else [])) if s in available]
         check_content(self.out, [self._open(split, self.settings.protocol) for split in present])
         return common_arithmetic(begun) or {"device": "auto", "precision": "auto"}
+
+    def _content(self, split: str, protocol: str | None) -> str:
+        if (split, protocol) not in self._hashes:
+            self._hashes[split, protocol] = content_hash(self._open(split, protocol))
+        return self._hashes[split, protocol]
 
     def work(
         self, runs: Sequence[PlannedRun], jobs: int, threads: int, *, train: bool = True, every: float = 60
@@ -106,11 +130,11 @@ class Experiment:
             0, 1 when a run failed, 130 after an interruption.
         """
         arithmetic = self.check()
-        if not train:
-            runs = [run for run in runs if progress(self.out, run).stage == "trained"]
+        states = self.states()
+        left = [r for r in runs if states[r.name].stage == "trained" or (train and states[r.name].stage != "done")]
         device, precision = str(arithmetic["device"]), str(arithmetic["precision"])
         shop = Workshop(self.out, self.data, self.layout, jobs, threads, device, precision, self.say)
-        return execute(runs, shop, tell=lambda active: self._tell(active, runs, jobs), every=every)
+        return execute(left, shop, tell=lambda active: self._tell(active, runs, jobs), every=every)
 
     def _tell(self, active: Sequence[Job], runs: Sequence[PlannedRun], jobs: int) -> None:
         states = self.states()
@@ -123,14 +147,21 @@ class Experiment:
         left = [self.clock.left(run, states[run.name]) for run in runs]
         return max(sum(left) / jobs, max(left, default=0.0))
 
-    def fault(self, scale: Scale | None = None) -> None:
-        """Show the published fault, once."""
+    def fault(self, results: Path, scale: Scale | None = None) -> None:
+        """Show the published fault, once.
+
+        Args:
+            results: folder of the results, in which it may be kept already.
+            scale: how small.
+        """
         path = self.out / "fault.json"
-        if not path.is_file():
+        if not path.is_file() and not (results / path.name).is_file():
             self.say("showing the published fault on drawn streets, a few minutes")
             write_json(path, demonstrate(scale or Scale()))
 
-    def report(self, folder: Path, results: Path, *, drawn: bool, speed: Sequence[Path] = ()) -> Path:
+    def report(
+        self, folder: Path, results: Path, *, drawn: bool, speed: Sequence[Path] = (), weights: Path | None = None
+    ) -> Path:
         """Write results and report of what is finished.
 
         Args:
@@ -138,40 +169,68 @@ class Experiment:
             results: for the JSON files.
             drawn: show drawn streets in place of frames of the data set.
             speed: files that ``aaff bench`` wrote; the ones taken up earlier stay when left out.
+            weights: folder of published weights, which show the maps of runs whose folders are gone.
 
         Returns:
             The HTML page.
         """
-        self.states()
         settings = {
             "protocol": self.settings.protocol or self._open("train", None).protocol,
             "seeds": list(self.settings.seeds),
             "held_out_drives": list(self.settings.folds),
             "test": self.settings.test,
         }
-        gather(results, self.out, self.runs, settings, self.costs, self.clock)
+        gather(results, self.out, self.runs, self.states(), settings, self.costs, self.clock, self.archive)
         gather_baselines(results, self.data, self.runs, self.layout, self.out / "baselines.json")
-        for name in ("fault.json",):
-            if (self.out / name).is_file():
-                write_json(results / name, read_json(self.out / name))
+        if (self.out / "fault.json").is_file():
+            write_json(results / "fault.json", read_json(self.out / "fault.json"))
         if speed:
             write_json(results / "speed.json", [read_json(path) for path in speed])
-        return write_report(folder, results, self._pictures(drawn))
+        return write_report(folder, results, self._pictures(load_results(results), drawn, weights))
 
-    def _pictures(self, drawn: bool) -> Path | None:
-        first = {r.variant.name: r for r in self.runs if r.group == "seeds" and r.seed == self.settings.seeds[0]}
-        done = [n for n in PAPER_ORDER if n in first and progress(self.out, first[n]).stage == "done"]
-        if not done:
+    def first_seed(self, results: Results, weights: Path | None = None) -> dict[str, tuple[Path, RunResult]]:
+        """Checkpoint and result of the first seed of the four networks, where both are there.
+
+        Args:
+            results: finished runs.
+            weights: folder of published weights, which stand for checkpoints that are gone.
+        """
+        found = {}
+        for run in self.runs:
+            result = next((r for r in results.of("seeds", run.variant.name) if r.seed == self.settings.seeds[0]), None)
+            if run.group != "seeds" or run.seed != self.settings.seeds[0] or result is None:
+                continue
+            path = run_folder(self.out, run) / LAST
+            if not path.is_file() and weights is not None:
+                path = weights / f"{run.variant.name}.safetensors"
+            if path.is_file() and result.checkpoint in (file_hash(path), source_of(path)):
+                found[run.variant.name] = path, result
+        return {name: found[name] for name in PAPER_ORDER if name in found}
+
+    def publish_weights(self, results: Path, weights: Path, recipe: str) -> list[Path]:
+        """Write weights and cards of the first seed, see :func:`aaff.report.publish.publish`.
+
+        Args:
+            results: folder of the results.
+            weights: for the files.
+            recipe: what the recipe of group seeds is called.
+        """
+        first = self.first_seed(load_results(results))
+        return publish(weights, first, self._open("val", self.settings.protocol), recipe)
+
+    def _pictures(self, results: Results, drawn: bool, weights: Path | None) -> Path | None:
+        first = self.first_seed(results, weights)
+        if not first:
             return None
         folder = self.out / "pictures" / ("drawn" if drawn else "frames")
-        checkpoints = {name: run_folder(self.out, first[name]) / LAST for name in done}
-        tables = [read_json(measurement_file(run_folder(self.out, first[n]), "val"))["frames"] for n in done]
+        tables = [result.scores["val"]["frames"] for _, result in first.values()]
         scores = {
             name: statistics.fmean(values)
             for name in tables[0]
             if None not in (values := [table[name] for table in tables])
         }
-        draw_pictures(folder, checkpoints, None if drawn else self._open("val", self.settings.protocol), scores)
+        source = None if drawn else self._open("val", self.settings.protocol)
+        draw_pictures(folder, {name: path for name, (path, _) in first.items()}, source, scores)
         return folder
 
 

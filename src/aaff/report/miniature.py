@@ -58,5 +58,6 @@ def run_miniature(
     status = experiment.work(experiment.runs, *share_cores(jobs, threads), every=15)
     if status:
         raise AaffError(f"the experiment in {out} did not finish; the same command goes on with it")
-    experiment.fault(fault)
-    return experiment.report(out / "report", out / "report" / "results", drawn=False)
+    results = out / "report" / "results"
+    experiment.fault(results, fault)
+    return experiment.report(out / "report", results, drawn=False)

@@ -1,7 +1,7 @@
 """Results as JSON: gathered from finished runs, written once, and all that the report is made from.
 
 ``plan.json``       every run of the plan and where it stands
-``seeds.json``, ``drives.json``, ``ablation.json``   finished runs with histories, scores and provenance
+``runs/GROUP/RUN.json``   a finished run with history, scores, hashes and provenance
 ``baselines.json``  majority class and position prior on every scored split
 ``fault.json``      the published fault at small scale
 ``speed.json``      measured by ``aaff bench``, where there is one
@@ -20,9 +20,10 @@ from aaff.errors import AaffError
 from aaff.evaluation import learn_priors, score_baselines, training_split
 from aaff.files import read_json, write_json, write_text
 from aaff.provenance import file_hash, provenance
+from aaff.report.archive import Archive
 from aaff.report.costs import Costs
-from aaff.report.plan import GROUPS, PlannedRun, run_folder
-from aaff.report.runs import Clock, content_hash, measurement_file, progress, read_header
+from aaff.report.plan import PlannedRun, run_folder
+from aaff.report.runs import Clock, Progress, content_hash, measurement_file, progress, read_header
 from aaff.training.loop import LAST
 
 
@@ -38,6 +39,7 @@ class RunResult:
         history: one row per epoch.
         scores: by split, what :func:`aaff.report.measure.measure` gave.
         recipe: the effective recipe.
+        data: hash of the names of the training frames.
         seconds: time trained.
         checkpoint: SHA-256 of the scored weights.
         provenance: of the training.
@@ -56,6 +58,7 @@ class RunResult:
     history: list[dict[str, Any]]
     scores: dict[str, dict[str, Any]]
     recipe: dict[str, Any]
+    data: str
     seconds: float
     checkpoint: str
     provenance: dict[str, Any]
@@ -92,23 +95,27 @@ def gather(
     folder: Path,
     out: Path,
     runs: Sequence[PlannedRun],
+    states: Mapping[str, Progress],
     settings: Mapping[str, Any],
     costs: Costs,
     clock: Clock,
+    archive: Archive | None = None,
 ) -> None:
-    """Write the results of all finished runs.
+    """Write the results of all finished runs, one file each.
 
     Args:
-        folder: where the JSON files go; those of unfinished groups are left out.
+        folder: where the JSON files go.
         out: folder of the experiment.
         runs: the plan.
+        states: where each run stands, by its name.
         settings: told in ``plan.json``.
         costs: parameters and MACs.
         clock: expected times.
+        archive: results of runs whose folders may be gone.
     """
-    rows, finished = [], list[tuple[PlannedRun, dict[str, Any]]]()
+    rows = []
     for run in runs:
-        state = progress(out, run)
+        state = states[run.name]
         rows.append(
             {
                 "run": run.name,
@@ -127,30 +134,23 @@ def gather(
             }
         )
         if state.stage == "done":
-            finished.append((run, _result(out, run, costs)))
-    origin = provenance()
-    _write(folder / "plan.json", {"settings": dict(settings), "runs": rows, "provenance": origin})
-    for group in GROUPS:
-        found = [result for run, result in finished if run.group == group]
-        if found:
-            _write(folder / f"{group}.json", {"what": _WHAT[group], "runs": found, "provenance": origin})
+            kept = archive.read(run) if archive is not None else None
+            own = _result(out, run, costs, kept) if progress(out, run).stage == "done" else kept
+            _write(Archive(folder).path(run.name), own)
+    _write(folder / "plan.json", {"settings": dict(settings), "runs": rows, "provenance": provenance()})
 
 
-_WHAT = {
-    "seeds": "the four networks, each seed; scores of the last epoch's weights",
-    "drives": "the four networks and two controls, trained on two drives and scored on the third",
-    "ablation": "depthwise_aaff with other gates, fusions and parts, a short recipe",
-}
-
-
-def _result(out: Path, run: PlannedRun, costs: Costs) -> dict[str, Any]:
+def _result(out: Path, run: PlannedRun, costs: Costs, kept: dict[str, Any] | None) -> dict[str, Any]:
+    """What a run folder tells, with scores of the same weights that were kept elsewhere."""
     folder = run_folder(out, run)
     header = read_header(folder)
     assert header is not None, "only finished runs have results"
     cost, checkpoint = costs.of(run.recipe), file_hash(folder / LAST)
     # Whatever was scored belongs to the run, such as a test split that this call did not ask for.
-    measured = [read_json(path) for path in sorted(measurement_file(folder, "*").parent.glob("*.json"))]
+    measured = [read_json(path) for path in measurement_file(folder, "*").parent.glob("*.json")]
     scores = {m["split"]: m for m in measured if m["checkpoint"] == checkpoint}
+    if kept is not None and kept["checkpoint"] == checkpoint:
+        scores = kept["scores"] | scores
     return {
         "group": run.group,
         "name": run.variant.name,
@@ -163,8 +163,9 @@ def _result(out: Path, run: PlannedRun, costs: Costs) -> dict[str, Any]:
         "macs": cost["macs"],
         "size": str(run.recipe.augment.crop),
         "history": header["position"]["history"],
-        "scores": scores,
+        "scores": {split: scores[split] for split in sorted(scores)},
         "recipe": header["recipe"],
+        "data": header["data"],
         "seconds": round(header["position"]["seconds"], 1),
         "checkpoint": checkpoint,
         "provenance": {**costs.card(folder / LAST).provenance, "engine": header["engine"]},
@@ -200,16 +201,13 @@ def load_results(folder: Path) -> Results:
     """
     if not (folder / "plan.json").is_file():
         raise AaffError(f"there are no results in {folder}; make them with: aaff reproduce --data DIR")
-    runs = []
-    for group in GROUPS:
-        path = folder / f"{group}.json"
-        if path.is_file():
-            runs += [RunResult(**run) for run in read_json(path)["runs"]]
+    plan = read_json(folder / "plan.json")
+    done = [Archive(folder).path(row["run"]) for row in plan["runs"] if row["stage"] == "done"]
     baselines = folder / "baselines.json"
     fault, speed = folder / "fault.json", folder / "speed.json"
     return Results(
-        plan=read_json(folder / "plan.json"),
-        runs=runs,
+        plan=plan,
+        runs=[RunResult(**read_json(path)) for path in done],
         baselines={k: v["rows"] for k, v in read_json(baselines)["splits"].items()} if baselines.is_file() else {},
         fault=read_json(fault) if fault.is_file() else None,
         speed=read_json(speed) if speed.is_file() else [],
