@@ -100,7 +100,7 @@ class TestFinishedRun:
         rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
         net, card = load_checkpoint(trained / "last.safetensors")
         assert net(torch.zeros(1, 3, 48, 64)).shape == (1, 11, 48, 64)
-        assert (card.network, card.protocol, card.epoch, str(card.size)) == ("depthwise_aaff", "camvid11", 2, "64x48")
+        assert (card.network, card.protocol, card.epoch, str(card.size)) == ("depthwise_aaff", "camvid11", 2, "72x56")
         assert card.recipe["optim"]["warmup"] == 0.5
         assert card.score is not None
         assert (card.score["split"], card.score["selected_on"], card.score["images"]) == ("val", "val", 5)
