@@ -64,6 +64,15 @@ def test_what_is_no_video_is_status_2(quick, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("source", ["camera:77", "rtsp://127.0.0.1:9/front"])
+def test_a_camera_that_is_not_there_is_one_sentence(tmp_path, source):
+    command = [sys.executable, "-m", "aaff", "predict", source, "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("aaff: "), "no line of a library before the sentence"
+    assert "cannot be opened" in done.stderr
+
+
 def test_a_folder_as_video(quick, tmp_path, capsys):
     folder = tmp_path / "frames"
     for number in range(4):

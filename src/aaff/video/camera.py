@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Generator
 from fractions import Fraction
@@ -73,6 +74,10 @@ class Camera(Source):
 
 
 def _open(address: int | str) -> cv2.VideoCapture:
+    # OpenCV and its FFmpeg would put lines about back ends before our sentence; somebody's own setting stands.
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if isinstance(address, str) and "://" in address:
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT]
         return cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)

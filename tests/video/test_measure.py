@@ -1,0 +1,63 @@
+"""``aaff video speed`` and ``aaff video memory``: what their figures are made of; no figure itself is asserted."""
+
+import json
+
+import pytest
+from numbered import BrightEngine
+
+from aaff import loading
+from aaff.cli import main
+
+
+@pytest.fixture
+def quick(monkeypatch, tmp_path):
+    """A model that costs nothing instead of a network; the file stands for it."""
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"a model")
+    monkeypatch.setattr(loading, "find_model", lambda path: model)
+    monkeypatch.setattr(loading, "load_engine", lambda *words, **options: BrightEngine())
+
+
+def test_speed_keeps_the_video_and_the_figures(quick, tmp_path, capsys):
+    out, figures = tmp_path / "out", tmp_path / "speed.json"
+    words = ["video", "speed", "--size", "64x48", "--seconds", "0.5", "--out", str(out), "--json", str(figures)]
+    assert main(words) == 0
+    result = json.loads(figures.read_text())
+    assert result["video"] == {"frames": 15, "size": "64x48", "seconds": 0.5}
+    assert result["end_to_end"]["frames"] == 15, "every frame went through"
+    assert result["drawn"]
+    assert result["ratio"] == pytest.approx(result["end_to_end"]["fps"] / result["frame_to_map"]["fps"], abs=0.001)
+    assert result["provenance"]["versions"]["av"]
+    assert {path.name for path in out.iterdir()} == {"scenes.mp4", "scenes_overlay.mp4", "scenes.jsonl"}
+    assert str(result["ratio"]) in capsys.readouterr().out
+
+
+def test_speed_of_a_video_of_ones_own(quick, drive, tmp_path):
+    figures = tmp_path / "speed.json"
+    assert main(["video", "speed", "--video", str(drive), "--json", str(figures)]) == 0
+    result = json.loads(figures.read_text())
+    assert result["end_to_end"]["frames"] == 60
+    assert not result["drawn"]
+
+
+def test_memory_is_sampled_along_the_whole_video(quick, tmp_path):
+    figures = tmp_path / "memory.json"
+    assert main(["video", "memory", "--frames", "300", "--size", "64x48", "--json", str(figures)]) == 0
+    result = json.loads(figures.read_text())
+    assert result["frames"] == 300
+    assert [frame for frame, _ in result["samples_mib"]] == list(range(10, 301, 10))
+    assert result["peak_mib"] >= result["last_mib"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["speed", "--seconds", "0"], "no length"),
+        (["speed", "--video", "absent.mp4"], "no video file absent.mp4"),
+        (["memory", "--frames", "0"], "give 1 or more"),
+        (["memory", "--frames", "2", "--size", "64x48"], "too few"),
+    ],
+)
+def test_what_cannot_be_measured(quick, words, sentence, capsys):
+    assert main(["video", *words]) == 2
+    assert sentence in capsys.readouterr().err
