@@ -27,6 +27,9 @@ TITLES = {
 }
 """How the networks are called in text."""
 
+UNPLANNED = ("seeds, which this plan does not train", "drives, which this plan does not train")
+"""A plan without a group has no pair there, and the rule knows no answer from fewer than both."""
+
 SMALL_THINGS = ("pole", "sign symbol", "fence", "car", "pedestrian", "bicyclist")
 """Classes of things that come in countable pieces, for the analysis by object size."""
 
@@ -74,9 +77,8 @@ def conditions(results: Results, group: str) -> list[str]:
 
 def block_answer(results: Results) -> BlockAnswer:
     """Does the AAFF block help, by the rule."""
-    # A plan without a group has no pair there, and the rule knows no answer from fewer than both.
-    seeds = conditions(results, "seeds") or ["seeds, which this plan does not train"]
-    drives = conditions(results, "drives") or ["drives, which this plan does not train"]
+    seeds = conditions(results, "seeds") or [UNPLANNED[0]]
+    drives = conditions(results, "drives") or [UNPLANNED[1]]
     return answer_block(
         primary_scores(results),
         seeds,

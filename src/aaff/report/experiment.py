@@ -46,6 +46,7 @@ class Experiment:
         order: of the groups.
         archive: folder of results whose runs count as done though their folders are gone.
         say: told in a line what happens.
+        miniature: the report says that its scores mean nothing.
 
     Raises:
         AaffError: the data set cannot be opened.
@@ -61,8 +62,10 @@ class Experiment:
         order: Sequence[str] = DEFAULT_ORDER,
         archive: Path | None = None,
         say: Callable[[str], None] = print,
+        miniature: bool = False,
     ) -> None:
         self.data, self.out, self.settings, self.layout, self.say = data, out, settings, layout, say
+        self.miniature = miniature
         self.archive = Archive(archive) if archive is not None else None
         self._hashes: dict[tuple[str, str | None], str] = {}
         labels = self._open("train", settings.protocol).labels
@@ -179,6 +182,7 @@ class Experiment:
             "seeds": list(self.settings.seeds),
             "held_out_drives": list(self.settings.folds),
             "test": self.settings.test,
+            "miniature": self.miniature,
         }
         gather(results, self.out, self.runs, self.states(), settings, self.costs, self.clock, self.archive)
         gather_baselines(results, self.data, self.runs, self.layout, self.out / "baselines.json")

@@ -27,7 +27,7 @@ from aaff.report.svg import Axis, Chart, categories, padded
 NARROW = 430
 """Width of charts that stand two side by side, so that their letters are not smaller than those of the others."""
 
-_LABEL = {"miou": "val mean IoU", "pixel_accuracy": "val pixel accuracy", "loss": "training loss"}
+_LABEL = {"miou": "val mean IoU, %", "pixel_accuracy": "val pixel accuracy, %", "loss": "training loss"}
 
 
 def percent(value: float) -> str:
@@ -42,10 +42,10 @@ def percent(value: float) -> str:
 def points(value: float) -> str:
     """A difference in points, signed.
 
-    >>> points(0.012)
-    '+1.2'
+    >>> points(0.012), points(-0.03)
+    ('+1.2', '−3.0')
     """
-    return f"{100 * value:+.1f}" if round(1000 * value) else "0"
+    return f"{100 * value:+.1f}".replace("-", "−") if round(1000 * value) else "0"
 
 
 def curves(results: Results, metric: str) -> str | None:
@@ -245,6 +245,7 @@ def _published(chart: Chart, others: Sequence[Published]) -> None:
         at = chart.py(other.miou / 100)
         y = max(at, free)
         free = y + 13
+        chart.leader(chart.right, at, chart.right + 12, y)
         chart.text(chart.right + 14, y + 4, f"{other.name} {other.miou:.1f}", kind="dim", size=11)
         chart.mark(chart.x.high, other.miou / 100, 5, size=3, note=f"{other.name}: {other.miou} on test")
 

@@ -161,6 +161,32 @@ def _line(chart: Chart, values: Sequence[float | None], series: int, title: str)
         chart.mark(x, y, series, size=3.6, note=f"{title}, {chart.x.names[round(x)]}: {percent(y)}")
 
 
+def class_colors(classes: Mapping[str, str]) -> str:
+    """Legend of the semantic maps.
+
+    Args:
+        classes: colour, as ``#rrggbb``, by name of the class.
+    """
+    column, height, per_row = 125, 22, 5
+    parts = []
+    for i, (name, color) in enumerate(classes.items()):
+        x, y = column * (i % per_row), height * (i // per_row)
+        parts.append(f'<rect x="{x}" y="{y + 3}" width="14" height="14" rx="2" fill="{escape(color)}"/>')
+        parts.append(f'<text x="{x + 20}" y="{y + 15}">{escape(name)}</text>')
+    box = f'viewBox="0 0 {column * per_row} {height * -(-len(classes) // per_row)}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" {box}>'
+    return f"{head}<title>Colours of the classes</title>{''.join(parts)}</svg>"
+
+
+def gate_title(name: str) -> str:
+    """A gate's name in the network, for people.
+
+    >>> gate_title("sides.left.aaff4.gate"), gate_title("arm5.1")
+    ('left aaff4', 'arm5')
+    """
+    return name.removeprefix("sides.").removesuffix(".gate").removesuffix(".1").replace(".", " ")
+
+
 def gates(statistics: Mapping[str, Mapping[str, Any]], title: str) -> str | None:
     """Every gate of a network: mean output, spread over channels (thin) and over frames (thick).
 
@@ -173,7 +199,7 @@ def gates(statistics: Mapping[str, Mapping[str, Any]], title: str) -> str | None
     high = max(s["mean"] + max(s["between_channels"], s["between_frames"]) for s in statistics.values())
     chart = Chart(
         Axis(0, max(1.0, 1.05 * high), "output of the gate"),
-        categories(list(statistics)),
+        categories([gate_title(name) for name in statistics]),
         title=f"Gates of {title}",
         width=NARROW,
         height=60 + 26 * len(statistics),

@@ -54,7 +54,7 @@ def run_miniature(
         say(f"drawing {sum(frames)} frames of streets")
         write_scenes(data, size=SIZE, train=frames[0], val=frames[1], test=frames[2])
         (data / ".whole").touch()
-    experiment = Experiment(data, out, Settings({"seeds": recipe}, seeds=(0,), test=True), say=say)
+    experiment = Experiment(data, out, Settings({"seeds": recipe}, seeds=(0,), test=True), say=say, miniature=True)
     status = experiment.work(experiment.runs, *share_cores(jobs, threads), every=15)
     if status:
         raise AaffError(f"the experiment in {out} did not finish; the same command goes on with it")

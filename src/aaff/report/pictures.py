@@ -89,12 +89,15 @@ def draw_pictures(
     """
     hashes = {name: file_hash(path) for name, path in checkpoints.items()}
     where = f"{source.protocol} {source.split}" if source is not None else "drawn streets"
-    key: dict[str, Any] = {"checkpoints": hashes, "source": where, "size": str(size)}
+    labels = source.labels if source is not None else CAMVID11
+    classes = {
+        name: "#{:02x}{:02x}{:02x}".format(*color) for name, color in zip(labels.names, labels.colors, strict=True)
+    }
+    key: dict[str, Any] = {"checkpoints": hashes, "source": where, "size": str(size), "classes": classes}
     index = folder / "index.json"
     if index.is_file() and read_json(index).get("key") == key:
         return
     engines = {name: TorchEngine(*load_checkpoint(path), confidence=False) for name, path in checkpoints.items()}
-    labels = source.labels if source is not None else CAMVID11
     if source is not None:
         shown = choose(source, frame_scores)
         about = f"Frames of {where}: three spread over the split, and those on which the networks are worst."

@@ -184,6 +184,10 @@ class Chart:
         place = f'x="{low:.1f}" y="{self.top}" width="{high - low:.1f}" height="{self.bottom - self.top}"'
         self._add(f'<rect {place} fill="currentColor" opacity=".12"/>', 5)
 
+    def leader(self, x1: float, y1: float, x2: float, y2: float) -> None:
+        """A thin line between pixel coordinates, from a mark to words that had to move aside."""
+        self._add(f'<line class="rule" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
+
     def text(self, x: float, y: float, words: str, *, anchor: str = "start", kind: str = "", size: int = 12) -> None:
         """Text at pixel coordinates of the view box."""
         where = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}"'
@@ -203,7 +207,7 @@ class Chart:
         for series, name in enumerate(entries):
             if name is None:
                 continue
-            room = 7.0 * len(name) + 34
+            room = 6.4 * len(name) + 30
             if at + room > self.width and at > left:
                 at, row = float(left), row + 1
             y = 15 + 20 * row

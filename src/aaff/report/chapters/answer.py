@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aaff.report.analysis import (
     TITLES,
+    UNPLANNED,
     against,
     block_answer,
     conditions,
@@ -41,22 +42,22 @@ def _block_sentence(results: Results) -> str:
     if not told:
         return f"**{answer.sentence}**"
     so_far = "So far the" if answer.missing else "The"
-    return f"**{answer.sentence}** {so_far} mean IoU of DepthwiseAAFF differs {', '.join(told)} points."
+    return f"**{answer.sentence}** {so_far} mean IoU of DepthwiseAAFF differs {', '.join(told)}."
 
 
 def _amount(comparison: Comparison) -> str:
-    """Mean ± two standard errors, with the number of pairs."""
+    """Mean ± two standard errors in points, with the number of pairs."""
     assert comparison.mean is not None
     spread = f" ± {100 * BAR * comparison.error:.1f}" if comparison.error is not None else ""
     count = len(comparison.differences)
-    return f"{points(comparison.mean)}{spread} ({count} pair{'s' if count > 1 else ''})"
+    return f"{points(comparison.mean)}{spread} points ({count} pair{'s' if count > 1 else ''})"
 
 
 def _depthwise_sentence(results: Results) -> str:
     cost = depthwise_cost(results)
     sentence = f"**{cost_sentence(cost)}**"
     if cost.verdict == "open" and cost.differences:
-        sentence += f" BiSeNet leads DepthwiseBiSeNet by {_amount(cost)} points of mean IoU so far."
+        sentence += f" So far the mean IoU of BiSeNet differs from that of DepthwiseBiSeNet by {_amount(cost)}."
     gains = [*_saved(results), *_faster(results)]
     listed = " and ".join([", ".join(gains[:-1]), gains[-1]] if len(gains) > 1 else gains)
     return sentence + (f" They save {listed}." if gains else "")
@@ -113,6 +114,13 @@ def has_test(results: Results) -> bool:
 def state_notes(results: Results) -> list[Block]:
     """What is missing, said before anything is shown."""
     notes: list[Block] = []
+    if results.plan["settings"].get("miniature"):
+        notes.append(
+            Note(
+                "**This is the experiment in miniature:** drawn streets, small frames, minutes of training. It "
+                "shows that everything works and how it looks; its scores say nothing about the networks."
+            )
+        )
     missing = unfinished(results)
     if missing:
         groups = []
@@ -198,11 +206,21 @@ def comparison_table(rows: list[tuple[str, Comparison]], caption: str) -> Table:
     body = []
     for name, c in rows:
         count = len(c.differences)
-        planned = count + len(c.missing)
+        planned = count + sum(condition not in UNPLANNED for condition in c.missing)
         error = f"± {100 * BAR * c.error:.1f}" if c.error is not None else "–"
         interval = f"{points(c.interval[0])} to {points(c.interval[1])}" if c.interval else "–"
         agrees = {True: "yes", False: "no", None: "–"}[c.interval_agrees]
         mean = points(c.mean) if c.mean is not None else "–"
-        body.append((name, f"{count} of {planned}", mean, error, interval, f"**{c.verdict}**", agrees))
+        body.append(
+            (
+                name,
+                f"{count} of {planned}" if planned else "none planned",
+                mean,
+                error,
+                interval,
+                f"**{c.verdict}**",
+                agrees,
+            )
+        )
     columns = ("comparison", "pairs", "mean", "2 standard errors", "95 % interval", "verdict", "interval agrees")
     return Table(columns, tuple(body), caption)

@@ -66,7 +66,9 @@ def _gates(results: Results) -> list[Block]:
         if run is None:
             continue
         statistics = run.scores["val"]["gates"]
-        caption = f"{TITLES[name]}, seed {run.seed}, over the val frames."
+        caption = (
+            f"{TITLES[name]}, seed {run.seed}, over the val frames. Thin: spread over channels; thick: over frames."
+        )
         charts.append(figure(f"gates-{name.replace('_', '-')}", gates(statistics, TITLES[name]), caption))
         for gate, s in statistics.items():
             closed, opened = f"{100 * s['closed']:.0f}", f"{100 * s['open']:.0f}"
@@ -147,7 +149,7 @@ def _findings(found: dict[str, Any]) -> list[str]:
             f"**DepthwiseAAFF2 is dead but for its spatial path.** Its gates are ReLU(0) = 0 with zero gradient: "
             f"{', '.join(f'`{name}`' for name in dead)} have an exactly zero gradient at the first step and at the "
             f"last, {100 * two['last_step']['all']:.0f} % of all parameters. What the paper calls a network that "
-            "“learns worst and generalises best” is a small spatial path alone."
+            "learns worst and generalises best is a small spatial path alone."
         )
     drops = [(n, found[n]["published"]) for n in found]
     told = ", ".join(

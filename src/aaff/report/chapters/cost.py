@@ -84,7 +84,7 @@ def whole(results: Results) -> list[Block]:
     latency = {r.network: r.median_ms for r in measured if r.setting == setting}
     label = f"frame to map, ms ({' '.join(setting[:2])}, {setting[2]})" if setting else ""
     macs = {name: run.macs / 1e9 for name, run in networks.items()}
-    where = next(iter(networks.values())).size
+    where, epochs = next((run.size, run.recipe["epochs"]) for run in results.of("seeds"))
     charts = row(
         figure(
             "trade-off-latency",
@@ -100,7 +100,7 @@ def whole(results: Results) -> list[Block]:
     blocks.append(
         Prose(
             "At the right edge stand published networks trained on CamVid alone at 480×360: mean IoU on **test**, "
-            "mostly after up to 1000 epochs on train + val, while ours have 60 epochs on train"
+            f"mostly after up to 1000 epochs on train + val, while ours have {epochs} epochs on train"
             + (" and are scored on val, which is easier" if split == "val" else "")
             + ". Their cost on this machine was not measured."
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aaff.files import read_json
 from aaff.report.analysis import SMALL_THINGS, TITLES, border_scores, pooled
-from aaff.report.blocks import Block, Folded, Heading, Note, Picture, Prose, Strip, Table, figure, row
+from aaff.report.blocks import Block, Figure, Folded, Heading, Note, Picture, Prose, Strip, Table, figure, row
 from aaff.report.chapters.scores import labels_of, scored_splits
 from aaff.report.figures_detail import (
     area_names,
@@ -15,6 +15,7 @@ from aaff.report.figures_detail import (
     borders,
     calibration,
     calibration_error,
+    class_colors,
     confusion,
     object_sizes,
     objects_found,
@@ -36,6 +37,7 @@ def maps(pictures: Path | None) -> list[Block]:
     blocks.append(
         Prose(f"{index['about']} In the maps of differences, red is wrong, pale is right, dark is not counted.")
     )
+    blocks.append(Figure("class-colours", class_colors(index["key"]["classes"]), "Colours of the classes in the maps."))
     for frame in index["frames"]:
         shown = [Picture(pictures / p["file"], p["caption"]) for p in frame["pictures"]]
         blocks.append(Strip(frame["title"], tuple(shown), pictures / frame["sheet"]))

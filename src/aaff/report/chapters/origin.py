@@ -15,7 +15,7 @@ _SHOWN = ("date", "commit", "aaff", "python", "platform", "processor", "cores")
 def chapter(results: Results) -> list[Block]:
     """Provenance of the report and of each run."""
     plan = results.plan
-    settings = ", ".join(f"{key} `{value}`" for key, value in plan["settings"].items() if value not in (None, [], ""))
+    settings = ", ".join(f"{key} `{value}`" for key, value in plan["settings"].items() if value not in (None, [], "", False))
     blocks: list[Block] = [
         Heading("Provenance"),
         Prose(
@@ -24,9 +24,12 @@ def chapter(results: Results) -> list[Block]:
         ),
         _machine(results),
     ]
-    splits = {split: (s["frames_sha256"], s["images"]) for run in results.runs for split, s in run.scores.items()}
+    # Train before val before test, then the drives.
+    found = {split: (s["frames_sha256"], s["images"]) for run in results.runs for split, s in run.scores.items()}
+    known = ("train", "val", "test")
+    splits = {split: found[split] for split in (*known, *sorted(found.keys() - {*known})) if split in found}
     if splits:
-        rows = tuple((split, str(images), f"`{digest[:16]}`") for split, (digest, images) in sorted(splits.items()))
+        rows = tuple((split, str(images), f"`{digest[:16]}`") for split, (digest, images) in splits.items())
         blocks.append(Table(("split", "frames", "SHA-256 of names, images and labels"), rows, "Data"))
     for group in GROUPS:
         runs = results.of(group)
@@ -41,19 +44,28 @@ def _machine(results: Results) -> Table:
     made: dict[str, Any] = results.plan["provenance"]
     rows = []
     for key in _SHOWN:
-        found = sorted({str(run.provenance.get(key)) for run in results.runs})
+        found = sorted({_short(key, run.provenance.get(key)) for run in results.runs})
         if key == "date" and len(found) > 1:
             found = [found[0], found[-1]]
-        rows.append((key, str(made.get(key)), " … ".join(found) if key == "date" else ", ".join(found) or "–"))
+        rows.append((key, _short(key, made.get(key)), " … ".join(found) if key == "date" else ", ".join(found) or "–"))
     versions = {str(run.provenance.get("versions", {}).get("torch")) for run in results.runs}
     rows.append(("torch", str(made.get("versions", {}).get("torch")), ", ".join(sorted(versions)) or "–"))
     engines = {
-        f"{e.get('device')} {e.get('precision')}, {e.get('threads')} threads"
+        f"{e.get('device')} {e.get('precision')}, threads: {e.get('threads')}"
         for run in results.runs
         if (e := run.provenance.get("engine"))
     }
     rows.append(("arithmetic", "fp32 (scores)", ", ".join(sorted(engines)) or "–"))
     return Table(("", "this report", "trainings (start)"), tuple(rows), text_columns=3)
+
+
+def _short(key: str, value: Any) -> str:
+    """A commit by its first digits, a date without its second."""
+    text = str(value)
+    if key == "commit":
+        digits, plus, _ = text.partition("+")
+        return digits[:10] + (" and changes" if plus else "")
+    return text[:16].replace("T", " ") if key == "date" else text
 
 
 def _runs(runs: list[RunResult]) -> Table:

@@ -10,6 +10,7 @@ from aaff.report.figures import by_class, curves, generalisations, points
 from aaff.report.plan import PAPER_ORDER
 from aaff.report.references import PAPER, PAPER_PROTOCOL, PAPER_TABLE
 from aaff.report.results import Results
+from aaff.report.speed import speed_rows
 
 _BASELINES = ("majority class", "position prior")
 
@@ -86,19 +87,24 @@ def table(results: Results) -> list[Block]:
 def summary(results: Results, split: str) -> Table:
     """Networks and baselines by the three means, beside the paper's averages."""
     metrics = ("miou", "pixel_accuracy", "mean_class_accuracy")
+    measured = speed_rows(results.speed)
+    settings = list(dict.fromkeys(row.setting for row in measured))
+    fps = {(row.network, row.setting): f"{row.fps:.1f}" for row in measured}
     rows, quiet = [], set()
     for name in PAPER_ORDER:
         paper = PAPER_TABLE[name]
         theirs = {"val": paper.val, "test": paper.test}[split]
         own = [cell(spread(results, name, split, metric)) for metric in metrics]
-        rows.append((TITLES[name], str(len(results.of("seeds", name))), *own, f"{100 * theirs:.0f}"))
+        speeds = [fps.get((name, setting), "–") for setting in settings]
+        rows.append((TITLES[name], str(len(results.of("seeds", name))), *own, f"{100 * theirs:.0f}", *speeds))
     for name in _BASELINES:
         scores = results.baselines.get(split, {}).get(name, {})
         own = [f"{100 * scores[metric]:.1f}" if metric in scores else "–" for metric in metrics]
         quiet.add(len(rows))
-        rows.append((name, "–", *own, "–"))
+        rows.append((name, "–", *own, "–", *("–" for _ in settings)))
     columns = ("", "seeds", "mean IoU", "pixel accuracy", "mean class accuracy", "paper, pixel accuracy")
-    return Table(columns, tuple(rows), f"Table 1, averages on {split}", frozenset(quiet))
+    speeds = [f"fps, {' '.join(setting)}" for setting in settings]
+    return Table((*columns, *speeds), tuple(rows), f"Table 1, averages on {split}", frozenset(quiet))
 
 
 def class_table(results: Results, split: str, labels: Sequence[str], metric: str) -> Table:
@@ -159,11 +165,12 @@ def learning(results: Results) -> list[Block]:
 def carrying_over(results: Results) -> list[Block]:
     """V-B: from frames a network trained on to those it has not seen."""
     blocks: list[Block] = [Heading("V-B. Generalisation")]
+    shorter = " The two lower rows are of the shorter recipe of group drives." if results.of("drives") else ""
     chart = figure(
         "generalisation",
         generalisations(results),
-        "Mean IoU by how far the frames are from those trained on; bars: one standard deviation over seeds or drives. "
-        "The two lower rows are of the shorter recipe of group drives.",
+        "Mean IoU by how far the frames are from those trained on; bars: one standard deviation over seeds or drives."
+        + shorter,
     )
     if chart is None:
         return [*blocks, Note("Nothing to compare yet.")]
@@ -179,7 +186,7 @@ def carrying_over(results: Results) -> list[Block]:
         g = generalisation(results, name)
         gaps = [_gap(a, b) for a, b in ((g.train, g.val), (g.val, g.test), (g.drives_seen, g.drives))]
         scores = [cell(x) for x in (g.train, g.val, g.test, g.drives_seen, g.drives)]
-        rows.append((TITLES[name], *scores, *gaps, f"{100 * (PAPER_TABLE[name].test - PAPER_TABLE[name].val):+.0f}"))
+        rows.append((TITLES[name], *scores, *gaps, points(PAPER_TABLE[name].test - PAPER_TABLE[name].val)))
     columns = ("", "train", "val", "test", "two drives", "third drive", "train → val", "val → test", "two → third")
     blocks.append(
         Table((*columns, "paper, val → test (pixel acc.)"), tuple(rows), "Mean IoU in percent, and its gaps in points")
