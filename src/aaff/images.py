@@ -88,7 +88,7 @@ def read_ids(path: str | Path) -> UInt8Array:
             return values.astype(np.uint8)
         raise DataError(f"{path} has label ids up to {int(values.max())}; ids go from 0 to 255")
     raise DataError(
-        f"{path} is a {picture.mode} picture, not an index image of one channel; "
+        f"{path} is a picture in {picture.mode}, not an index image of one channel; "
         "colour masks need a layout with a table of colours"
     )
 

@@ -112,7 +112,7 @@ def test_ids_out_of_range_are_named(dataset: Dataset) -> None:
 def test_colours_where_ids_should_be_are_refused(dataset: Dataset, mode: str) -> None:
     path = dataset.pairs[0].label
     Image.fromarray(np.ones((40, 60, 3), np.uint8)).convert(mode).save(path, format="TIFF")
-    with pytest.raises(DataError, match=rf"a_1\.png is a {mode} picture, not an index image"):
+    with pytest.raises(DataError, match=rf"a_1\.png is a picture in {mode}, not an index image"):
         dataset[0]
 
 

@@ -105,7 +105,7 @@ def test_an_unknown_id_is_named_with_file_and_count(frame: Sample, tmp_path: Pat
     write_image(label, np.array([[12, 77, 77], [0, 1, 11]], np.uint8))
     dataset = open_dataset(tmp_path, "train")  # opening looks at names alone
     with pytest.raises(
-        UnknownValuesError, match=r"unknown ids 77 \(2 pixels\), 12 \(1 pixels\); known are 0–11"
+        UnknownValuesError, match=r"unknown ids 77 \(2 pixels\), 12 \(1 pixel\); known are 0–11"
     ) as error:
         dataset[0]
     assert error.value.path == label

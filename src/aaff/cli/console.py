@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 _PIPE_WIDTH = 200
+_NAME_WIDTH = 16
 
 
 def console() -> Console:
@@ -36,9 +37,15 @@ def print_table(
         total: a last row below a rule.
     """
     table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(columns):
-        table.add_column(name, justify="left" if index < text_columns else "right", overflow="fold")
+    table.collapse_padding = True
     lines = [[_cell(value) for value in row] for row in rows]
+    for index, name in enumerate(columns):
+        if index >= text_columns:
+            table.add_column(name, justify="right", overflow="fold")
+            continue
+        # On a narrow terminal headings and sentences break before names do.
+        longest = max((line[index].cell_len for line in lines), default=0)
+        table.add_column(name, overflow="fold", no_wrap=longest <= _NAME_WIDTH)
     for index, line in enumerate(lines):
         table.add_row(*line, end_section=total is not None and index == len(lines) - 1)
     if total is not None:

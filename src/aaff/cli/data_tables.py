@@ -33,20 +33,24 @@ def _most(found: SplitStatistics) -> list[tuple[object, object]]:
 
 
 def print_classes(splits: Mapping[str, SplitStatistics]) -> None:
-    """One row a class: share of the counted pixels and of the images in each split, and the suggested weights."""
+    """One row a class: share of the counted pixels and of the images in each split; then the suggested weights."""
     from aaff.data.statistics import suggested_weights
 
     source, weights = suggested_weights(splits)
-    columns = ["id", "class"]
-    columns += [f"{split} {what}" for split in splits for what in ("pixels", "images")]
-    columns += ["1/ln(1.10+p)", "median freq."]
+    columns = ["id", "class", *(f"{split} {what}" for split in splits for what in ("pixels", "images"))]
     shares = [(found.shares, found.presence) for found in splits.values()]
-    labels = next(iter(splits.values())).labels
+    names = next(iter(splits.values())).labels.names
     rows = []
-    for i, name in enumerate(labels.names):
+    for i, name in enumerate(names):
         cells = [cell for pixels, images in shares for cell in (f"{pixels[i]:.2%}", f"{images[i]:.0%}")]
-        rows.append((str(i), name, *cells, *(f"{kind[name]:.2f}" for kind in weights.values())))
-    print_table(columns, rows, title=f"Classes; weights from {source}", text_columns=2)
+        rows.append((str(i), name, *cells))
+    print_table(columns, rows, title="Classes: share of the pixels, share of the images they are in", text_columns=2)
+    print_table(
+        ("id", "class", "1/ln(1.10 + share)", "median frequency"),
+        [(str(i), name, *(f"{kind[name]:.2f}" for kind in weights.values())) for i, name in enumerate(names)],
+        title=f"Weights of the classes in a loss, suggested from {source}",
+        text_columns=2,
+    )
 
 
 @contextlib.contextmanager

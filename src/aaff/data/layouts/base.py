@@ -30,7 +30,7 @@ class UnknownValuesError(DataError):
         self.values: dict[int | RGB, int] = dict(values.items())
         ordered = sorted(self.values.items(), key=lambda item: -item[1])
         kind = "colour" if isinstance(ordered[0][0], tuple) else "id"
-        shown = ", ".join(f"{value} ({count} pixels)" for value, count in ordered[:5])
+        shown = ", ".join(f"{value} ({count} pixel{'' if count == 1 else 's'})" for value, count in ordered[:5])
         more = f" and {len(ordered) - 5} more" if len(ordered) > 5 else ""
         plural = "s" if len(ordered) > 1 else ""
         lossy = "; JPEG changes colours, so save masks as PNG" if path.suffix.lower() in (".jpg", ".jpeg") else ""
