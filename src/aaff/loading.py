@@ -14,8 +14,11 @@ from aaff.runtime.engine import Engine
 from aaff.runtime.prediction import Prediction
 from aaff.runtime.segmenter import Segmenter
 
-ENGINES = ("torch",)
-"""Engines that can be asked for by name; ``"auto"`` takes the one that fits the file."""
+ENGINES = ("openvino", "onnxruntime", "torch")
+"""Engines that can be asked for by name; ``"auto"`` takes openvino for exported files and torch for checkpoints."""
+
+EXPORTED, CHECKPOINT = ".onnx", ".safetensors"
+"""How the names of exported files and of checkpoints end."""
 
 _SHIPPED = Path(__file__).parent / "shipped"
 _PICKLE = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -32,11 +35,12 @@ def load(
     """A model ready to use: ``load(path)(image)`` gives a :class:`aaff.runtime.Prediction`.
 
     Args:
-        path: a checkpoint ``.safetensors`` or a run folder (its best checkpoint, else its last); the
-            shipped model if left out.
+        path: an exported ``.onnx``, a checkpoint ``.safetensors`` or a run folder (its best checkpoint, else
+            its last); the shipped model if left out.
         engine: one of :data:`ENGINES`, or ``"auto"``.
-        precision: ``"fp32"`` or ``"bf16"``; fp32 if left out.
-        threads: processor threads, for the whole process; all cores if left out.
+        precision: ``"fp32"`` or ``"bf16"``; for an exported file in int8 ``"int8"``, or ``"int8-bf16"`` where
+            what is not quantised shall be computed in bf16.  If left out the file's own, fp32 for a checkpoint.
+        threads: processor threads (with torch for the whole process); all cores if left out.
 
     Raises:
         ModelError: there is no such model, or its file is damaged or of another kind.
@@ -77,16 +81,49 @@ def load_engine(
         raise UnknownNameError("engine", engine, ("auto", *ENGINES))
     if threads is not None and threads < 1:
         raise OptionError(f"{threads} threads cannot run a model; give 1 or more, or leave it out for all cores")
+    exported = path.suffix.lower() == EXPORTED
+    name = ("openvino" if exported else "torch") if engine == "auto" else engine
+    if exported and name == "torch":
+        raise OptionError(f"torch runs checkpoints, and {path} is an exported file; use openvino or onnxruntime")
+    if not exported and name != "torch":
+        raise OptionError(f"{name} runs exported files; make one of {path} with: aaff export {path}")
     try:
-        import torch
-
-        from aaff.networks.engine import TorchEngine
-        from aaff.networks.weights import load_checkpoint
+        if exported:
+            return _deployed(path, name, precision, threads, size, confidence)
+        return _torch(path, precision, threads, size, confidence)
     except ModuleNotFoundError as error:
         explained = missing_extra(error)
         if explained is None:
             raise
         raise explained from error
+
+
+def _deployed(
+    path: Path, name: str, precision: str | None, threads: int | None, size: Size | None, confidence: bool
+) -> Engine:
+    from aaff.runtime.model_file import read_model_file
+
+    model = read_model_file(path)
+    if size not in (None, model.card.size):
+        raise OptionError(
+            f"{path} takes frames of {model.card.size}, not of {size}; export the checkpoint again with: "
+            f"aaff export CHECKPOINT --size {size}"
+        )
+    if name == "onnxruntime":
+        from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(model, precision=precision, threads=threads, confidence=confidence)
+    from aaff.runtime.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine(model, precision=precision, threads=threads, confidence=confidence)
+
+
+def _torch(path: Path, precision: str | None, threads: int | None, size: Size | None, confidence: bool) -> Engine:
+    import torch
+
+    from aaff.networks.engine import TorchEngine
+    from aaff.networks.weights import load_checkpoint
+
     if threads is not None:
         torch.set_num_threads(threads)
     net, card = load_checkpoint(path)
@@ -131,7 +168,10 @@ def find_model(path: str | Path | None = None) -> Path:
     if path.is_dir():
         return _in_run(path)
     if not path.is_file():
-        raise ModelError(f"there is no model {path}; name a checkpoint (.safetensors) or the folder of a run")
+        raise ModelError(
+            f"there is no model {path}; name an exported file (.onnx), a checkpoint (.safetensors) or "
+            "the folder of a run"
+        )
     _check_kind(path)
     return path
 
@@ -153,7 +193,10 @@ def _check_kind(path: Path) -> None:
     if start.startswith(_PICKLE):
         raise ModelError(
             f"{path} is a pickle, as torch.save writes it, which can run any code when it is opened; aaff reads "
-            "checkpoints in safetensors form only (train one, or convert the weights where they come from)"
+            "checkpoints in safetensors form and exported .onnx files only (train one, or convert the weights where "
+            "they come from)"
         )
-    if path.suffix.lower() != ".safetensors":
-        raise ModelError(f"{path} is no checkpoint: its name ends in {path.suffix or 'nothing'}, not in .safetensors")
+    if path.suffix.lower() not in (CHECKPOINT, EXPORTED):
+        raise ModelError(
+            f"{path} is no model: its name ends in {path.suffix or 'nothing'}, not in {CHECKPOINT} or {EXPORTED}"
+        )

@@ -1,0 +1,177 @@
+"""``aaff export``: one self-contained file that runs without torch, written when it answers as the network does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from aaff.preprocess import Size
+
+if TYPE_CHECKING:
+    from aaff.card import ModelCard
+    from aaff.data.sample import Dataset
+    from aaff.export.parity import Pair, Parity
+    from aaff.labels import UInt8Array
+
+DRAWN = 16
+"""Drawn frames that a file in fp32 is compared on when there are no real ones."""
+
+
+@dataclass
+class Args:
+    """Export a checkpoint as one .onnx file: frames in, class maps out, no torch needed.
+
+    The file is compared with the PyTorch network in OpenVINO and ONNX Runtime, and written when it passes: in fp32
+    99.9 % of the pixels get the same class; in int8 the mean IoU is at most half a point lower.
+
+    With --card it describes an .onnx file that comes from elsewhere, so that aaff runs it.
+    """
+
+    model: tyro.conf.Positional[Path]
+    """A checkpoint (.safetensors), the folder of a run (its best checkpoint, else its last), or with --card an .onnx
+    file."""
+    out: Path | None = None
+    """The file to write; beside the checkpoint if left out, such as best-int8.onnx."""
+    precision: Literal["fp32", "int8"] = "fp32"
+    """int8 is smaller and about twice as fast; it needs --data."""
+    size: Size | None = None
+    """Frame size of the graph; the one it was trained at if left out."""
+    confidence: bool = False
+    """Give the probability of every pixel's class too, as a second output."""
+    data: Path | None = None
+    """Folder of a data set to compare on; without it a file in fp32 is compared on drawn street scenes."""
+    split: str = "val"
+    """The frames to compare on, with their labels."""
+    calibration_split: str = "train"
+    """The frames that int8 is calibrated on."""
+    layout: str | None = None
+    """How the data lies on disk; found out if left out."""
+    json: Path | None = None
+    """Write the comparison here too; the file carries it in any case."""
+    card: Path | None = None
+    """A JSON file with classes, colours and size, for an .onnx file that comes from elsewhere."""
+    force: bool = False
+    """Write the file even when the comparison fails."""
+
+
+def run(args: Args) -> int:
+    """Write the file; status 0."""
+    if args.card is not None:
+        return _describe(args, args.card)
+    from aaff.errors import ModelError, OptionError
+    from aaff.export.export import build, check, write
+    from aaff.files import write_json
+    from aaff.loading import CHECKPOINT, find_model
+    from aaff.networks.weights import load_checkpoint
+    from aaff.provenance import file_hash
+
+    source = find_model(args.model)
+    if source.suffix.lower() != CHECKPOINT:
+        raise OptionError(
+            f"{source} is exported already; name its checkpoint, or give --card for a file from elsewhere"
+        )
+    if args.precision == "int8" and args.data is None:
+        raise OptionError(
+            "int8 is calibrated on training frames and judged on labelled ones; give --data DIR "
+            "(for a network of drawn scenes: aaff data scenes --out DIR)"
+        )
+    out = _out(args, source.with_name(f"{source.stem}-{args.precision}.onnx"))
+    net, card = load_checkpoint(source)
+    card = card if args.size is None else replace(card, size=args.size)
+    pairs, what, frames = _frames(args, source, card)
+    model = build(net, card, out, calibration=frames, confidence=args.confidence)
+    parity = check(model, net, pairs, what)
+    print_parity(parity)
+    details = parity.to_dict() | {"checkpoint": file_hash(source), "precision": args.precision, "size": str(card.size)}
+    if args.json is not None:
+        write_json(args.json, details)
+    if not parity.passed and not args.force:
+        raise ModelError(f"{out} was not written, since it answers differently from {source}; --force writes it anyway")
+    written = write(model, details)
+    print(
+        f"written: {out} ({len(written.data) / 1e6:.1f} MB, {args.precision}, {card.size}"
+        + ("" if parity.passed else "; it did NOT pass the comparison")
+        + f"; weights: {card.licence})"
+    )
+    return 0
+
+
+def print_parity(parity: Parity) -> None:
+    """The comparison as a table."""
+    from aaff.cli.console import print_table
+
+    def percent(value: float | None) -> str:
+        return "–" if value is None else f"{100 * value:.2f}"
+
+    rows: list[tuple[str, ...]] = [("torch", "fp32", "100.000", percent(parity.reference), "", "reference")]
+    rows += [
+        (
+            row.engine,
+            row.precision,
+            f"{100 * row.agreement:.3f}",
+            percent(row.miou),
+            percent(row.loss),
+            "passed" if row.passed else "FAILED",
+        )
+        for row in parity.rows
+    ]
+    title = f"compared on {parity.frames} frames: {parity.source}"
+    print_table(("engine", "precision", "equal pixels %", "mean IoU %", "loss", ""), rows, title=title, text_columns=2)
+
+
+def _out(args: Args, usual: Path) -> Path:
+    from aaff.errors import OptionError
+
+    out = args.out or usual
+    if out.suffix.lower() != ".onnx" or out.is_dir():
+        raise OptionError(f"--out {out} is no name of an .onnx file; name one, such as {usual.name}")
+    return out
+
+
+def _frames(args: Args, source: Path, card: ModelCard) -> tuple[Iterator[Pair], str, list[UInt8Array] | None]:
+    """Frames to compare on, what they are, and those to calibrate on."""
+    if args.data is None:
+        from aaff.data.scenes import render
+
+        drawn = ((render(drive=9, frame=25 * i, size=card.size).image, None) for i in range(DRAWN))
+        return drawn, "drawn street scenes, for want of --data", None
+    from aaff.cli.evaluate import check_labels
+    from aaff.data import open_dataset
+    from aaff.export.quantization import FRAMES
+    from aaff.preprocess import resize_image
+
+    root = args.data
+
+    def opened(split: str) -> Dataset:
+        dataset = open_dataset(root, split, protocol=card.protocol, layout=args.layout)
+        check_labels(source, card.labels, dataset)
+        return dataset
+
+    compared = opened(args.split)
+    pairs = ((sample.image, sample.label) for sample in compared)
+    what = f"{compared.protocol} {args.split}"
+    if args.precision == "fp32":
+        return pairs, what, None
+    calibration = opened(args.calibration_split)
+    chosen = sorted({round(i * (len(calibration) - 1) / (FRAMES - 1)) for i in range(FRAMES)})  # evenly over the drives
+    return pairs, what, [resize_image(calibration.image(i), card.size) for i in chosen]
+
+
+def _describe(args: Args, card_file: Path) -> int:
+    """Put a card into an ONNX file that comes from elsewhere, if it takes and gives what it should."""
+    from aaff.card import ModelCard
+    from aaff.errors import ModelError
+    from aaff.export.describe import describe_foreign
+    from aaff.files import read_json
+
+    card = ModelCard.from_dict(read_json(card_file), str(card_file))
+    if not args.model.is_file():
+        raise ModelError(f"there is no file {args.model}")
+    out = _out(args, args.model.with_name(f"{args.model.stem}-aaff.onnx"))
+    describe_foreign(args.model.read_bytes(), card, out, precision=args.precision)
+    print(f"written: {out}")
+    return 0

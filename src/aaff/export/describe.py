@@ -1,0 +1,63 @@
+"""A model from elsewhere, given the card it lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from aaff.card import ModelCard
+from aaff.errors import ModelError
+from aaff.export.export import Precision, describe, write
+from aaff.runtime.model_file import CONFIDENCE, ModelFile
+
+
+def describe_foreign(data: bytes, card: ModelCard, path: Path, *, precision: Precision) -> ModelFile:
+    """Check that an ONNX file takes and gives what this package runs, and write it with its card.
+
+    The graph takes frames uint8 [N, H, W, 3] RGB, height and width being those of ``card.size``, and gives a
+    class map of whole numbers [N, H, W].  It may have a second output named ``confidence``, uint8.
+
+    Args:
+        data: the ONNX file; its weights must be inside.
+        card: classes, colours and size.
+        path: where it shall go.
+        precision: what the graph computes in.
+
+    Raises:
+        ModelError: it is no ONNX file, does not run, or takes or gives something else; says what.
+    """
+    described = describe(data, card, path, precision=precision)  # first, since it tells what is no ONNX file
+    try:
+        network = openvino.Core().read_model(data)
+        inputs, outputs = network.inputs, network.outputs
+        shape = [1, card.size.height, card.size.width, 3]
+        if len(inputs) != 1 or inputs[0].element_type != openvino.Type.u8:
+            raise ModelError(f"the graph must take one input uint8 {_wanted(card)}, not {_told(inputs)}")
+        network.reshape(shape)
+        frame = np.zeros(shape, np.uint8)
+        results = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(frame)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ModelError(f"the graph does not run on a frame uint8 {_wanted(card)}: {reason}") from error
+    class_map = results[0]
+    if class_map.dtype.kind not in "iu" or class_map.shape != tuple(shape[:3]):
+        raise ModelError(
+            f"the graph must give a class map of whole numbers {shape[:3]}, not {class_map.dtype} "
+            f"{list(class_map.shape)}; put the argmax, and a resize where it is needed, into the graph"
+        )
+    if class_map.max() >= card.labels.num_classes or class_map.min() < 0:
+        raise ModelError(f"the graph gives class {class_map.max()}, but the card names {card.labels.num_classes}")
+    confidence = len(outputs) == 2 and CONFIDENCE in outputs[1].get_names()
+    if confidence:
+        described = describe(data, card, path, precision=precision, confidence=True)
+    return write(described, {})
+
+
+def _wanted(card: ModelCard) -> str:
+    return f"[N, {card.size.height}, {card.size.width}, 3]"
+
+
+def _told(ports: list[openvino.Output]) -> str:
+    return ", ".join(f"{port.element_type.get_type_name()} {port.partial_shape}" for port in ports)

@@ -1,0 +1,123 @@
+"""From a checkpoint to the deployed model: built, quantised where asked, compared, and only then written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from aaff.card import ModelCard
+from aaff.export.graph import build_graph
+from aaff.export.parity import Pair, Parity, compare
+from aaff.export.quantization import quantize
+from aaff.files import replacing
+from aaff.labels import UInt8Array
+from aaff.networks.base import SegmentationNetwork
+from aaff.networks.engine import TorchEngine
+from aaff.runtime.engine import Engine
+from aaff.runtime.model_file import (
+    CARD,
+    CONFIDENT,
+    NATIVE,
+    PARITY,
+    PRECISION,
+    ModelFile,
+    parse_model_file,
+    write_metadata,
+)
+from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
+from aaff.runtime.openvino_engine import OpenVinoEngine
+
+Precision = Literal["fp32", "int8"]
+
+
+def build(
+    net: SegmentationNetwork,
+    card: ModelCard,
+    path: Path,
+    *,
+    calibration: Sequence[UInt8Array] | None = None,
+    confidence: bool = False,
+) -> ModelFile:
+    """The exported file, in memory and not yet compared.
+
+    Args:
+        net: a trained network.
+        card: its description; ``card.size`` is the frame size of the graph.
+        path: where it shall go.
+        calibration: frames RGB uint8 [H, W, 3] at that size to quantise by; fp32 when left out.
+        confidence: add the output ``confidence``.
+
+    Raises:
+        AaffError: see :func:`aaff.export.quantization.quantize`.
+    """
+    graph = build_graph(net, card, confidence=confidence)
+    if calibration is not None:
+        graph = quantize(graph, calibration)
+    return describe(
+        graph.SerializeToString(deterministic=True),
+        card,
+        path,
+        precision="fp32" if calibration is None else "int8",
+        native=True,
+        confidence=confidence,
+    )
+
+
+def describe(
+    data: bytes, card: ModelCard, path: Path, *, precision: Precision, native: bool = False, confidence: bool = False
+) -> ModelFile:
+    """Put a card into an ONNX file.
+
+    Args:
+        data: the ONNX file.
+        card: what it says about itself.
+        path: where it shall go.
+        precision: what its graph computes in.
+        native: it has the tensors inside that :mod:`aaff.runtime.model_file` names.
+        confidence: it has the output ``confidence``.
+
+    Raises:
+        ModelError: ``data`` is no ONNX file.
+    """
+    entries = {CARD: json.dumps(card.to_dict(), ensure_ascii=False), PRECISION: precision}
+    entries |= {NATIVE: "yes"} if native else {}
+    entries |= {CONFIDENT: "yes"} if confidence else {}
+    return parse_model_file(write_metadata(data, entries, str(path)), path)
+
+
+def check(
+    model: ModelFile,
+    net: SegmentationNetwork,
+    pairs: Iterable[Pair],
+    source: str,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Parity:
+    """Compare a file with its network: OpenVINO and ONNX Runtime, every type given.
+
+    Args:
+        pairs: frames, with labels for a file in int8.
+        source: names them.
+        progress: told the number of frames done.
+
+    Raises:
+        AaffError: an engine cannot run the file, or :func:`aaff.export.parity.compare` cannot judge it.
+    """
+    engines: list[Engine] = [OpenVinoEngine(model, precision=model.precision, confidence=False)]
+    engines.append(OnnxRuntimeEngine(model, precision=model.precision, confidence=False))
+    reference = TorchEngine(net, model.card, precision="fp32", confidence=False)
+    return compare(reference, engines, pairs, source, progress=progress)
+
+
+def write(model: ModelFile, parity: dict[str, Any]) -> ModelFile:
+    """Write a file with its comparison, in one step.
+
+    Raises:
+        AaffError: it cannot be written; an older file is still whole.
+    """
+    data = write_metadata(model.data, {PARITY: json.dumps(parity, ensure_ascii=False)}, str(model.path))
+    with replacing(model.path) as temporary:
+        temporary.write_bytes(data)
+    return parse_model_file(data, model.path)

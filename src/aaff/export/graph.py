@@ -1,0 +1,121 @@
+"""From a network to the graph that is deployed: frames in, class maps out, nothing left to do outside."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from aaff import __version__
+from aaff.card import ModelCard
+from aaff.networks.base import SegmentationNetwork
+from aaff.networks.engine import classify
+from aaff.preprocess import Normalization, Size
+from aaff.runtime.model_file import CONFIDENCE, INPUT, LOGITS, NORMALIZED, OUTPUT
+
+OPSET = 18
+"""Version of the ONNX operators; any runtime of the last years knows it."""
+
+
+class DeployedNetwork(nn.Module):
+    """Normalisation, network, resizing and choice of the class as one module.
+
+    uint8 [N, H, W, 3] RGB → uint8 [N, H, W], and with ``confidence`` a second uint8 [N, H, W].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, net: SegmentationNetwork, normalization: Normalization, *, confidence: bool = False) -> None:
+        super().__init__()
+        self.net = net
+        self.confidence = confidence
+        self.register_buffer("mean", torch.tensor(normalization.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(normalization.std).view(1, 3, 1, 1))
+
+    def forward(self, frames: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        normalized = (frames.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        size = Size(frames.shape[2], frames.shape[1])
+        class_map, confidence = classify(self.net.logits(normalized), size, confidence=self.confidence)
+        return class_map if confidence is None else (class_map, confidence)
+
+
+def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool = False) -> onnx.ModelProto:
+    """The deployed graph in fp32.
+
+    Batch norm is folded into the convolutions.  The batch axis is open, height and width are fixed: the
+    engines make code for them, and resizing inside has them as constants.
+
+    Args:
+        net: a trained network.
+        card: its description; ``card.size`` is the size of the frames that the graph takes.
+        confidence: add the probability of the chosen class as a second output.
+
+    Returns:
+        A valid model with the input and outputs, and the tensors inside, that
+        :mod:`aaff.runtime.model_file` names.
+    """
+    size = card.size
+    module = DeployedNetwork(net, card.normalization, confidence=confidence).cpu().eval()
+    example = torch.zeros(2, size.height, size.width, 3, dtype=torch.uint8)
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            dynamic_shapes={"frames": {0: torch.export.Dim("N", min=1)}},
+            input_names=[INPUT],
+            output_names=[OUTPUT, CONFIDENCE] if confidence else [OUTPUT],
+            opset_version=OPSET,
+            verbose=False,
+            optimize=True,
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    nodes = model.graph.node
+    _rename(model, next(node for node in nodes if node.op_type == "Conv").input[0], NORMALIZED)
+    _rename(model, [node for node in nodes if node.op_type == "Resize"][-1].input[0], LOGITS)
+    _strip(model)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
+    for info in model.graph.value_info:
+        if info.name == old:
+            info.name = new
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Take out what the exporter notes beside the graph: traces of this machine's files."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+        part.ClearField("doc_string")
+    model.producer_name, model.producer_version = "aaff", __version__
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[Any]:
+    """Keep the exporter's chatter about packages that nothing here needs from the user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

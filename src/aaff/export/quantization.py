@@ -1,0 +1,68 @@
+"""int8 by post-training quantisation: what every activation spans is read off some frames, nothing is trained."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+import onnx
+
+from aaff.errors import DataError
+from aaff.labels import UInt8Array
+from aaff.runtime.model_file import INPUT, LOGITS, NORMALIZED
+
+FRAMES = 96
+"""Frames to calibrate on; more did not change the scores."""
+
+
+def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.ModelProto:
+    """The same graph in int8, as pairs of ``QuantizeLinear`` and ``DequantizeLinear`` that runtimes fuse.
+
+    Weights are quantised per channel, activations per tensor.  What stands before the network
+    (normalisation) and behind its logits (resizing, choice of the class) stays as it is.
+
+    Args:
+        model: what :func:`aaff.export.graph.build_graph` gave.
+        frames: RGB uint8 [H, W, 3] at the graph's size, from the training data: the ranges of the
+            activations are theirs.
+
+    Raises:
+        DataError: no frame to calibrate on.
+        MissingExtraError: nncf is not installed.
+    """
+    if not frames:
+        raise DataError("no frame to calibrate on; int8 needs some frames of the training data")
+    os.environ.setdefault("NNCF_TELEMETRY", "0")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    with contextlib.redirect_stdout(sys.stderr):  # its progress is not this command's output
+        import nncf
+        from nncf.quantization.advanced_parameters import QuantizationParameters
+
+        nncf.set_log_level("ERROR")
+        quantized: onnx.ModelProto = nncf.quantize(
+            model,
+            nncf.Dataset([frame[None] for frame in frames], lambda batch: {INPUT: batch}),
+            subset_size=len(frames),
+            ignored_scope=nncf.IgnoredScope(names=_around(model)),
+            # Left alone, it gives each channel before a depthwise convolution its own range: ONNX Runtime cannot.
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                activations_quantization_params=QuantizationParameters(per_channel=False)
+            ),
+        )
+    onnx.checker.check_model(quantized)
+    return quantized
+
+
+def _around(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes before the network's input and behind its logits."""
+    names, inside = [], False
+    for node in model.graph.node:
+        if not inside:
+            names.append(node.name)
+        if NORMALIZED in node.output:
+            inside = True
+        if LOGITS in node.output:
+            inside = False
+    return names

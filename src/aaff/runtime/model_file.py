@@ -1,0 +1,205 @@
+"""The deployed model: one ``.onnx`` file that carries its card, and a hash that tells whether it is whole.
+
+The description lies in the file's ``metadata_props``, so that every ONNX tool shows it.  It is read and
+written here without the ``onnx`` package, which running a model does not need: an ONNX file is a
+protobuf message, and its metadata are top-level fields that may stand in any order and be appended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aaff.card import ModelCard
+from aaff.errors import ModelError
+from aaff.runtime.protobuf import Broken, Field, delimited, fields
+
+CARD = "aaff.card"
+"""Metadata key of the card, JSON: network, labels and colours, protocol, size, normalisation, score, licence, …"""
+PRECISION = "aaff.precision"
+"""``"fp32"`` or ``"int8"``: what the graph itself computes in."""
+CONFIDENT = "aaff.confidence"
+"""Present when the graph has the output :data:`CONFIDENCE`."""
+PARITY = "aaff.parity"
+"""How the file compared with its PyTorch network when it was exported, JSON."""
+NATIVE = "aaff.native"
+"""Present in files that :mod:`aaff.export` made: the tensors :data:`NORMALIZED` and :data:`LOGITS` are inside."""
+HASH = "aaff.sha256"
+"""SHA-256 over the raw top-level fields of the file, in their order, without this entry."""
+
+INPUT, OUTPUT, CONFIDENCE = "frames", "class_map", "confidence"
+"""Names of the graph's input, uint8 [N, H, W, 3] RGB, of its output, uint8 [N, H, W], and of the optional
+second output, uint8 [N, H, W], 255 for certain."""
+NORMALIZED, LOGITS = "normalized", "logits"
+"""Names of two tensors inside: the network's float input [N, 3, H, W] and its native logits [N, C, h, w]."""
+
+_GRAPH, _METADATA, _LAST = 7, 14, 25
+"""Field numbers of ``onnx.ModelProto``, and the highest one."""
+_OUTPUT = 12
+"""Field number of the outputs in ``onnx.GraphProto``."""
+_FLOAT = b"\x08\x01"
+"""``onnx.TypeProto.Tensor`` of float32 and any shape."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A deployed model as it was read, checked against its hash.
+
+    Attributes:
+        path: where it lies.
+        card: what it says about itself; ``card.size`` is the frame size of its graph.
+        precision: ``"fp32"`` or ``"int8"``.
+        parity: the comparison with its PyTorch network; empty for a file that somebody else described.
+        native: whether the graph has the tensors :data:`NORMALIZED` and :data:`LOGITS` of this package.
+        confidence: whether the graph has the output :data:`CONFIDENCE`, as its second one.
+        sha256: hash of its contents, 64 hexadecimal digits.
+        data: the file's bytes.
+    """
+
+    path: Path
+    card: ModelCard
+    precision: str
+    parity: Mapping[str, Any]
+    native: bool
+    confidence: bool
+    sha256: str
+    data: bytes = field(repr=False)
+
+
+def read_model_file(path: str | Path) -> ModelFile:
+    """Read a deployed model and check it.
+
+    Raises:
+        ModelError: there is no such file, it is cut off, changed or no ONNX file at all, or it comes from
+            elsewhere and lacks the description; says how to give it.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+    return parse_model_file(data, path)
+
+
+def parse_model_file(data: bytes, path: Path) -> ModelFile:
+    """The same of bytes that are not yet on disk.
+
+    Args:
+        path: where they came from or shall go, for messages.
+
+    Raises:
+        ModelError: as :func:`read_model_file`.
+    """
+    metadata = read_metadata(data, str(path))
+    absent = [key for key in (CARD, PRECISION, HASH) if key not in metadata]
+    if absent:
+        raise ModelError(
+            f"{path} is an ONNX file, but not one of aaff: its metadata lack {', '.join(absent)}, and so the classes, "
+            f"colours and normalisation; describe it with: aaff export {path.name} --card CARD.json "
+            "(docs/deployment.md shows a card and what the graph must take and give)"
+        )
+    if content_hash(data, str(path)) != metadata[HASH]:
+        raise ModelError(f"{path} is damaged: its contents do not match the hash inside; copy or export it again")
+    try:
+        card = ModelCard.from_dict(json.loads(metadata[CARD]), str(path))
+        parity = json.loads(metadata.get(PARITY, "{}"))
+    except json.JSONDecodeError as error:
+        raise ModelError(f"the description in {path} cannot be read: {error}") from error
+    if metadata[PRECISION] not in ("fp32", "int8"):
+        raise ModelError(f"{path} is in {metadata[PRECISION]}, which this version of aaff does not know; update aaff")
+    return ModelFile(
+        path=path,
+        card=card,
+        precision=metadata[PRECISION],
+        parity=parity,
+        native=NATIVE in metadata,
+        confidence=CONFIDENT in metadata,
+        sha256=metadata[HASH],
+        data=data,
+    )
+
+
+def read_metadata(data: bytes, where: str) -> dict[str, str]:
+    """All ``metadata_props`` of an ONNX file, by key.
+
+    Raises:
+        ModelError: as :func:`read_model_file`; ``where`` names the file.
+    """
+    pairs = (_entry(data, f, where) for f in _fields(data, where) if f.number == _METADATA)
+    return dict(pairs)
+
+
+def write_metadata(data: bytes, entries: Mapping[str, str], where: str = "the model") -> bytes:
+    """The same ONNX file with these metadata, in place of entries of the same keys, and the hash of it all.
+
+    Raises:
+        ModelError: ``data`` is no whole ONNX file.
+    """
+    replaced = {*entries, HASH}
+    kept = b"".join(
+        data[f.start : f.end]
+        for f in _fields(data, where)
+        if f.number != _METADATA or _entry(data, f, where)[0] not in replaced
+    )
+    described = kept + b"".join(_encode(key, value) for key, value in entries.items())
+    return described + _encode(HASH, content_hash(described, where))
+
+
+def content_hash(data: bytes, where: str) -> str:
+    """SHA-256 of an ONNX file without its own hash, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    view = memoryview(data)
+    for f in _fields(data, where):
+        if f.number != _METADATA or _entry(data, f, where)[0] != HASH:
+            digest.update(view[f.start : f.end])
+    return digest.hexdigest()
+
+
+def ending_at(model: ModelFile, tensor: str) -> bytes:
+    """An ONNX file of the model's graph with one float tensor inside as its only output, without metadata.
+
+    Nodes that only the former outputs need are dead.  Runtimes leave dead nodes out, so that running it costs what leads to ``tensor``.
+    """
+    data = model.data
+    output = delimited(1, tensor.encode()) + delimited(2, delimited(1, _FLOAT))
+    pieces = []
+    for f in _fields(data, str(model.path)):
+        if f.number != _GRAPH:
+            if f.number != _METADATA:
+                pieces.append(data[f.start : f.end])
+            continue
+        kept = [data[g.start : g.end] for g in fields(data, f.payload, f.end) if g.number != _OUTPUT]
+        pieces.append(delimited(_GRAPH, b"".join(kept) + delimited(_OUTPUT, output)))
+    return b"".join(pieces)
+
+
+def _fields(data: bytes, where: str) -> Iterator[Field]:
+    """The top-level fields of an ONNX file, which has a graph."""
+    graph = False
+    try:
+        for f in fields(data):
+            if f.number > _LAST or f.number < 1:
+                raise ModelError(f"{where} is no ONNX file")
+            graph |= f.number == _GRAPH
+            yield f
+    except Broken:
+        raise ModelError(f"{where} is cut off, or no ONNX file at all; copy or export it again") from None
+    if not graph:
+        raise ModelError(f"{where} is no ONNX file: there is no graph in it")
+
+
+def _entry(data: bytes, outer: Field, where: str) -> tuple[str, str]:
+    """Key and value of one metadata entry."""
+    try:
+        texts = {f.number: data[f.payload : f.end].decode() for f in fields(data, outer.payload, outer.end)}
+    except (Broken, UnicodeDecodeError):
+        raise ModelError(f"{where} is damaged: its metadata cannot be read; copy or export it again") from None
+    return texts.get(1, ""), texts.get(2, "")
+
+
+def _encode(key: str, value: str) -> bytes:
+    return delimited(_METADATA, delimited(1, key.encode()) + delimited(2, value.encode()))

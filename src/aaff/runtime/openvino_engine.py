@@ -1,0 +1,166 @@
+"""The default engine: OpenVINO on the processor, with every precision said aloud.
+
+OpenVINO picks bf16 by itself on processors that have it, so the type is given at every compilation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino
+
+from aaff.card import ModelCard
+from aaff.errors import ModelError, OptionError
+from aaff.labels import UInt8Array
+from aaff.provenance import usable_cores
+from aaff.runtime.compiled_cache import key_of, load_compiled, store_compiled
+from aaff.runtime.deployed import Graph, Maps, check_frames, choose_precision, stack
+from aaff.runtime.model_file import CONFIDENCE, LOGITS, NORMALIZED, ModelFile, ending_at
+
+PRECISIONS = {"fp32": {"fp32": "f32", "bf16": "bf16"}, "int8": {"int8": "f32", "int8-bf16": "bf16"}}
+"""For files in fp32 and int8: each precision they run in → OpenVINO's name of the type of all that is not
+quantised.  ``int8`` computes that rest in float32, ``int8-bf16`` in bf16."""
+
+_DEVICE = "CPU"
+
+
+class OpenVinoEngine:
+    """A deployed model behind the :class:`aaff.runtime.engine.Engine` protocol.
+
+    Thread-safe: every call takes an inference request of its own, and the requests share the weights.
+
+    Args:
+        model: what :func:`aaff.runtime.model_file.read_model_file` read.
+        precision: a key of :data:`PRECISIONS` for this file; its own when left out.
+        threads: processor threads; all cores when left out.
+        streams: frames computed side by side, each by its share of the threads.  One is best for one
+            camera; as many as threads give the most frames a second to several callers.
+        confidence: give the probability of the chosen class too, in files that were exported with it; takes longer.
+
+    Raises:
+        OptionError: this file does not run in such a precision, or the processor has no bf16.
+        ModelError: OpenVINO cannot run the graph.
+    """
+
+    name = "openvino"
+
+    def __init__(
+        self,
+        model: ModelFile,
+        *,
+        precision: str | None = None,
+        threads: int | None = None,
+        streams: int = 1,
+        confidence: bool = True,
+    ) -> None:
+        self.card: ModelCard = model.card
+        self.precision = choose_precision(model, precision, PRECISIONS)
+        self.confidence = confidence and model.confidence
+        self._graph = Graph.of(model, confidence=confidence)
+        config = _config(PRECISIONS[model.precision][self.precision], threads, streams)
+        self._compiled = _compile(model, self._graph.data, config)
+        outputs = self._compiled.outputs
+        self._order = sorted(range(len(outputs)), key=lambda i: CONFIDENCE in outputs[i].get_names())
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def infer(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array | None]:
+        """Class maps uint8 [N, H, W] of frames RGB uint8 [N, H, W, 3] at ``card.size``, and their confidence.
+
+        Raises:
+            DataError: frames of another type or size.
+        """
+        check_frames(frames, self.card.size)
+        with self._request() as request:
+            return stack([self._one(request, frame) for frame in frames], self.card.size)
+
+    def _one(self, request: Any, frame: UInt8Array) -> Maps:
+        request.get_input_tensor().data[0] = frame
+        request.infer()
+        outputs = [request.get_output_tensor(i).data for i in self._order]
+        return self._graph.maps(outputs, confidence=self.confidence)
+
+    @contextmanager
+    def _request(self) -> Iterator[Any]:
+        """An inference request that no other thread has; they are made as needed, one for each caller at once."""
+        try:
+            request = self._idle.get_nowait()
+        except queue.Empty:
+            request = self._compiled.create_infer_request()
+        yield request
+        self._idle.put(request)  # not after an error: its state is then unknown
+
+
+def network_alone(
+    model: ModelFile, *, precision: str | None = None, threads: int | None = None
+) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+    """The same graph from float planar input to native logits, for measuring what surrounds it.
+
+    Returns:
+        A callable from normalised frames float32 [1, 3, H, W] to logits float32 [1, C, ⌈H/4⌉, ⌈W/4⌉], valid
+        until its next call; not thread-safe.
+
+    Raises:
+        ModelError: the file comes from elsewhere and does not name these tensors.
+        OptionError: as :class:`OpenVinoEngine`.
+    """
+    if not model.native:
+        raise ModelError(f"{model.path} does not name its input and logits inside, so its network cannot run alone")
+    whole = openvino.Core().read_model(ending_at(model, LOGITS))
+    size = model.card.size
+    inside = next(out for op in whole.get_ops() for out in op.outputs() if NORMALIZED in out.get_names())
+    planar = openvino.op.Parameter(openvino.Type.f32, openvino.PartialShape([1, 3, size.height, size.width]))
+    for target in inside.get_target_inputs():
+        target.replace_source_output(planar.output(0))
+    chosen = choose_precision(model, precision, PRECISIONS)
+    alone = openvino.Model(whole.get_results(), [planar], "network alone")
+    compiled = openvino.Core().compile_model(alone, _DEVICE, _config(PRECISIONS[model.precision][chosen], threads, 1))
+    request = compiled.create_infer_request()
+
+    def run(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        request.get_input_tensor().data[:] = batch
+        request.infer()
+        logits: npt.NDArray[np.float32] = request.get_output_tensor(0).data
+        return logits
+
+    return run
+
+
+def _config(kind: str, threads: int | None, streams: int) -> dict[str, Any]:
+    capable = openvino.Core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    if kind == "bf16" and "BF16" not in capable:
+        raise OptionError("this processor has no bf16 instructions; leave out --precision or give the file's own")
+    return {
+        "INFERENCE_PRECISION_HINT": kind,
+        "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": threads or usable_cores(),
+    }
+
+
+def _compile(model: ModelFile, graph: bytes, config: dict[str, Any]) -> Any:
+    """The compiled model, from the cache where it has been compiled before."""
+    core = openvino.Core()
+    processor = core.get_property(_DEVICE, "FULL_DEVICE_NAME"), core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    key = key_of(hashlib.sha256(graph).hexdigest(), openvino.get_version(), *processor, sorted(config.items()))
+    kept = load_compiled(key)
+    if kept is not None:
+        try:
+            return core.import_model(kept, _DEVICE, config)
+        except RuntimeError:
+            pass  # by another build of the same version, for instance; compile it anew
+    try:
+        network = core.read_model(graph)
+        size = model.card.size
+        network.reshape([1, size.height, size.width, 3])  # fixed shapes are faster than open ones
+        compiled = core.compile_model(network, _DEVICE, config)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ModelError(f"OpenVINO cannot run {model.path}: {reason}") from error
+    store_compiled(key, compiled.export_model().getvalue())
+    return compiled

@@ -1,0 +1,109 @@
+"""Native logits to a full-size class map: bilinear resizing and argmax, computed only where it matters.
+
+Where four neighbouring native logits agree on their argmax, no bilinear mixture of them can have
+another one: if class a leads in all four corners, it leads in every convex combination.  So a cell
+between four agreeing corners is filled with their class, and only cells on a border between classes,
+an eighth of them on street scenes, are interpolated in full.  The map is that of the full computation;
+pixels can differ only where two classes tie to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from aaff.errors import ModelError
+from aaff.labels import UInt8Array
+from aaff.preprocess import Size
+
+Logits = npt.NDArray[np.float32]
+
+STRIDE = 4
+"""Pixels between neighbouring native logits, along both axes."""
+
+_CHUNK = 4096
+"""Border cells done at once: their numbers then stay in the processor's cache."""
+
+
+class Upsampler:
+    """Class maps of one size from logits at a quarter of it.  Thread-safe: it holds tables, no buffers.
+
+    With ``align_corners=False`` the pixels between two native rows lie at 1/8, 3/8, 5/8 and 7/8 of the way;
+    rows and columns outside the outermost logits take those (``F.interpolate`` and ONNX ``half_pixel`` alike).
+
+    Args:
+        size: width and height of the class maps, both multiples of :data:`STRIDE`.
+
+    Raises:
+        ModelError: ``size`` is no multiple of the stride.
+
+    >>> Upsampler(Size(8, 4))(np.array([[[1.0, 0.0]], [[0.0, 1.0]]], np.float32))
+    array([[0, 0, 0, 0, 1, 1, 1, 1],
+           [0, 0, 0, 0, 1, 1, 1, 1],
+           [0, 0, 0, 0, 1, 1, 1, 1],
+           [0, 0, 0, 0, 1, 1, 1, 1]], dtype=uint8)
+    """
+
+    def __init__(self, size: Size) -> None:
+        if not fits(size):
+            raise ModelError(f"class maps of {size} have no grid of whole cells; both sides must divide by {STRIDE}")
+        self.size = size
+        self._rows, self._columns = size.height // STRIDE, size.width // STRIDE
+        # One cell lies between two rows and two columns; half a cell juts out on every side of the frame.
+        rows, columns = np.arange(self._rows + 1), np.arange(self._columns + 1)
+        above, below = np.maximum(rows - 1, 0), np.minimum(rows, self._rows - 1)
+        left, right = np.maximum(columns - 1, 0), np.minimum(columns, self._columns - 1)
+        self._corners = np.stack(
+            [(row[:, None] * self._columns + column).ravel() for row in (above, below) for column in (left, right)]
+        )
+        way = (np.arange(STRIDE, dtype=np.float32) + 0.5) / STRIDE
+        pair = np.stack([1 - way, way], axis=1)
+        self._weights = np.ascontiguousarray(np.einsum("ya,xb->yxab", pair, pair).reshape(STRIDE**2, 4))
+        # Where the four pixels of a cell's row stand in a canvas that is read as one number per four pixels.
+        pitch = self._columns + 1
+        self._origins = (rows[:, None] * STRIDE * pitch + columns).ravel()
+        self._lines = np.arange(STRIDE)[:, None] * pitch
+
+    def __call__(self, logits: Logits) -> UInt8Array:
+        """The class map uint8 [H, W] of native logits float32 [C, H/4, W/4]; of equal logits the lowest id.
+
+        The array belongs to the caller.
+        """
+        planes = logits.reshape(len(logits), -1)
+        corner = _argmax(planes[0].copy(), planes[1:]).take(self._corners)
+        border = corner[0] != corner[1]
+        border |= corner[0] != corner[2]
+        border |= corner[0] != corner[3]
+        canvas = np.repeat((corner[0] * np.uint32(0x01010101)).reshape(self._rows + 1, -1), STRIDE, axis=0)
+        cells = np.flatnonzero(border)
+        for start in range(0, len(cells), _CHUNK):
+            part = cells[start : start + _CHUNK]
+            canvas.reshape(-1)[self._origins.take(part) + self._lines] = self._interpolate(planes, part)
+        half = STRIDE // 2
+        return canvas.view(np.uint8)[half:-half, half:-half].copy()
+
+    def _interpolate(self, planes: Logits, cells: npt.NDArray[np.intp]) -> npt.NDArray[np.uint32]:
+        """The pixels of these cells, [row in the cell, cell], four in each number."""
+        corners = planes.take(self._corners.take(cells, axis=1), axis=1)  # [C, 4, cells]
+        ids = _argmax(self._weights @ corners[0], (self._weights @ corner for corner in corners[1:]))
+        lines = ids.reshape(STRIDE, STRIDE, -1).transpose(0, 2, 1).copy()
+        return lines.view(np.uint32)[..., 0]
+
+
+def _argmax(best: Logits, others: Iterable[Logits]) -> UInt8Array:
+    """Which of ``best``, ``others[0]``, … is highest in every place; of equal ones the first.  Overwrites ``best``."""
+    ids = np.zeros(best.shape, np.uint8)
+    leads = np.empty(best.shape, np.bool_)
+    for index, values in enumerate(others, start=1):
+        np.greater(values, best, out=leads)
+        # Ids only grow, so that a maximum can stand for a masked copy, which takes ten times as long.
+        np.maximum(ids, leads.view(np.uint8) * np.uint8(index), out=ids)
+        np.maximum(best, values, out=best)
+    return ids
+
+
+def fits(size: Size) -> bool:
+    """Whether class maps of this size have a grid of whole cells."""
+    return size.width % STRIDE == 0 and size.height % STRIDE == 0
