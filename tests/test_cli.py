@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
+import io
 import json
 import os
 import re
@@ -94,6 +96,12 @@ class TestOptions:
     )
     def test_what_cannot_be_read_is_one_sentence(self, words: str, said: str) -> None:
         assert sentence(*words.split()) == said
+
+    def test_a_terminal_without_utf_8_gets_the_same_sentence(self) -> None:
+        plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        with contextlib.redirect_stdout(plain):
+            assert sentence("in", "--model", "m", "--epochs", "ten").startswith("--epochs: 'ten' is not a whole number")
+            assert sentence() == "aaff x needs SOURCE and --model STR; see aaff x --help"
 
 
 class TestVerbs:

@@ -133,17 +133,19 @@ def _sentence(complaint: str, words: Sequence[str], flags: Sequence[str], prog: 
     for word in words:
         flag = word.split("=")[0]
         if flag.startswith("--") and flag.replace("_", "-") not in flags:
-            close = nearest(flag, flags)
+            close = nearest(flag, [known for known in flags if known != "--help"])
             return f"{prog} has no option {flag}; " + (f"did you mean {close}?" if close else f"see {prog} --help")
     missing: list[str] = []
     said: list[str] = []
-    for line in complaint.splitlines()[1:]:
+    for line in complaint.splitlines()[1:]:  # the first is the title
         body = line.strip("│╰╯╭╮ \n")
-        if line.startswith("╰") or body.startswith(("──", "For full help")):
-            break
-        if re.match(r"│ {5}\S", line):  # the level at which missing options are listed
+        if not body.strip("─-"):  # a rule, drawn in ASCII where the terminal knows no more
+            if said:
+                break
+            continue
+        if re.match(r"[│ ] {5}\S", line):  # the level at which missing options are listed
             missing.append(body)
-        elif body:
+        else:
             said.append(body)
     text = " ".join(said)
     if missing and text.startswith("Missing from"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -95,6 +96,13 @@ def create_model(name: str, num_classes: int = 11, **options: Any) -> Segmentati
             raise UnknownNameError(f"option of {name}", option, info.options)
     if num_classes < 1:
         raise OptionError(f"num_classes is {num_classes}; a network needs at least 1 class")
-    if options.get("width", 1.0) <= 0:
+    for option, value in options.items():
+        default = info.options[option]
+        if default is None:  # such an option checks its values itself
+            continue
+        wanted = (int, float) if isinstance(default, float) else type(default)
+        if not isinstance(value, wanted) or isinstance(value, bool) is not isinstance(default, bool):
+            raise OptionError(f"{option} of {name} cannot be {value!r}; give a value such as {default!r}")
+    if not 0 < options.get("width", 1.0) < math.inf:
         raise OptionError(f"width is {options['width']}; it must be above 0")
     return info.factory(num_classes, **options)
