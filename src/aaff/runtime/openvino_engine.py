@@ -113,17 +113,19 @@ def network_alone(
         raise ModelError(f"{model.path} does not name its input and logits inside, so its network cannot run alone")
     whole = openvino.Core().read_model(ending_at(model, LOGITS))
     size = model.card.size
+    whole.reshape([1, size.height, size.width, 3])
     inside = next(out for op in whole.get_ops() for out in op.outputs() if NORMALIZED in out.get_names())
     planar = openvino.op.Parameter(openvino.Type.f32, openvino.PartialShape([1, 3, size.height, size.width]))
     for target in inside.get_target_inputs():
         target.replace_source_output(planar.output(0))
     chosen = choose_precision(model, precision, PRECISIONS)
-    alone = openvino.Model(whole.get_results(), [planar], "network alone")
+    # The frames stay an input, since the network's own resizing asks for their shape; it is a constant once compiled.
+    alone = openvino.Model(whole.get_results(), [planar, *whole.get_parameters()], "network alone")
     compiled = openvino.Core().compile_model(alone, _DEVICE, _config(PRECISIONS[model.precision][chosen], threads, 1))
     request = compiled.create_infer_request()
 
     def run(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        request.get_input_tensor().data[:] = batch
+        request.get_input_tensor(0).data[:] = batch
         request.infer()
         logits: npt.NDArray[np.float32] = request.get_output_tensor(0).data
         return logits
