@@ -1,0 +1,150 @@
+"""A finished run lives on as a small file: it is not trained again, and the report does not miss its folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import NAMES, TINY, experiment
+
+import aaff.published
+from aaff.errors import AaffError, DataError, ModelError, OptionError
+from aaff.networks.weights import load_checkpoint
+from aaff.report import publish
+from aaff.report.results import load_results
+
+
+@pytest.fixture
+def kept(scenes_dir: Path, finished: Path, tmp_path: Path) -> Path:
+    """Results of the finished experiment, without its folder."""
+    results = tmp_path / "results"
+    experiment(scenes_dir, finished).report(tmp_path / "report", results, drawn=False)
+    return results
+
+
+def change(results: Path, **values: Any) -> None:
+    path = results / "runs" / f"{NAMES[0]}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_every_run_is_one_small_file_that_does_not_change(
+    scenes_dir: Path, finished: Path, kept: Path, tmp_path: Path
+) -> None:
+    files = {path.relative_to(kept / "runs").with_suffix("").as_posix(): path for path in kept.glob("runs/*/*.json")}
+    assert set(files) == set(NAMES)
+    assert all(path.stat().st_size < 200_000 for path in files.values())
+    before = {name: path.read_bytes() for name, path in files.items()}
+    experiment(scenes_dir, finished).report(tmp_path / "report", kept, drawn=False)
+    assert {name: path.read_bytes() for name, path in files.items()} == before
+
+
+def test_a_run_whose_folder_is_gone_is_done(scenes_dir: Path, kept: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    again = experiment(scenes_dir, empty, archive=kept)
+    assert {state.stage for state in again.states().values()} == {"done"}
+    assert again.work(again.runs, 1, 1) == 0  # would train
+    assert not (empty / "seeds").exists()
+    scores = [run.scores for run in load_results(kept).runs]
+    page = again.report(tmp_path / "report", kept, drawn=False)
+    assert [run.scores for run in load_results(kept).runs] == scores
+    assert "Finished seeds: BiSeNet 1, DepthwiseBiSeNet 1" in page.read_text()
+
+
+def test_without_an_archive_it_waits(scenes_dir: Path, tmp_path: Path) -> None:
+    assert {state.stage for state in experiment(scenes_dir, tmp_path / "empty").states().values()} == {"waiting"}
+
+
+def test_a_result_that_lacks_a_score_is_not_done_but_test_may_come_later(
+    scenes_dir: Path, kept: Path, tmp_path: Path
+) -> None:
+    again = experiment(scenes_dir, tmp_path / "empty", archive=kept, test=True)
+    assert again.states()[NAMES[0]].stage == "done"
+    scores = json.loads((kept / "runs" / f"{NAMES[0]}.json").read_text())["scores"]
+    change(kept, scores={"train": scores["train"]})
+    assert again.states()[NAMES[0]].stage == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        ({"recipe": replace(TINY, epochs=9).to_dict()}, OptionError, r"another recipe: .*epochs \(9 → 2\)"),
+        ({"data": "0"}, OptionError, "other training frames"),
+        ({"provenance": {"engine": {"device": "cpu", "precision": "bf16"}}}, OptionError, "same device and precision"),
+    ],
+)
+def test_results_of_other_settings_are_refused(
+    values: dict[str, Any], error: type[AaffError], words: str, scenes_dir: Path, kept: Path, tmp_path: Path
+) -> None:
+    change(kept, **values)
+    with pytest.raises(error, match=words):
+        experiment(scenes_dir, tmp_path / "empty", archive=kept).check()
+
+
+def test_results_of_a_changed_split_are_refused(scenes_dir: Path, kept: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(scenes_dir, tmp_path / "data"))
+    labels = sorted((data / "valannot").iterdir())
+    shutil.copy(labels[1], labels[0])
+    with pytest.raises(DataError, match="split 'val' is not the one"):
+        experiment(data, tmp_path / "empty", archive=kept).check()
+
+
+def test_a_file_that_is_no_result_is_named(scenes_dir: Path, kept: Path, tmp_path: Path) -> None:
+    path = kept / "runs" / f"{NAMES[0]}.json"
+    path.write_text("{}")
+    with pytest.raises(AaffError, match=r"depthwise_bisenet-seed0\.json is no result of a run: it lacks checkpoint"):
+        experiment(scenes_dir, tmp_path / "empty", archive=kept).states()
+
+
+class TestPublishedWeights:
+    @pytest.fixture
+    def weights(self, scenes_dir: Path, finished: Path, kept: Path, tmp_path: Path) -> Path:
+        folder = tmp_path / "weights"
+        written = experiment(scenes_dir, finished).publish_weights(kept, folder, "tiny")
+        assert [path.name for path in written] == ["bisenet.safetensors", "depthwise_bisenet.safetensors"]
+        return folder
+
+    def test_carry_their_own_score_and_licence(self, weights: Path, kept: Path) -> None:
+        _, card = load_checkpoint(weights / "bisenet.safetensors")
+        run = load_results(kept).of("seeds", "bisenet")[0]
+        assert card.score is not None
+        assert card.score["miou"] == pytest.approx(run.scores["val"]["miou"], abs=0.01)
+        assert card.score["selected_on"] is None
+        page = (weights / "bisenet.md").read_text()
+        assert "research and other non-commercial use only" in page
+        assert "`tiny`, 2 epochs, seed 0" in page
+        assert "| bicyclist |" in page
+
+    def test_are_half_the_size_and_compute_in_float32(self, weights: Path, finished: Path) -> None:
+        small, large = weights / "bisenet.safetensors", finished / "seeds" / "bisenet-seed0" / "last.safetensors"
+        assert small.stat().st_size < 0.6 * large.stat().st_size
+        net, _ = load_checkpoint(small)
+        assert {str(p.dtype) for p in net.parameters()} == {"torch.float32"}
+
+    def test_are_found_by_name(self, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(aaff.published, "weights_folder", lambda: weights)
+        assert aaff.published.list_published() == ["bisenet", "depthwise_bisenet"]
+        assert aaff.published.find_published("bisenet") == weights / "bisenet.safetensors"
+        assert aaff.published.find_published("../bisenet") is None
+
+    def test_are_written_once(self, weights: Path, scenes_dir: Path, finished: Path, kept: Path) -> None:
+        assert experiment(scenes_dir, finished).publish_weights(kept, weights, "tiny") == []
+
+    def test_show_maps_when_the_run_folders_are_gone(
+        self, weights: Path, scenes_dir: Path, kept: Path, tmp_path: Path
+    ) -> None:
+        again = experiment(scenes_dir, tmp_path / "empty", archive=kept)
+        page = again.report(tmp_path / "report", kept, drawn=False, weights=weights).read_text()
+        assert "BiSeNet, difference" in page
+        assert again.publish_weights(kept, weights, "tiny") == []
+
+    def test_that_are_too_large_are_not_left_behind(
+        self, scenes_dir: Path, finished: Path, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(publish, "LARGEST", 1000)
+        with pytest.raises(ModelError, match="in half precision"):
+            experiment(scenes_dir, finished).publish_weights(kept, tmp_path / "large", "tiny")
+        assert not list((tmp_path / "large").glob("*.safetensors"))
