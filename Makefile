@@ -13,7 +13,7 @@ WORKERS ?= 2
 .PHONY: help demo test check format clean
 
 help:
-	@echo "make demo    draw street scenes, train on them, evaluate, predict; says where the pictures lie"
+	@echo "make demo    the paper's experiment in miniature on drawn streets; says where report and pictures lie"
 	@echo "make test    make check, then all tests"
 	@echo "make check   style, types and who may import whom"
 	@echo "make format  put the code into its one style"

@@ -1,4 +1,4 @@
-"""``aaff demo``: the whole way on drawn streets, by the commands that a user would type."""
+"""``aaff demo``: the paper's experiment in miniature on drawn streets, by the commands that a user would type."""
 
 from __future__ import annotations
 
@@ -10,31 +10,27 @@ from pathlib import Path
 
 @dataclass
 class Args:
-    """Draw street scenes, check them, train a network on them, score it and predict: some minutes on two cores.
+    """Draw street scenes, check them, train the paper's four networks on them, score, predict and write the report.
 
-    Every step is a command that is shown and that you can run yourself.
+    Some minutes on two cores.  Every step is a command that is shown and that you can run yourself.
     """
 
     out: Path = Path("demo")
     """Folder for everything; where it exists, the next free one of demo-2, demo-3 and so on."""
-    model: str = "depthwise_aaff"
-    """Network to train, see: aaff models."""
-    epochs: int = 8
-    """Passes over the training frames; more make better maps."""
-    frames: int = 160
+    frames: int = 96
     """Training frames to draw."""
 
 
 def commands(args: Args, folder: Path) -> list[list[str]]:
     """The command lines, each without ``aaff``, that make the demo in ``folder``."""
-    scenes, run, maps = (str(folder / name) for name in ("scenes", "run", "maps"))
+    scenes, experiment, maps = (str(folder / name) for name in ("scenes", "experiment", "maps"))
+    run = str(folder / "experiment" / "seeds" / "depthwise_aaff-seed0")
     # Small frames: everything of the real thing but its hours.
-    size = "240x180"
-    train = ["train", "--data", scenes, "--model", args.model, "--recipe", "quick"]
+    drawn = ["--size", "160x120", "--train", str(args.frames), "--val", "24", "--test", "24"]
     return [
-        ["data", "scenes", scenes, "--size", size, "--train", str(args.frames), "--val", "40", "--test", "12"],
+        ["data", "scenes", scenes, *drawn],
         ["data", "check", scenes],
-        [*train, "--epochs", str(args.epochs), "--augment.crop", size, "--out", run],
+        ["reproduce", "--miniature", "--data", scenes, "--out", experiment],
         ["evaluate", run, "--data", scenes, "--json", str(folder / "scores.json")],
         ["predict", str(folder / "scenes" / "test"), "--model", run, "--out", maps],
     ]
@@ -43,9 +39,7 @@ def commands(args: Args, folder: Path) -> list[list[str]]:
 def run(args: Args) -> int:
     """Run the commands one after the other; the first that fails gives the status."""
     from aaff.cli import main
-    from aaff.networks import model_info
 
-    model_info(args.model)  # a mistyped name is told before anything is drawn
     folder = _free(args.out)
     begin = time.monotonic()
     for words in commands(args, folder):
@@ -55,7 +49,8 @@ def run(args: Args) -> int:
             return status
     minutes, seconds = divmod(round(time.monotonic() - begin), 60)
     print(f"\ndone in {minutes}:{seconds:02d}; the pictures lie in {folder / 'maps'} (look at the *_overlay.png),")
-    print(f"the scores in {folder / 'scores.json'}, the curves of the training in {folder / 'run' / 'curves.svg'}")
+    print(f"the scores in {folder / 'scores.json'}, the report of the experiment, to open in a browser:")
+    print(folder / "experiment" / "report" / "index.html")
     return 0
 
 

@@ -60,7 +60,8 @@ class Args:
     bench: tuple[Path, ...] = ()
     """Files that aaff bench --json wrote, for the chapter about speed."""
     miniature: bool = False
-    """The same in minutes: four networks on drawn streets, small and short."""
+    """The same in minutes: four networks, small and short, on drawn streets or the frames of --data; one seed, no
+    drives.  Its scores mean nothing; make demo runs it."""
     jobs: int | None = None
     """Runs side by side; left out: one a core, which finishes more work than several threads a run."""
     threads: int | None = None
@@ -88,7 +89,8 @@ def run(args: Args) -> int:
         from aaff.report.miniature import run_miniature
 
         out = args.out if args.out != Args.out else Path("runs/miniature")
-        page = run_miniature(out, full_recipe("demo"), jobs=args.jobs, threads=args.threads, say=say)
+        page = run_miniature(out, full_recipe("demo"), data=args.data, jobs=args.jobs, threads=args.threads, say=say)
+        print_answer(page.parent / "results")
         print(f"report: {page}")
         return 0
     if args.data is None:

@@ -25,20 +25,22 @@ def run_miniature(
     out: Path,
     recipe: Recipe,
     *,
-    frames: tuple[int, int, int] = (96, 16, 16),
+    data: Path | None = None,
+    frames: tuple[int, int, int] = (96, 24, 24),
     fault: Scale = Scale(Size(64, 64), train=16, test=6, steps=12),  # noqa: B008  # frozen
     jobs: int | None = None,
     threads: int | None = None,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Draw a data set, train the four networks on it, score them and write the report.
+    """Draw a data set unless there is one, train the four networks on it, score them and write the report.
 
     Given again it goes on where it was interrupted.
 
     Args:
         out: folder for everything.
         recipe: of the runs.
-        frames: to draw for train, val and test.
+        data: a data set; None draws one into ``out``.
+        frames: to draw, for train, val and test.
         fault: scale of the published fault.
         jobs, threads: as in :func:`aaff.report.work.share_cores`.
         say: told in a line what happens.
@@ -49,11 +51,12 @@ def run_miniature(
     Raises:
         AaffError: a run failed or was interrupted.
     """
-    data = out / "scenes"
-    if not (data / ".whole").is_file():
-        say(f"drawing {sum(frames)} frames of streets")
-        write_scenes(data, size=SIZE, train=frames[0], val=frames[1], test=frames[2])
-        (data / ".whole").touch()
+    if data is None:
+        data = out / "scenes"
+        if not (data / ".whole").is_file():
+            say(f"drawing {sum(frames)} frames of streets")
+            write_scenes(data, size=SIZE, train=frames[0], val=frames[1], test=frames[2])
+            (data / ".whole").touch()
     experiment = Experiment(data, out, Settings({"seeds": recipe}, seeds=(0,), test=True), say=say, miniature=True)
     status = experiment.work(experiment.runs, *share_cores(jobs, threads), every=15)
     if status:

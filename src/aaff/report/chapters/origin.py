@@ -15,7 +15,8 @@ _SHOWN = ("date", "commit", "aaff", "python", "platform", "processor", "cores")
 def chapter(results: Results) -> list[Block]:
     """Provenance of the report and of each run."""
     plan = results.plan
-    settings = ", ".join(f"{key} `{value}`" for key, value in plan["settings"].items() if value not in (None, [], "", False))
+    told = {key: value for key, value in plan["settings"].items() if value not in (None, [], "", False)}
+    settings = ", ".join(f"{key} `{value}`" for key, value in told.items())
     blocks: list[Block] = [
         Heading("Provenance"),
         Prose(
