@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from torch import Tensor
 
@@ -28,6 +29,7 @@ from aaff.data.sample import Dataset
 from aaff.errors import AaffError, OptionError
 from aaff.evaluation.evaluate import Report
 from aaff.files import write_text
+from aaff.networks import create_model
 from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.preprocess import Size
 from aaff.provenance import provenance
@@ -110,6 +112,8 @@ def train(
     )
     if told:
         reporter.say(told)
+    with torch.device("meta"):  # without memory or random numbers: a mistyped option is told before a frame is read
+        create_model(recipe.model, **recipe.network_options())
     train_set = open_dataset(data, recipe.train_split, protocol=recipe.protocol, layout=layout)
     val_set = None
     if recipe.val_split != "none":
