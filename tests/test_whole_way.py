@@ -12,6 +12,7 @@ from PIL import Image
 
 import aaff
 from aaff.cli import main
+from aaff.data.layouts import list_layouts
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,32 @@ def test_a_run_is_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[st
     assert main(["train", "--data", str(folder / "scenes"), "--out", str(folder / "run")]) == 2
     assert "holds a run already" in capsys.readouterr().err
     assert (folder / "run" / "best.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("layout", list_layouts())
+def test_every_layout_is_drawn_checked_trained_on_and_scored(layout: str, tmp_path: Path) -> None:
+    data, out = str(tmp_path / "data"), str(tmp_path / "run")
+    drawn = ["data", "scenes", data, "--layout", layout, "--size", "64x48", "--train", "4", "--val", "1", "--test", "0"]
+    assert main(drawn) == 0
+    assert main(["data", "check", data, "--json", str(tmp_path / "check.json")]) == 1
+    told = json.loads((tmp_path / "check.json").read_text())
+    assert told["layout"] == layout
+    assert {finding["kind"] for finding in told["findings"]} == {"absent class"}  # in so few frames
+    tiny = "--options width=0.25 sides=1 spatial=false --epochs 1 --batch 4 --optim.warmup 0 --engine.threads 1"
+    assert main(["train", "--data", data, "--out", out, *tiny.split(), "--augment.crop", "64x48"]) == 0
+    assert main(["evaluate", out, "--data", data, "--json", str(tmp_path / "scores.json")]) == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["protocol"] == told["protocol"]
+
+
+def test_a_mistyped_option_is_told_before_a_frame_is_read(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["--model", "bisnet"], ["--options", "widht=1"], ["--options", "width=wide"]):
+        assert main(["train", "--data", str(folder / "scenes"), "--out", str(tmp_path / "run"), *words]) == 2
+        said = capsys.readouterr()
+        assert "reading" not in said.out
+        assert said.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_readmes_python_runs(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
