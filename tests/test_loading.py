@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from aaff import loading
+from aaff import published
 from aaff.card import ModelCard
 from aaff.errors import AaffError, ModelError, OptionError, UnknownNameError
 from aaff.labels import CAMVID11
@@ -159,7 +159,7 @@ def test_what_is_no_model_gets_a_sentence_that_names_it(checkpoint, tmp_path, ma
 
 
 def test_without_a_path_and_without_a_shipped_model_it_says_how_to_get_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(loading, "_SHIPPED", tmp_path)
+    monkeypatch.setattr(published, "SHIPPED", tmp_path)
     with pytest.raises(ModelError, match="aaff train --data DIR"):
         load()
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from aaff.errors import ModelError, OptionError, UnknownNameError, missing_extra
+from aaff.errors import MissingExtraError, ModelError, OptionError, UnknownNameError, missing_extra
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
+from aaff.published import find_published, find_shipped, list_published
 from aaff.runtime.engine import Engine
 from aaff.runtime.prediction import Prediction
 from aaff.runtime.segmenter import Segmenter
@@ -20,7 +21,6 @@ ENGINES = ("openvino", "onnxruntime", "torch")
 EXPORTED, CHECKPOINT = ".onnx", ".safetensors"
 """How the names of exported files and of checkpoints end."""
 
-_SHIPPED = Path(__file__).parent / "shipped"
 _PICKLE = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 """First bytes of what ``torch.save`` writes: a zip archive or, in old versions, a bare pickle."""
 
@@ -35,8 +35,8 @@ def load(
     """A model ready to use: ``load(path)(image)`` gives a :class:`aaff.runtime.Prediction`.
 
     Args:
-        path: an exported ``.onnx``, a checkpoint ``.safetensors`` or a run folder (its best checkpoint, else
-            its last); the shipped model if left out.
+        path: an exported ``.onnx``, a checkpoint ``.safetensors``, a run folder (its best checkpoint, else its
+            last) or the name of published weights, such as ``"depthwise_aaff"``; the shipped model if left out.
         engine: one of :data:`ENGINES`, or ``"auto"``.
         precision: ``"fp32"`` or ``"bf16"``; for an exported file in int8 ``"int8"``, or ``"int8-bf16"`` where
             what is not quantised shall be computed in bf16.  If left out the file's own, fp32 for a checkpoint.
@@ -48,7 +48,8 @@ def load(
         UnknownNameError: no such engine.
         MissingExtraError: what runs it is not installed; the message is the line that installs it.
     """
-    return Segmenter(load_engine(find_model(path), engine=engine, precision=precision, threads=threads), _open_stream)
+    file = find_model(path, precision=precision)
+    return Segmenter(load_engine(file, engine=engine, precision=precision, threads=threads), _open_stream)
 
 
 def _open_stream(segmenter: Segmenter, source: str | Path | int) -> Iterator[Prediction]:
@@ -93,6 +94,8 @@ def load_engine(
         return _torch(path, precision, threads, size, confidence)
     except ModuleNotFoundError as error:
         explained = missing_extra(error)
+        if explained is None and error.name == "openvino":  # it comes with the package, unless it was taken out
+            explained = MissingExtraError("openvino is not installed; install it with: pip install openvino")
         if explained is None:
             raise
         raise explained from error
@@ -147,30 +150,29 @@ def frame_to_map(engine: Engine) -> tuple[Callable[[UInt8Array], UInt8Array], Li
     return lambda frame: segmenter(frame).class_map, "map"
 
 
-def find_model(path: str | Path | None = None) -> Path:
+def find_model(path: str | Path | None = None, *, precision: str | None = None) -> Path:
     """The file that a model's name stands for.
 
     Args:
-        path: a file, a run folder, or None for the shipped model.
+        path: a file, a run folder, the name of published weights, or None for the shipped model.
+        precision: what it will be run in; the shipped model comes in int8 and fp32.
 
     Raises:
         ModelError: there is none, or it is no model file; says what is there and what would do.
     """
     if path is None:
-        shipped = sorted(_SHIPPED.glob("*.onnx"))
-        if not shipped:
-            raise ModelError(
-                "no model is shipped with this version of aaff; name a checkpoint or a run folder, "
-                "or train one with: aaff train --data DIR --model depthwise_aaff"
-            )
-        return shipped[0]
-    path = Path(path)
+        return find_shipped(precision)
+    name, path = str(path), Path(path)
     if path.is_dir():
         return _in_run(path)
     if not path.is_file():
+        published = find_published(name)
+        if published is not None:
+            return published
+        known = list_published()
         raise ModelError(
             f"there is no model {path}; name an exported file (.onnx), a checkpoint (.safetensors) or "
-            "the folder of a run"
+            "the folder of a run" + (f", or published weights: {', '.join(known)}" if known else "")
         )
     _check_kind(path)
     return path

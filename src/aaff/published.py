@@ -39,19 +39,17 @@ def find_shipped(precision: str | None = None) -> Path:
     """The deployed model that runs when nothing is named.
 
     Args:
-        precision: ``"int8"`` or ``"fp32"``; int8, the faster one, if left out.
+        precision: what it will be run in: ``"fp32"`` and ``"bf16"`` take the file in fp32; int8 if left out,
+            which is faster.
 
     Raises:
         ModelError: none is shipped in that precision.
     """
-    wanted = precision or "int8"
+    wanted = "fp32" if precision in ("fp32", "bf16") else "int8"
     found = sorted(SHIPPED.glob(f"*-{wanted}.onnx"))
     if found:
         return found[0]
-    others = sorted(path.stem.rpartition("-")[2] for path in SHIPPED.glob("*.onnx"))
     raise ModelError(
-        f"the shipped model has no precision {wanted}; it has {', '.join(others)}"
-        if others
-        else "no model is shipped with this version of aaff; name a checkpoint or a run folder, "
+        f"no model is shipped in {wanted} with this version of aaff; name a checkpoint or a run folder, "
         "or train one with: aaff train --data DIR --model depthwise_aaff"
     )

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aaff.card import ModelCard
+
 _PIPE_WIDTH = 200
 _NAME_WIDTH = 16
 
@@ -51,6 +53,12 @@ def print_table(
     if total is not None:
         table.add_row(*(_cell(value) for value in total), style="bold")
     console().print(table)
+
+
+def tell_shipped(model: object, card: ModelCard) -> None:
+    """Say which model answers, and what its licence allows, when the user has named none (``model`` is None)."""
+    if model is None:
+        print(f"model: {card.network}, which comes with aaff ({card.protocol}); its weights: {card.licence}")
 
 
 def _cell(value: object) -> Text:

@@ -22,7 +22,8 @@ class Args:
     """Score a model on a split: mean IoU, accuracies, every class, and two baselines that look at no frame."""
 
     model: tyro.conf.Positional[Path]
-    """A checkpoint (.safetensors) or the folder of a run (its best checkpoint, else its last)."""
+    """An exported file (.onnx), a checkpoint (.safetensors), the folder of a run (its best checkpoint, else its last)
+    or the name of published weights."""
     data: Path
     """Folder of the data set."""
     split: str = "val"
@@ -36,9 +37,10 @@ class Args:
     layout: str | None = None
     """How the data lies on disk; found out if left out."""
     engine: str = "auto"
-    """What runs the model."""
+    """What runs the model: openvino (auto takes it) or onnxruntime for an exported file, torch for a checkpoint."""
     precision: str | None = None
-    """fp32 or bf16; fp32 if left out."""
+    """fp32 or bf16, for a file in int8 int8 or int8-bf16 (the type of what is not quantised); the file's own if left
+    out."""
     threads: int | None = None
     """Processor threads; all cores if left out."""
 

@@ -32,8 +32,8 @@ class Args:
     """
 
     model: tyro.conf.Positional[Path]
-    """A checkpoint (.safetensors), the folder of a run (its best checkpoint, else its last), or with --card an .onnx
-    file."""
+    """A checkpoint (.safetensors), the folder of a run (its best checkpoint, else its last), the name of published
+    weights, or with --card an .onnx file."""
     out: Path | None = None
     """The file to write; beside the checkpoint if left out, such as best-int8.onnx."""
     precision: Literal["fp32", "int8"] = "fp32"
@@ -68,6 +68,7 @@ def run(args: Args) -> int:
     from aaff.loading import CHECKPOINT, find_model
     from aaff.networks.weights import load_checkpoint
     from aaff.provenance import file_hash
+    from aaff.published import weights_folder
 
     source = find_model(args.model)
     if source.suffix.lower() != CHECKPOINT:
@@ -79,7 +80,9 @@ def run(args: Args) -> int:
             "int8 is calibrated on training frames and judged on labelled ones; give --data DIR "
             "(for a network of drawn scenes: aaff data scenes --out DIR)"
         )
-    out = _out(args, source.with_name(f"{source.stem}-{args.precision}.onnx"))
+    # Beside its source; what is made of published weights is the user's, and the package stays as it is.
+    place = Path() if source.parent == weights_folder() else source.parent
+    out = _out(args, place / f"{source.stem}-{args.precision}.onnx")
     net, card = load_checkpoint(source)
     card = card if args.size is None else replace(card, size=args.size)
     pairs, what, frames = _frames(args, source, card)

@@ -52,11 +52,13 @@ class Args:
     frames: int | None = None
     """End after so many images or frames; all if left out."""
     model: Path | None = None
-    """A checkpoint (.safetensors) or the folder of a run; the shipped model if left out."""
+    """An exported file (.onnx), a checkpoint (.safetensors), the folder of a run or the name of published weights; the
+    shipped model if left out."""
     engine: str = "auto"
-    """What runs the model."""
+    """What runs the model: openvino (auto takes it) or onnxruntime for an exported file, torch for a checkpoint."""
     precision: str | None = None
-    """fp32 or bf16; fp32 if left out."""
+    """fp32 or bf16, for a file in int8 int8 or int8-bf16 (the type of what is not quantised); the file's own if left
+    out."""
     threads: int | None = None
     """Processor threads; all cores if left out."""
 
@@ -93,6 +95,7 @@ def run(args: Args) -> int:
 
 
 def _run_images(args: Args) -> int:
+    from aaff.cli.console import tell_shipped
     from aaff.cli.data_tables import reading
     from aaff.errors import DataError
     from aaff.loading import load
@@ -100,6 +103,7 @@ def _run_images(args: Args) -> int:
     forms = list(dict.fromkeys(args.write or ("map", "overlay", "index", "json")))
     jobs = plan(args.source, args.out, forms)[: args.frames]
     segmenter = load(args.model, engine=args.engine, precision=args.precision, threads=args.threads)
+    tell_shipped(args.model, segmenter.card)
     latencies: list[float] = []
     skipped: list[str] = []
     with reading("predicting") as progress:

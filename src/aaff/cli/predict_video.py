@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 def run_video(args: Args) -> int:
     """Write the results and print one line about them; status 1 when the source could not be read to its end."""
+    from aaff.cli.console import tell_shipped
     from aaff.loading import find_model, load_engine
     from aaff.runtime import Segmenter
     from aaff.video import Conversion, make_output, open_source, short_name
 
     source = open_source(args.source, rate=read_rate(args.fps) if args.as_video else None)
     stem = args.out / short_name(args.source)
-    engine = load_engine(
-        find_model(args.model), engine=args.engine, precision=args.precision, threads=args.threads, confidence=False
-    )
+    file = find_model(args.model, precision=args.precision)
+    engine = load_engine(file, engine=args.engine, precision=args.precision, threads=args.threads, confidence=False)
+    tell_shipped(args.model, engine.card)
     kinds = dict.fromkeys(args.write or ("overlay", "json"))
     outputs = [make_output(kind, stem, source.info, engine.card.labels, images=args.as_video) for kind in kinds]
     conversion = Conversion(Segmenter(engine), source, outputs, limit=args.frames)

@@ -1,0 +1,98 @@
+"""Models that come with the package: found by name, run when none is named, small, and with their licence told."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import aaff
+from aaff import published
+from aaff.card import ModelCard
+from aaff.cli import main
+from aaff.errors import ModelError
+from aaff.images import write_image
+from aaff.labels import CAMVID11
+from aaff.loading import find_model
+from aaff.networks import create_model
+from aaff.networks.weights import save_checkpoint
+from aaff.preprocess import Size
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of published weights with one small network in half precision."""
+    folder = tmp_path / "weights"
+    torch.manual_seed(0)
+    net = create_model("depthwise_aaff", CAMVID11.num_classes, width=0.25, sides=1)
+    options = {"width": 0.25, "sides": 1}
+    card = ModelCard("depthwise_aaff", options, CAMVID11, "camvid11", Size(64, 48), licence="research only")
+    save_checkpoint(folder / "depthwise_aaff.safetensors", net.state_dict(), card, dtype=torch.float16)
+    monkeypatch.setattr(published, "weights_folder", lambda: folder)
+    return folder
+
+
+def test_published_weights_are_loaded_by_name(weights: Path, scene: object) -> None:
+    prediction = aaff.load("depthwise_aaff")(scene.image)  # type: ignore[attr-defined]
+    assert prediction.class_map.shape == (120, 160)
+    assert find_model("depthwise_aaff") == weights / "depthwise_aaff.safetensors"
+
+
+def test_what_lies_on_disk_goes_before_a_name(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("depthwise_aaff").mkdir()
+    shutil.copy(weights / "depthwise_aaff.safetensors", "depthwise_aaff/last.safetensors")
+    assert find_model("depthwise_aaff") == Path("depthwise_aaff/last.safetensors")
+
+
+def test_a_mistyped_name_lists_the_published_ones(weights: Path) -> None:
+    with pytest.raises(ModelError, match="or published weights: depthwise_aaff"):
+        find_model("depthwise_aff")
+
+
+def test_they_are_evaluated_by_name(weights: Path, scenes_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "depthwise_aaff", "--data", str(scenes_dir)]) == 0
+    assert "position prior" in capsys.readouterr().out
+
+
+class TestShipped:
+    @pytest.fixture
+    def shipped(self, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.chdir(tmp_path)
+        assert main(["export", "depthwise_aaff"]) == 0
+        folder = tmp_path / "shipped"
+        folder.mkdir()
+        Path("depthwise_aaff-fp32.onnx").rename(folder / "depthwise_aaff-fp32.onnx")
+        monkeypatch.setattr(published, "SHIPPED", folder)
+        return folder
+
+    def test_answers_when_nothing_is_named_and_tells_its_licence_once(
+        self, shipped: Path, tmp_path: Path, scene: object, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        photo = tmp_path / "photo.png"
+        write_image(photo, scene.image)  # type: ignore[attr-defined]
+        capsys.readouterr()
+        assert main(["predict", str(photo), "--precision", "fp32", "--out", str(tmp_path / "maps")]) == 0
+        told = capsys.readouterr().out
+        assert told.count("research only") == 1
+        assert "model: depthwise_aaff" in told
+        assert (tmp_path / "maps" / "photo_overlay.png").is_file()
+        assert not list((tmp_path / "weights").glob("*.onnx"))  # exporting left the published weights alone
+
+    def test_a_precision_that_is_not_shipped_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(published, "SHIPPED", tmp_path)
+        (tmp_path / "depthwise_aaff-fp32.onnx").touch()
+        assert published.find_shipped("bf16") == tmp_path / "depthwise_aaff-fp32.onnx"
+        with pytest.raises(ModelError, match="no model is shipped in int8"):
+            aaff.load()
+
+
+def test_what_the_repository_ships_is_small_and_has_a_card() -> None:
+    models = list((ROOT / "weights").glob("*.safetensors"))
+    assert all(path.stat().st_size <= 5 * 2**20 and path.with_suffix(".md").is_file() for path in models)
+    shipped = list((ROOT / "src" / "aaff" / "shipped").glob("*.onnx"))
+    assert sum(path.stat().st_size for path in shipped) <= 12 * 2**20
