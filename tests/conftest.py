@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,44 @@ def scenes_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         done.touch()  # after a failure too: the others then fail at once instead of waiting
     return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled models of tests lie apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AAFF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a small untrained depthwise_aaff for camvid11 at 96×64.  Read only."""
+    torch.manual_seed(0)
+    options = {"width": 0.25, "sides": 1, "spatial": False}
+    net = create_model("depthwise_aaff", CAMVID11.num_classes, **options)
+    card = ModelCard("depthwise_aaff", options, CAMVID11, "camvid11", Size(96, 64), licence="for tests only")
+    path = tmp_path_factory.mktemp("small") / "best.safetensors"
+    save_checkpoint(path, net.state_dict(), card)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported(small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The small checkpoint exported as ``"fp32"``, ``"int8"`` and ``"confidence"`` (fp32).  Read only."""
+    from aaff.export.export import build, describe, write
+    from aaff.export.graph import build_graph
+    from aaff.export.quantization import quantize
+    from aaff.networks.weights import load_checkpoint
+
+    net, card = load_checkpoint(small_checkpoint)
+    folder = tmp_path_factory.mktemp("exported")
+    frames = [render(drive=1, frame=30 * i, size=card.size).image for i in range(4)]
+    graph = build_graph(net, card)  # once for both: tracing a network takes seconds
+    data = {"fp32": graph.SerializeToString(), "int8": quantize(graph, frames).SerializeToString()}
+    models = [describe(data[kind], card, folder / f"{kind}.onnx", precision=kind, native=True) for kind in data]
+    models.append(build(net, card, folder / "confidence.onnx", confidence=True))
+    return {model.path.stem: write(model, {"source": "not compared"}).path for model in models}
 
 
 @pytest.fixture(scope="session")

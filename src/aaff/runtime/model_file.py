@@ -162,7 +162,8 @@ def content_hash(data: bytes, where: str) -> str:
 def ending_at(model: ModelFile, tensor: str) -> bytes:
     """An ONNX file of the model's graph with one float tensor inside as its only output, without metadata.
 
-    Nodes that only the former outputs need are dead.  Runtimes leave dead nodes out, so that running it costs what leads to ``tensor``.
+    Nodes that only the former outputs need are dead.  Runtimes leave them out, so that running it costs
+    what leads to ``tensor``.
     """
     data = model.data
     output = delimited(1, tensor.encode()) + delimited(2, delimited(1, _FLOAT))

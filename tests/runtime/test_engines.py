@@ -1,0 +1,261 @@
+"""The two engines of exported files: the same maps as torch, in any number of threads, at any size of frame."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import onnxruntime
+import openvino
+import pytest
+import torch
+
+from aaff import loading
+from aaff.data.scenes import render
+from aaff.errors import DataError, MissingExtraError, ModelError, OptionError
+from aaff.loading import frame_to_map, load, load_engine
+from aaff.networks.engine import classify
+from aaff.preprocess import Size
+from aaff.runtime import compiled_cache
+from aaff.runtime.model_file import read_model_file
+from aaff.runtime.openvino_engine import OpenVinoEngine, network_alone
+from aaff.runtime.upsample import Upsampler
+
+ENGINES = ("openvino", "onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return np.stack([render(drive=2, frame=20 * i, size=Size(96, 64)).image for i in range(4)])
+
+
+def agreement(a, b):
+    return float((a == b).mean())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_fp32_gives_the_maps_of_the_checkpoint(exported, small_checkpoint, frames, engine):
+    expected, _ = load_engine(small_checkpoint).infer(frames)
+    maps, confidence = load_engine(exported["fp32"], engine=engine).infer(frames)
+    assert maps.dtype == np.uint8
+    assert confidence is None
+    assert len(np.unique(expected)) > 2  # else it would show nothing
+    assert agreement(maps, expected) >= 0.999
+
+
+def test_int8_gives_the_same_in_both_engines_and_nearly_the_maps_of_the_checkpoint(exported, small_checkpoint, frames):
+    expected, _ = load_engine(small_checkpoint).infer(frames)
+    first, second = (load_engine(exported["int8"], engine=engine).infer(frames)[0] for engine in ENGINES)
+    assert agreement(first, second) >= 0.97
+    assert agreement(first, expected) >= 0.8  # untrained weights: many pixels are near ties
+
+
+@pytest.mark.parametrize("kind", ["fp32", "int8"])
+def test_other_runtimes_get_the_same_maps_from_the_whole_graph(exported, frames, kind):
+    # What the engines leave out of the file and do themselves is in it for everybody else.
+    expected, _ = load_engine(exported[kind], engine="onnxruntime").infer(frames)
+    session = onnxruntime.InferenceSession(exported[kind].read_bytes(), providers=["CPUExecutionProvider"])
+    assert [i.name for i in session.get_inputs()] == ["frames"]
+    assert [o.name for o in session.get_outputs()] == ["class_map"]
+    (batch,) = session.run(None, {"frames": frames})  # all four at once: the axis of the batch is open
+    assert batch.dtype == np.uint8
+    assert agreement(batch, expected) >= 0.999
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(exported[kind]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    assert agreement(compiled(frames)[0], load_engine(exported[kind]).infer(frames)[0]) >= 0.999
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_confidence_is_the_softmax_of_the_chosen_class(exported, small_checkpoint, frames, engine):
+    _, expected = load_engine(small_checkpoint, confidence=True).infer(frames)
+    maps, confidence = load_engine(exported["confidence"], engine=engine).infer(frames)
+    assert maps.shape == confidence.shape == (4, 64, 96)
+    assert np.abs(confidence.astype(int) - expected).max() <= 1
+    assert load_engine(exported["confidence"], engine=engine, confidence=False).infer(frames)[1] is None
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_several_threads_share_an_engine(exported, frames, engine):
+    shared = load_engine(exported["fp32"], engine=engine, threads=2)
+    alone = [shared.infer(frame[None])[0] for frame in frames]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda i: shared.infer(frames[i % 4][None])[0], range(32)))
+    for i, maps in enumerate(together):
+        np.testing.assert_array_equal(maps, alone[i % 4])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_map_belongs_to_the_caller(exported, frames, engine):
+    runs = load_engine(exported["confidence"], engine=engine)
+    first = runs.infer(frames[:1])
+    kept = [array.copy() for array in first]
+    runs.infer(255 - frames[:1])
+    for array, copy in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_a_segmenter_takes_frames_of_any_size_and_batches(exported):
+    seg = load(exported["int8"])
+    assert repr(seg) == "Segmenter(depthwise_aaff, camvid11, 96x64, openvino int8)"
+    pictures = [render(drive=2, frame=0, size=size).image for size in (Size(130, 90), Size(96, 64), Size(51, 33))]
+    for picture, prediction in zip(pictures, seg.batch(pictures), strict=True):
+        assert prediction.class_map.shape == picture.shape[:2]
+        np.testing.assert_array_equal(prediction.class_map, seg(picture).class_map)
+    assert frame_to_map(seg.engine)[1] == "map"
+    flipped = pictures[1][:, ::-1]
+    flipped.flags.writeable = False
+    assert seg(flipped).class_map.shape == (64, 96)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_frames_of_another_size_are_refused_before_the_graph_sees_them(exported, engine):
+    with pytest.raises(DataError, match=r"takes frames uint8 \[N, 64, 96, 3\]"):
+        load_engine(exported["fp32"], engine=engine).infer(np.zeros((1, 60, 96, 3), np.uint8))
+
+
+def test_precisions_are_explicit(exported, frames):
+    model = read_model_file(exported["fp32"])
+    assert OpenVinoEngine(model)._compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+    int8 = read_model_file(exported["int8"])
+    assert OpenVinoEngine(int8)._compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+    for path, asked, engine in (
+        ("fp32", "int8", "openvino"),
+        ("int8", "fp32", "openvino"),
+        ("fp32", "bf16", "onnxruntime"),
+    ):
+        with pytest.raises(OptionError, match="and runs in"):
+            load_engine(exported[path], engine=engine, precision=asked)
+
+
+def test_bf16_runs_where_the_processor_has_it_and_is_refused_elsewhere(exported, frames):
+    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        expected, _ = load_engine(exported["fp32"]).infer(frames)
+        assert agreement(load_engine(exported["fp32"], precision="bf16").infer(frames)[0], expected) > 0.9
+        assert load_engine(exported["int8"], precision="int8-bf16").precision == "int8-bf16"
+    else:
+        with pytest.raises(OptionError, match="no bf16"):
+            load_engine(exported["fp32"], precision="bf16")
+
+
+def test_streams_compute_frames_side_by_side(exported, frames):
+    model = read_model_file(exported["fp32"])
+    engine = OpenVinoEngine(model, threads=2, streams=2)
+    with ThreadPoolExecutor(2) as pool:
+        maps = list(pool.map(lambda frame: engine.infer(frame[None])[0][0], frames))
+    np.testing.assert_array_equal(np.stack(maps), OpenVinoEngine(model).infer(frames)[0])
+
+
+def test_the_network_alone_gives_the_logits_of_torch(exported, small_checkpoint, frames):
+    reference = load_engine(small_checkpoint)
+    norm = reference.card.normalization
+    planar = ((frames[:1] - np.float32(norm.mean)) / np.float32(norm.std)).transpose(0, 3, 1, 2)
+    logits = network_alone(read_model_file(exported["fp32"]))(planar)
+    with torch.inference_mode():
+        np.testing.assert_allclose(logits, reference.native_logits(frames[:1]).numpy(), atol=1e-4)
+
+
+def test_a_second_start_takes_the_compiled_model_and_a_damaged_one_is_made_again(
+    exported, frames, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("AAFF_CACHE", str(tmp_path))
+    expected, _ = load_engine(exported["fp32"]).infer(frames)
+    (kept,) = tmp_path.glob("*.compiled")
+    compiled = kept.read_bytes()
+    written = kept.stat().st_ino
+    np.testing.assert_array_equal(load_engine(exported["fp32"]).infer(frames)[0], expected)
+    assert kept.stat().st_ino == written  # taken, not made again
+    kept.write_bytes(compiled[: len(compiled) // 2])
+    np.testing.assert_array_equal(load_engine(exported["fp32"]).infer(frames)[0], expected)
+    assert compiled_cache.load_compiled(kept.stem) is not None
+    load_engine(exported["fp32"], threads=1)  # compiled for something else
+    assert len(list(tmp_path.glob("*.compiled"))) == 2
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(exported, frames, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("AAFF_CACHE", str(tmp_path / "file" / "below"))
+    assert load_engine(exported["fp32"]).infer(frames)[0].shape == (4, 64, 96)
+
+
+def test_the_cache_keeps_what_was_used_last(monkeypatch, tmp_path):
+    monkeypatch.setenv("AAFF_CACHE", str(tmp_path))
+    monkeypatch.setattr(compiled_cache, "KEPT", 2)
+    for key in "abc":
+        compiled_cache.store_compiled(key * 40, key.encode())
+    assert len(list(tmp_path.glob("*.compiled"))) == 2
+    assert compiled_cache.load_compiled("c" * 40) == b"c"
+
+
+@pytest.mark.parametrize(
+    ("module", "engine", "line"),
+    [
+        ("openvino", "auto", "pip install openvino"),
+        ("onnxruntime", "onnxruntime", r"pip install 'aaff\[onnxruntime\]'"),
+    ],
+)
+def test_an_absent_engine_names_its_line(exported, monkeypatch, module, engine, line):
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, f"aaff.runtime.{module}_engine", raising=False)
+    with pytest.raises(MissingExtraError, match=line):
+        load(exported["fp32"], engine=engine)
+
+
+def test_engines_and_files_that_do_not_fit(exported, small_checkpoint):
+    with pytest.raises(OptionError, match="torch runs checkpoints"):
+        load(exported["fp32"], engine="torch")
+    with pytest.raises(OptionError, match="aaff export"):
+        load(small_checkpoint, engine="openvino")
+    with pytest.raises(OptionError, match="--size 128x96"):
+        load_engine(exported["fp32"], size=Size(128, 96))
+    assert loading.ENGINES == ("openvino", "onnxruntime", "torch")
+
+
+def test_a_graph_that_an_engine_cannot_run_is_named(exported):
+    broken = replace(read_model_file(exported["fp32"]), native=False, data=b"\x08\x09\x3a\x00")
+    with pytest.raises(ModelError, match=r"OpenVINO cannot run .*fp32\.onnx"):
+        OpenVinoEngine(broken)
+
+
+def test_images_videos_and_scores_need_no_torch(exported, scenes_dir, tmp_path):
+    code = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "onnx", "nncf", "safetensors", "onnxruntime", "matplotlib"):
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+from aaff.cli import main
+model = {str(exported["int8"])!r}
+data, out = {str(scenes_dir)!r}, {str(tmp_path)!r}
+assert main(["predict", data + "/val", "--frames", "2", "--model", model, "--out", out + "/maps"]) == 0
+assert main(["evaluate", model, "--data", data, "--json", out + "/score.json"]) == 0
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "maps").glob("*_overlay.png"))) == 2
+    assert '"resize": "map"' in (tmp_path / "score.json").read_text()
+    assert '"precision": "int8"' in (tmp_path / "score.json").read_text()
+
+
+@pytest.mark.parametrize("size", [Size(8, 4), Size(48, 36), Size(100, 64)])
+@pytest.mark.parametrize("smooth", [False, True])
+def test_the_map_of_border_cells_is_that_of_the_full_computation(size, smooth):
+    generator = torch.Generator().manual_seed(size.width)
+    shape = (5, size.height // 4, size.width // 4)
+    logits = torch.randn(shape, generator=generator)
+    if smooth:  # regions, as a network has them, rather than noise
+        logits = torch.nn.functional.avg_pool2d(logits[None], 5, 1, 2, count_include_pad=False)[0]
+    expected = classify(logits[None], size)[0][0].numpy()
+    got = Upsampler(size)(logits.numpy())
+    if (different := got != expected).any():  # only ties to rounding
+        full = torch.nn.functional.interpolate(logits[None], size=(size.height, size.width), mode="bilinear")[0]
+        top = full.topk(2, dim=0).values.numpy()
+        assert (top[0] - top[1])[different].max() < 1e-5
+
+
+def test_an_upsampler_refuses_sizes_without_whole_cells():
+    with pytest.raises(ModelError, match="divide by 4"):
+        Upsampler(Size(51, 33))
