@@ -55,17 +55,18 @@ def measure(
     Raises:
         AaffError: the data set, the recipe or the machine does not allow it.
     """
-    dataset = Spec(data, recipe, steps).dataset()
+    decoders = usable_cores() if workers is None else workers
+    base = Spec(data, recipe, steps, workers=decoders)
+    dataset = base.dataset()
     net = create_model(recipe.model, dataset.labels.num_classes, **recipe.network_options())
     flops = 6 * complexity(net, recipe.augment.crop).macs * recipe.batch
-    decoders = usable_cores() if workers is None else workers
-    base = Spec(data, recipe, steps)
     specs = {
-        PLAIN: replace(base, plain=True, workers=decoders),
+        PLAIN: replace(base, plain=True),
         ENGINE: base,
         RESIDENT: replace(base, resident=True),
     }
-    times, about, peaks = _take_turns(specs, rounds, tell)
+    peaks: dict[str, float] = {}
+    times, about = _take_turns(specs, rounds, tell, peaks)
     rows = {name: row(times[name], about[name], recipe.batch, flops, peaks) for name in specs}
     result: dict[str, Any] = {
         "model": recipe.model,
@@ -91,11 +92,10 @@ def measure(
 
 
 def _take_turns(
-    specs: dict[str, Spec], rounds: int, tell: Tell
-) -> tuple[dict[str, list[dict[str, Any]]], dict[str, dict[str, Any]], dict[str, float]]:
-    """Spells of every loop by name, what each loop is, and the arithmetic peak by precision."""
+    specs: dict[str, Spec], rounds: int, tell: Tell, peaks: dict[str, float] | None = None
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, dict[str, Any]]]:
+    """Spells of every loop by name, and what each loop is; fills in the arithmetic peak by precision where asked."""
     times: dict[str, list[dict[str, Any]]] = {name: [] for name in specs}
-    peaks: dict[str, float] = {}
     with ExitStack() as stack:
         loops = {name: stack.enter_context(Measured(spec)) for name, spec in specs.items()}
         about = {name: loop.about() for name, loop in loops.items()}
@@ -104,10 +104,12 @@ def _take_turns(
             for name in names[number % len(names) :] + names[: number % len(names)]:
                 times[name] += spells([loops[name]], number)
                 tell(f"round {number + 1}/{rounds}: {name} {times[name][-1]['step']:.3f} s a step")
+            if peaks is None:
+                continue
             for precision, name in {about[name]["precision"]: name for name in names}.items():
                 loops[name].ask("peak", about[name]["device"], precision)
                 peaks[precision] = max(peaks.get(precision, 0.0), loops[name].answer()["flops"])
-    return times, about, peaks
+    return times, about
 
 
 def row(
@@ -152,7 +154,7 @@ def _measures(base: Spec, about: dict[str, Any], rounds: int, tell: Tell) -> lis
         specs["bf16"] = replace(base, without="bf16")
     if on_processor:
         specs["winograd"] = replace(base, without="winograd")
-    times, _, _ = _take_turns(specs, rounds, tell)
+    times, _ = _take_turns(specs, rounds, tell)
     beside = {name: "bf16" if name == "winograd" and bf16 else "" for name in specs}  # Winograd serves float32
     return [
         {

@@ -49,7 +49,7 @@ class Spec:
         recipe: network, size of the views, batch, engine.
         steps: of one spell.
         plain: the plain PyTorch loop in place of the engine.
-        workers: processes that decode for the plain loop.
+        workers: processes that decode for the plain loop; all loops see as many frames as it needs then.
         resident: one batch again and again, without work on data.
         without: a measure of the engine that is switched off.
     """

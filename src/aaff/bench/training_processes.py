@@ -95,6 +95,7 @@ def spells(loops: Sequence[Measured], number: int) -> list[dict[str, Any]]:
 
 
 def _serve(end: Connection, spec: Spec) -> None:
+    multiprocessing.set_start_method(None, force=True)  # processes that load ahead start as in any training
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the one that asked closes the pipe
     try:
         loop = Spells(spec)
@@ -122,13 +123,13 @@ def peak_memory_gib(device: str) -> float:
 def arithmetic_rate(device: str, precision: str) -> dict[str, Any]:
     """What the threads reach at best: FLOP/s of a large convolution or matrix product, whichever is faster."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    x = torch.randn(8, 256, 64, 64, device=device, dtype=kind).to(memory_format=torch.channels_last)
+    x = torch.randn(4, 256, 48, 48, device=device, dtype=kind).to(memory_format=torch.channels_last)
     w = torch.randn(256, 256, 3, 3, device=device, dtype=kind).to(memory_format=torch.channels_last)
-    a = torch.randn(2048, 2048, device=device, dtype=kind)
+    a = torch.randn(1024, 1024, device=device, dtype=kind)
     best = {"convolution": 0.0, "matrix product": 0.0}
     with torch.no_grad():
         for _ in range(4):
-            for name, flops in (("convolution", 2 * x.numel() * w[0].numel()), ("matrix product", 2 * 2048**3)):
+            for name, flops in (("convolution", 2 * x.numel() * w[0].numel()), ("matrix product", 2 * 1024**3)):
                 began = time.perf_counter()
                 if name == "convolution":
                     torch.nn.functional.conv2d(x, w, padding=1)
