@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+import cv2
 import pytest
 import tyro
 
@@ -181,6 +182,11 @@ class TestErrors:
             (DataError("there is no folder x"), 2, "aaff: there is no folder x\n"),
             (KeyboardInterrupt(), 130, "aaff: interrupted\n"),
             (MemoryError(), 2, "aaff: out of memory; try a smaller batch, a smaller size or fewer workers\n"),
+            (
+                cv2.error("OpenCV alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 30000000000 bytes"),
+                2,
+                "aaff: out of memory; try a smaller batch, a smaller size or fewer workers\n",
+            ),
             (
                 OSError(errno.ENOSPC, "No space left on device", "a.png"),
                 2,

@@ -39,6 +39,9 @@ VERBS: dict[str, str] = {
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_SMALLER = "out of memory; try a smaller batch, a smaller size or fewer workers"
+_NO_MEMORY = ("Insufficient memory", "allocate memory", "not enough memory", "out of memory")
+"""How OpenCV and PyTorch say it, which raise no MemoryError."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,13 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _fail(str(explained))
     except MemoryError:
-        return _fail("out of memory; try a smaller batch, a smaller size or fewer workers")
+        return _fail(_SMALLER)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         if error.errno in _FULL:
             return _fail(f"the disk is full{where}; free some space and run the same command again")
         if error.errno in _FORBIDDEN and where:
             return _fail(f"no permission to use {error.filename}; choose a folder of your own")
+        raise
+    except Exception as error:
+        if any(words in str(error) for words in _NO_MEMORY):
+            return _fail(_SMALLER)
         raise
 
 
