@@ -28,6 +28,7 @@ VERBS: dict[str, str] = {
     "evaluate": "score a model on a split, beside the baselines",
     "export": "make one file of a checkpoint that runs without torch",
     "predict": "turn images, videos and cameras into semantic maps",
+    "bench": "measure the speed of models, frame to map",
     "bench train": "measure training beside a plain PyTorch loop",
     "video speed": "measure frames a second from video file to video file",
     "video memory": "measure memory over a long video",
@@ -113,7 +114,7 @@ def _dispatch(words: list[str]) -> int:
 
         print(f"aaff {__version__}")
         return 0
-    if words[0] in _groups() and words[1:2] in (["-h"], ["--help"]):
+    if words[0] in _groups() - set(VERBS) and words[1:2] in (["-h"], ["--help"]):
         print(_help(words[0]))
         return 0
     try:
@@ -130,13 +131,13 @@ def _groups() -> set[str]:
 def _find_verb(words: Sequence[str]) -> str:
     """The verb that the words begin with."""
     first, second = (*words, "", "")[:2]
+    if f"{first} {second}" in VERBS:
+        return f"{first} {second}"
     if first in VERBS:
         return first
     if first.startswith("-"):
         raise OptionError(f"{first} must stand after a command, such as: aaff train {first} …; see aaff --help")
     if first in _groups():
-        if f"{first} {second}" in VERBS:
-            return f"{first} {second}"
         choices = [verb.split()[1] for verb in VERBS if verb.startswith(f"{first} ")]
         if not second or second.startswith("-"):
             raise OptionError(f"aaff {first} needs one of {', '.join(choices)}; see aaff {first} --help")

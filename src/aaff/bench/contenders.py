@@ -1,0 +1,187 @@
+"""The rows of the benchmark: one model in one engine and precision, ready to be called."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from aaff.bench.subjects import Subject
+from aaff.card import ModelCard
+from aaff.errors import OptionError
+from aaff.labels import UInt8Array
+from aaff.provenance import usable_cores
+from aaff.runtime.model_file import INPUT, LOGITS, NORMALIZED, ModelFile, ending_at
+
+EngineName = Literal["openvino", "onnxruntime", "torch"]
+Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]
+"""``int8-bf16`` computes in bf16 what is not quantised, ``int8`` in fp32."""
+
+_RUNS: dict[str, dict[str, tuple[str, ...]]] = {
+    "openvino": {"fp32": ("fp32", "bf16"), "int8": ("int8", "int8-bf16")},
+    "onnxruntime": {"fp32": ("fp32",), "int8": ("int8",)},
+    "torch": {"": ("fp32", "bf16")},
+}
+"""Engine → precision of the graph it needs ("" for none) → the precisions that it can be run in."""
+
+Infer = Callable[[UInt8Array], object]
+Planned = tuple[EngineName, str, str]
+"""An engine, the precision of the graph it gets ("" for none), and the precision it computes in."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row.
+
+    Attributes:
+        subject: the model.
+        engine: what runs it.
+        precision: what it computes in.
+        whole: from a frame RGB uint8 [H, W, 3] to its class map uint8 [H, W].
+        alone: the network alone on a frame that is normalised already; None where it cannot be cut out.
+        streamed: as ``whole``, but made for several callers at once; None where the engine has no such mode.
+    """
+
+    subject: Subject
+    engine: EngineName
+    precision: str
+    whole: Infer
+    alone: Callable[[], object] | None
+    streamed: Infer | None
+
+
+def plan(engines: Sequence[EngineName] | None, precisions: Sequence[Precision] | None) -> list[Planned]:
+    """What to run.
+
+    Args:
+        engines: those wanted; all that are installed if left out.
+        precisions: those wanted; all if left out.
+
+    Raises:
+        OptionError: no engine among them runs in such a precision.
+    """
+    chosen: Sequence[EngineName] = engines or [name for name in get_args(EngineName) if importlib.util.find_spec(name)]
+    rows: list[Planned] = [
+        (engine, graph, precision)
+        for engine in dict.fromkeys(chosen)
+        for graph, runs in _RUNS[engine].items()
+        for precision in runs
+        if precisions is None or precision in precisions
+    ]
+    if not rows:
+        can = "; ".join(
+            f"{engine} runs in {', '.join(p for r in _RUNS[engine].values() for p in r)}" for engine in chosen
+        )
+        raise OptionError(f"nothing runs in {' or '.join(precisions or ())} here: {can}")
+    return rows
+
+
+def graphs_needed(rows: Sequence[Planned]) -> list[str]:
+    """Precisions of the graphs that a plan needs."""
+    return [graph for graph in ("fp32", "int8") if any(row[1] == graph for row in rows)]
+
+
+def contenders(
+    subject: Subject, rows: Sequence[Planned], frame: UInt8Array, threads: int | None
+) -> Iterator[Contender]:
+    """Those rows of a plan that a model can run in.
+
+    Args:
+        subject: the model.
+        rows: see :func:`plan`.
+        frame: RGB uint8 [H, W, 3] at the model's size, for the network alone.
+        threads: of the processor; all cores if left out.
+
+    Raises:
+        AaffError: an engine is not installed or cannot run it.
+    """
+    planar = normalised(frame, subject.card)
+    for engine, graph, precision in rows:
+        whole: Infer
+        alone: Callable[[], object] | None = None
+        streamed: Infer | None = None
+        if engine == "torch":
+            if subject.net is None:
+                continue
+            whole, alone = _torch(subject, precision, planar, threads)
+        elif graph not in subject.files or (precision.endswith("bf16") and not has_bf16()):
+            continue
+        elif engine == "openvino":
+            whole, alone, streamed = _openvino(subject.files[graph], precision, planar, threads)
+        else:
+            whole, alone = _onnxruntime(subject.files[graph], precision, planar, threads)
+        yield Contender(subject, engine, precision, whole, alone, streamed)
+
+
+def normalised(frame: UInt8Array, card: ModelCard) -> npt.NDArray[np.float32]:
+    """A frame as the network takes it, float32 [1, 3, H, W]."""
+    mean, std = (np.array(values, np.float32) for values in (card.normalization.mean, card.normalization.std))
+    return np.ascontiguousarray(((frame - mean) / std).transpose(2, 0, 1)[None], np.float32)
+
+
+def has_bf16() -> bool:
+    """Whether the processor has instructions for bf16; emulated, its time would mean nothing."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _openvino(
+    model: ModelFile, precision: str, planar: npt.NDArray[np.float32], threads: int | None
+) -> tuple[Infer, Callable[[], object] | None, Infer]:
+    from aaff.runtime.openvino_engine import OpenVinoEngine, network_alone
+
+    engine = OpenVinoEngine(model, precision=precision, threads=threads, confidence=False)
+    streams = threads or usable_cores()
+    several = OpenVinoEngine(model, precision=precision, threads=threads, streams=streams, confidence=False)
+    alone = None
+    if model.native:
+        network = network_alone(model, precision=precision, threads=threads)
+        alone = lambda: network(planar)  # noqa: E731
+    return lambda frame: engine.infer(frame[None]), alone, lambda frame: several.infer(frame[None])
+
+
+def _onnxruntime(
+    model: ModelFile, precision: str, planar: npt.NDArray[np.float32], threads: int | None
+) -> tuple[Infer, Callable[[], object] | None]:
+    from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
+
+    engine = OnnxRuntimeEngine(model, precision=precision, threads=threads, confidence=False)
+    alone = None
+    if model.native and importlib.util.find_spec("onnx"):
+        import onnx
+        import onnxruntime
+
+        whole = onnx.load_from_string(ending_at(model, LOGITS))
+        # The frames stay an input, since the network's own resizing asks for their shape.
+        cut = onnx.utils.Extractor(whole).extract_model([INPUT, NORMALIZED], [LOGITS])
+        given = {INPUT: np.zeros((1, *planar.shape[2:], 3), np.uint8), NORMALIZED: planar}
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or usable_cores()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(cut.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        alone = lambda: session.run(None, given)  # noqa: E731
+    return lambda frame: engine.infer(frame[None]), alone
+
+
+def _torch(
+    subject: Subject, precision: str, planar: npt.NDArray[np.float32], threads: int | None
+) -> tuple[Infer, Callable[[], object]]:
+    import torch
+
+    from aaff.networks.engine import TorchEngine
+
+    assert subject.net is not None
+    torch.set_num_threads(threads or usable_cores())
+    engine = TorchEngine(subject.net, subject.card, precision=precision, confidence=False)
+    batch = torch.from_numpy(planar)
+
+    def alone() -> Any:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            return engine.net.logits(batch)
+
+    return lambda frame: engine.infer(frame[None]), alone

@@ -1,0 +1,191 @@
+"""Speed of deployed models by one definition: frame to map, and beside it the network alone.
+
+Frame to map goes from a uint8 RGB frame in memory to a uint8 class map of the same size in memory.  The
+network alone goes from a float planar input to the native logits.  All rows take turns in short rounds,
+so that a machine whose speed drifts favours none.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from aaff.bench import peak
+from aaff.bench.contenders import Contender, Infer
+from aaff.data.scenes import frames as drawn_frames
+from aaff.errors import MissingExtraError, OptionError
+from aaff.labels import UInt8Array
+from aaff.preprocess import Size
+from aaff.provenance import usable_cores
+
+ROUNDS = 10
+"""Turns that each row has."""
+
+_WARM_UP = 2
+"""Calls before each turn that do not count: they bring weights back into the cache, and let the threads of the
+row before fall asleep."""
+
+_FRAMES = 8
+_PEAK_CALLS = 3
+
+Report = Callable[[int, int], None]
+
+
+class _Times:
+    """What was timed of one row, in seconds."""
+
+    def __init__(self) -> None:
+        self.whole: list[float] = []
+        self.alone: list[float] = []
+        self.streamed: list[float] = []
+
+
+def scenes(size: Size) -> list[UInt8Array]:
+    """Frames RGB uint8 [H, W, 3] to measure on: a drawn drive."""
+    return [scene.image for scene in drawn_frames(0, _FRAMES, size)]
+
+
+def measure(
+    rows: Sequence[Contender], *, runs: int = 200, threads: int | None = None, report: Report = lambda done, of: None
+) -> dict[str, Any]:
+    """Time all rows in one run.
+
+    Args:
+        rows: what to time; their ratios are to the first one.
+        runs: calls of each, rounded up to a multiple of :data:`ROUNDS`.
+        threads: of the processor; all cores if left out.
+        report: told the turns done and their number.
+
+    Returns:
+        ``rows``, ``peaks``, and what both mean.  A row has ``network``, ``engine``, ``precision``, ``rest`` (the type
+        of what is not quantised), ``size``, ``threads``, ``macs``, ``origin`` (of weights and file);
+        ``frame_to_map`` with ``median_ms``, ``p95_ms``, ``fps`` and ``calls``; ``ratio`` of its fps to that of the
+        first row; ``network_alone`` likewise or None; ``overhead`` (f - n) / n or None; ``throughput`` with ``fps``
+        and ``callers`` or None; ``share_of_peak`` (0–1) of the network alone or None.
+
+    Raises:
+        OptionError: no row, or fewer than one run.
+    """
+    if runs < 1 or not rows:
+        raise OptionError(f"{len(rows)} models, {runs} runs: nothing to measure; give 1 or more of both")
+    turn = -(-runs // ROUNDS)
+    frames = {row.subject.card.size: scenes(row.subject.card.size) for row in rows}
+    times = [_Times() for _ in rows]
+    callers = 2 * (threads or usable_cores())
+    peaks, note = _peaks(rows, threads)
+    best = dict.fromkeys(peaks, float("inf"))
+    with ThreadPoolExecutor(callers) as pool:
+        for number in range(ROUNDS):
+            for index, (row, taken) in enumerate(zip(rows, times, strict=True)):
+                report(number * len(rows) + index, ROUNDS * len(rows))
+                _turn(row, taken, frames[row.subject.card.size], turn, pool)
+            for key, convolve in peaks.items():
+                convolve()
+                best[key] = min(best[key], *(_seconds(convolve) for _ in range(_PEAK_CALLS)))
+    rates = {key: 2 * peak.MACS / seconds for key, seconds in best.items()}
+    first = statistics.median(times[0].whole)
+    return {
+        "frame_to_map": "uint8 RGB frame in memory to uint8 class map of the same size in memory, one after the other",
+        "network_alone": "float planar input to native logits, the same graph in the same run",
+        "throughput": "frame to map with several frames at once",
+        "ratio": "frames a second beside those of the first row",
+        "share_of_peak": "operations a second of the network alone beside those of the convolutions under peaks",
+        "frames": "drawn street scenes",
+        "runs": turn * ROUNDS,
+        "rows": [
+            _row(row, taken, first, threads or usable_cores(), callers, rates)
+            for row, taken in zip(rows, times, strict=True)
+        ],
+        "peaks": [
+            {"engine": engine, "precision": precision, "gops": round(rate / 1e9, 1)}
+            for (engine, precision), rate in rates.items()
+        ],
+        "convolution": f"{peak.LAYERS} times 3x3, {peak.CHANNELS} to {peak.CHANNELS} channels, {peak.SIDE}x{peak.SIDE}",
+        **({"note": note} if note else {}),
+    }
+
+
+def _peaks(
+    rows: Sequence[Contender], threads: int | None
+) -> tuple[dict[tuple[str, str], Callable[[], object]], str | None]:
+    """A large convolution for each engine and precision of the rows; without onnx none, and a sentence that says so."""
+    try:
+        keys = dict.fromkeys(_peak_of(row) for row in rows)
+        return {key: peak.convolution(*key, threads) for key in keys}, None
+    except MissingExtraError as error:
+        return {}, f"the share of this machine's peak is left out: {error}"
+
+
+def _peak_of(row: Contender) -> tuple[str, str]:
+    return row.engine, "int8" if row.precision.startswith("int8") else row.precision
+
+
+def _turn(row: Contender, taken: _Times, frames: Sequence[UInt8Array], calls: int, pool: ThreadPoolExecutor) -> None:
+    for _ in range(_WARM_UP):
+        row.whole(frames[0])
+        if row.alone is not None:
+            row.alone()
+    for call in range(calls):
+        frame = frames[call % len(frames)]
+        taken.whole.append(_seconds(partial(row.whole, frame)))
+        if row.alone is not None:
+            taken.alone.append(_seconds(row.alone))
+    if row.streamed is not None:
+        queue = [frames[call % len(frames)] for call in range(max(calls, _FRAMES))]
+        list(pool.map(row.streamed, frames))
+        taken.streamed.append(_seconds(partial(_drain, pool, row.streamed, queue)) / len(queue))
+
+
+def _drain(pool: ThreadPoolExecutor, infer: Infer, frames: Sequence[UInt8Array]) -> None:
+    for _ in pool.map(infer, frames):
+        pass
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def _row(
+    row: Contender, taken: _Times, first: float, threads: int, callers: int, rates: dict[tuple[str, str], float]
+) -> dict[str, Any]:
+    whole = statistics.median(taken.whole)
+    alone = statistics.median(taken.alone) if taken.alone else None
+    rate = rates.get(_peak_of(row))
+    macs = row.subject.macs
+    return {
+        "model": row.subject.word,
+        "network": row.subject.card.network,
+        "engine": row.engine,
+        "precision": row.precision,
+        "rest": "bf16" if row.precision.endswith("bf16") else "fp32",
+        "size": str(row.subject.card.size),
+        "threads": threads,
+        "macs": macs,
+        "origin": row.subject.origin,
+        "frame_to_map": _summary(taken.whole),
+        "ratio": round(first / whole, 3),
+        "network_alone": _summary(taken.alone) if taken.alone else None,
+        "overhead": round((whole - alone) / alone, 4) if alone else None,
+        "throughput": {"fps": round(1 / statistics.median(taken.streamed), 2), "callers": callers}
+        if taken.streamed
+        else None,
+        "share_of_peak": round(2 * macs / alone / rate, 4) if alone and rate else None,
+    }
+
+
+def _summary(seconds: Sequence[float]) -> dict[str, float | int]:
+    middle = statistics.median(seconds)
+    return {
+        "median_ms": round(1000 * middle, 3),
+        "p95_ms": round(1000 * float(np.percentile(seconds, 95)), 3),
+        "fps": round(1 / middle, 2),
+        "calls": len(seconds),
+    }

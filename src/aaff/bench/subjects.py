@@ -1,0 +1,122 @@
+"""What a user names, as something to measure: exported files, checkpoints, registered networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aaff.errors import OptionError, UnknownNameError
+from aaff.loading import EXPORTED, find_model
+from aaff.preprocess import Size
+from aaff.published import find_published
+from aaff.runtime.model_file import LOGITS, ModelFile, ending_at, read_model_file
+
+if TYPE_CHECKING:
+    from aaff.card import ModelCard
+    from aaff.networks import SegmentationNetwork
+
+_CALIBRATION = 12
+"""Drawn frames that int8 is calibrated on here: the time of a frame does not depend on the ranges they give."""
+
+
+@dataclass
+class Subject:
+    """One model to measure.
+
+    Attributes:
+        word: what the user wrote.
+        card: its description.
+        net: the network itself, where there is a checkpoint or a name.
+        files: exported files by the precision of their graph.
+        origin: where the weights and the files come from, in words.
+        macs: multiply-accumulates of one frame.
+    """
+
+    word: str
+    card: ModelCard
+    net: SegmentationNetwork | None
+    files: dict[str, ModelFile]
+    origin: str
+    macs: int
+
+
+def find_subject(word: str, size: Size | None, wanted: Sequence[str]) -> Subject:
+    """The subject that a word stands for.
+
+    Args:
+        word: an exported ``.onnx``, a checkpoint, a run folder, or the name of a registered network.
+        size: of the frames; the model's own, 480×360 for a name, if left out.
+        wanted: of ``"fp32"`` and ``"int8"``, the graphs to make where there is no file.
+
+    Raises:
+        AaffError: there is no such model, it cannot be read or made, or an exported file has another size.
+    """
+    if not Path(word).exists() and Path(word).suffix == "" and Path(word).name == word:
+        return _from_name(word, size, wanted)
+    path = find_model(word)
+    if path.suffix.lower() == EXPORTED:
+        return _from_file(word, path, size)
+    from aaff.networks.weights import load_checkpoint
+
+    net, card = load_checkpoint(path)
+    return _exported(word, net, replace(card, size=size or card.size), wanted, "trained weights")
+
+
+def _from_file(word: str, path: Path, size: Size | None) -> Subject:
+    model = read_model_file(path)
+    if size not in (None, model.card.size):
+        raise OptionError(f"{path} takes frames of {model.card.size}, not of {size}; name a checkpoint to export it so")
+    files = {model.precision: model}
+    return Subject(word, model.card, None, files, "exported file", graph_macs(model))
+
+
+def _from_name(word: str, size: Size | None, wanted: Sequence[str]) -> Subject:
+    from aaff.networks import list_models
+    from aaff.networks.weights import load_checkpoint
+
+    published = find_published(word)
+    if published is not None:
+        net, card = load_checkpoint(published)
+        return _exported(word, net, replace(card, size=size or card.size), wanted, "published weights")
+    from aaff.bench.untrained import make_untrained
+
+    if word not in list_models():
+        raise UnknownNameError("model", word, list_models())
+    return _exported(word, *make_untrained(word, size or Size(480, 360)), wanted, "weights without training")
+
+
+def _exported(word: str, net: SegmentationNetwork, card: ModelCard, wanted: Sequence[str], weights: str) -> Subject:
+    from aaff.networks.complexity import complexity
+
+    files = {}
+    origin = weights
+    if wanted:
+        from aaff.data.scenes import render
+        from aaff.export.export import build
+
+        for precision in wanted:
+            frames = [render(drive, 0, card.size).image for drive in range(_CALIBRATION)]
+            calibration = frames if precision == "int8" else None
+            files[precision] = build(net, card, Path(f"{word} in {precision}"), calibration=calibration)
+        origin += ", exported for this measurement without comparing"
+        origin += ", int8 calibrated on drawn scenes" if "int8" in wanted else ""
+    return Subject(word, card, net, files, origin, complexity(net, card.size).macs)
+
+
+def graph_macs(model: ModelFile) -> int:
+    """Multiply-accumulates of the convolutions of one frame, up to the native logits where the file names them."""
+    import openvino
+
+    graph = openvino.Core().read_model(ending_at(model, LOGITS) if model.native else model.data)
+    graph.reshape([1, model.card.size.height, model.card.size.width, 3])
+    total = 0
+    for node in graph.get_ops():
+        if node.get_type_name() in ("Convolution", "GroupConvolution"):
+            height, width = node.output(0).shape[-2:]
+            weights = 1
+            for side in node.input(1).get_shape():
+                weights *= side
+            total += height * width * weights
+    return total

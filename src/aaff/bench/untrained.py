@@ -1,0 +1,89 @@
+"""Networks without training whose class maps look like streets, so that their speed is that of trained ones.
+
+The time of a network does not depend on its weights, but that of the step after it does: only cells on
+a border between classes are enlarged in full (:mod:`aaff.runtime.upsample`), and random logits give maps
+with a third or three times the borders of a street.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aaff.card import ModelCard
+from aaff.data.scenes import Scene, render
+from aaff.labels import CAMVID11, IGNORE
+from aaff.networks import SegmentationNetwork, create_model
+from aaff.networks.engine import TorchEngine
+from aaff.preprocess import Size
+
+_SCENES = 6
+_RIDGE = 1e-6
+
+
+def make_untrained(name: str, size: Size) -> tuple[SegmentationNetwork, ModelCard]:
+    """A registered network for ``camvid11`` with random weights, in evaluation mode; its logits layer is fitted.
+
+    Args:
+        name: registered.
+        size: of its frames.
+
+    Raises:
+        UnknownNameError: no such network.
+    """
+    torch.manual_seed(0)
+    net = create_model(name, CAMVID11.num_classes).eval()
+    card = ModelCard(name, {}, CAMVID11, "camvid11", size, licence="none: not trained, for measurements of speed")
+    fit_logits(net, card, drawn(size, _SCENES))
+    return net, card
+
+
+def drawn(size: Size, count: int) -> list[Scene]:
+    """The first frames of so many streets."""
+    return [render(drive=drive, frame=0, size=size) for drive in range(count)]
+
+
+def fit_logits(net: SegmentationNetwork, card: ModelCard, scenes: Sequence[Scene]) -> None:
+    """Set the last 1×1 convolution to the ridge regression from its inputs to the truth of drawn scenes."""
+    engine = TorchEngine(net, card, confidence=False)
+    layer = net.tail.classify
+    inputs: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda _layer, given, _output: inputs.append(given[0]))
+    try:
+        with torch.inference_mode():
+            weights = _regression(_samples(engine, scenes, inputs), card.labels.num_classes)
+    finally:
+        handle.remove()
+    with torch.no_grad():
+        layer.weight.copy_(weights[:-1].T[:, :, None, None])
+        if layer.bias is not None:
+            layer.bias.copy_(weights[-1])
+
+
+def _samples(engine: TorchEngine, scenes: Sequence[Scene], inputs: list[Tensor]) -> Iterable[tuple[Tensor, Tensor]]:
+    """Of each scene, float64 [pixels, channels + 1] and the class of each pixel."""
+    for scene in scenes:
+        rows, columns = engine.native_logits(scene.image[None]).shape[-2:]
+        seen = inputs.pop()[0].flatten(1).T.double()
+        step = np.ix_(_centres(scene.label.shape[0], rows), _centres(scene.label.shape[1], columns))
+        truth = torch.from_numpy(scene.label[step].reshape(-1).astype(np.int64))
+        known = truth != IGNORE
+        yield F.pad(seen, (0, 1), value=1.0)[known], truth[known]
+
+
+def _centres(pixels: int, cells: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.minimum((np.arange(cells) * 2 + 1) * pixels // (2 * cells), pixels - 1)
+
+
+def _regression(samples: Iterable[tuple[Tensor, Tensor]], classes: int) -> Tensor:
+    products = targets = torch.zeros((), dtype=torch.float64)
+    for seen, truth in samples:
+        products = products + seen.T @ seen
+        targets = targets + seen.T @ F.one_hot(truth, classes).double()
+    ridge = _RIDGE * torch.eye(len(products), dtype=torch.float64) * products.trace() / len(products)
+    weights: Tensor = torch.linalg.solve(products + ridge, targets)
+    return weights.float()
