@@ -67,6 +67,26 @@ def test_the_test_split_is_added_by_a_later_report(
     assert read_json(copied / "report" / "results" / "plan.json")["settings"]["test"] is True
 
 
+def test_publishing_writes_what_a_repository_keeps_and_no_frame(
+    words: list[str], copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "root"
+    words = [*words, "--publish", str(root), "--report-only"]
+    assert main(words) == 0
+    assert f"weights: {root / 'weights' / 'bisenet.safetensors'}" in capsys.readouterr().out
+    names = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    assert {"docs/experiment/index.html", "docs/experiment/README.md", "weights/bisenet.md"} <= names
+    assert {f"results/experiment/runs/{name}.json" for name in NAMES} <= names
+    assert "results/experiment/answer.json" in names
+    text = (root / "docs" / "experiment" / "README.md").read_text()
+    assert "these are drawn streets" in text
+    assert not [name for name in names if name.endswith((".jpg", ".jpeg"))]  # frames are shown in sheets of few colours
+    # The machine is lost: the repository alone tells that the runs are done.
+    shutil.rmtree(copied / "seeds")
+    assert main([*words, "--status"]) == 0
+    assert "seeds: 2 of 12 done" in capsys.readouterr().out
+
+
 def test_another_recipe_is_refused_with_status_2(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from aaff.report.analysis import TITLES, noise
-from aaff.report.blocks import Block, Folded, Heading, Note, Points, Prose, Table, figure, row
+from aaff.report.blocks import Block, Figure, Folded, Heading, Note, Points, Prose, Table, figure, row
 from aaff.report.figures import ablation, points
-from aaff.report.figures_detail import gates
+from aaff.report.figures_detail import gate_title, gates
 from aaff.report.plan import PAPER_ORDER
 from aaff.report.results import Results
 from aaff.report.rule import within_noise
@@ -60,7 +60,8 @@ def _ablation(results: Results) -> list[Block]:
 
 def _gates(results: Results) -> list[Block]:
     blocks: list[Block] = [Heading("What the gates put out", 3)]
-    charts, rows = [], []
+    charts: list[Figure | None] = []
+    rows: list[tuple[str, ...]] = []
     for name in PAPER_ORDER:
         run = next((r for r in results.of("seeds", name) if "gates" in r.scores.get("val", {})), None)
         if run is None:
@@ -70,10 +71,7 @@ def _gates(results: Results) -> list[Block]:
             f"{TITLES[name]}, seed {run.seed}, over the val frames. Thin: spread over channels; thick: over frames."
         )
         charts.append(figure(f"gates-{name.replace('_', '-')}", gates(statistics, TITLES[name]), caption))
-        for gate, s in statistics.items():
-            closed, opened = f"{100 * s['closed']:.0f}", f"{100 * s['open']:.0f}"
-            spreads = f"{s['between_channels']:.3f}", f"{s['between_frames']:.3f}"
-            rows.append((TITLES[name], gate, f"{s['mean']:.3f}", *spreads, closed, opened))
+        rows += _gate_rows(TITLES[name], statistics)
     if not rows:
         return [*blocks, Note("No trained network to look into yet.")]
     blocks.append(
@@ -86,11 +84,28 @@ def _gates(results: Results) -> list[Block]:
     )
     shown = row(*charts)
     blocks += [shown] if shown else []
+    blocks.append(Folded("The gates in numbers", (_gate_table(rows),)))
+    variants = [
+        row for r in results.of("ablation") for row in _gate_rows(r.name, r.scores.get("val", {}).get("gates", {}))
+    ]
+    if variants:
+        blocks.append(Folded("The gates of the variants in numbers", (_gate_table(variants),)))
+    return blocks
+
+
+def _gate_rows(name: str, statistics: dict[str, dict[str, float]]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for gate, s in statistics.items():
+        closed, opened = f"{100 * s['closed']:.0f}", f"{100 * s['open']:.0f}"
+        spreads = f"{s['between_channels']:.3f}", f"{s['between_frames']:.3f}"
+        rows.append((name, gate_title(gate), f"{s['mean']:.3f}", *spreads, closed, opened))
+    return rows
+
+
+def _gate_table(rows: list[tuple[str, ...]]) -> Table:
     columns = ("network", "gate", "mean", "over channels", "over frames", "closed, %", "always open, %")
-    table = Table(
-        columns, tuple(rows), "Closed: below 0.01 in every frame; open: above 0.99 in every frame", text_columns=2
-    )
-    return [*blocks, Folded("The gates in numbers", (table,))]
+    caption = "Closed: below 0.01 in every frame; open: above 0.99 in every frame"
+    return Table(columns, tuple(rows), caption, text_columns=2)
 
 
 def _fault(results: Results) -> list[Block]:
