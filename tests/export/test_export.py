@@ -1,0 +1,129 @@
+"""From a checkpoint to the deployed file on the command line, and the gate in between."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from aaff.card import ModelCard
+from aaff.cli import main
+from aaff.errors import DataError
+from aaff.export.export import build
+from aaff.export.parity import compare
+from aaff.labels import CAMVID11
+from aaff.loading import load
+from aaff.preprocess import Size
+from aaff.runtime.model_file import read_model_file
+
+CARD = ModelCard("made_up", {}, CAMVID11, "camvid11", Size(20, 10))
+
+
+class Fixed:
+    """An engine that answers with the red channel, wrong in the first pixels of every frame."""
+
+    card = CARD
+
+    def __init__(self, name, precision, wrong=0):
+        self.name, self.precision, self.wrong = name, precision, wrong
+
+    def infer(self, frames):
+        maps = frames[..., 0].copy()
+        maps.reshape(len(maps), -1)[:, : self.wrong] = 10
+        return maps, None
+
+
+def pairs(labelled=True, frames=5):
+    draw = np.random.default_rng(0)
+    for _ in range(frames):
+        frame = draw.integers(0, 10, (10, 20, 3), np.uint8)
+        yield frame, frame[..., 0] if labelled else None
+
+
+def test_the_comparison_counts_pixels_and_scores():
+    engines = [Fixed("openvino", "fp32"), Fixed("onnxruntime", "fp32", wrong=2)]
+    parity = compare(Fixed("torch", "fp32"), engines, pairs(), "made up")
+    assert parity.frames == 5
+    assert parity.reference == 1.0
+    assert [row.agreement for row in parity.rows] == [1.0, 0.99]
+    assert [row.passed for row in parity.rows] == [True, False]
+    assert parity.rows[1].miou == pytest.approx(1 - parity.rows[1].loss)
+    assert not parity.passed
+    kept = json.loads(json.dumps(parity.to_dict()))
+    assert kept["passed"] is False
+    assert kept["rows"][1]["engine"] == "onnxruntime"
+
+
+def test_int8_may_move_pixels_but_not_its_score():
+    # A pixel in 200 differs, but where no label counts it.
+    def unlabelled_corner():
+        for frame, label in pairs():
+            label = label.copy()
+            label[0, 0] = 255
+            yield frame, label
+
+    small = compare(Fixed("torch", "fp32"), [Fixed("openvino", "int8", wrong=1)], unlabelled_corner(), "made up")
+    assert small.rows[0].agreement == 0.995
+    assert small.passed
+    large = compare(Fixed("torch", "fp32"), [Fixed("openvino", "int8", wrong=4)], pairs(), "made up")
+    assert large.rows[0].loss > 0.005
+    assert not large.passed
+
+
+def test_int8_is_not_judged_without_labels_and_nothing_without_frames():
+    with pytest.raises(DataError, match="needs frames with labels"):
+        compare(Fixed("torch", "fp32"), [Fixed("openvino", "int8")], pairs(labelled=False), "made up")
+    with pytest.raises(DataError, match="no frame"):
+        compare(Fixed("torch", "fp32"), [Fixed("openvino", "fp32")], pairs(frames=0), "made up")
+
+
+def test_a_run_becomes_a_file_beside_its_checkpoint_compared_on_drawn_scenes(small_checkpoint, capsys):
+    report = small_checkpoint.parent / "parity.json"
+    assert main(["export", str(small_checkpoint.parent), "--size", "64x48", "--json", str(report)]) == 0
+    said = capsys.readouterr().out
+    assert "drawn street scenes" in said
+    assert said.count("passed") == 2
+    assert "for tests only" in said  # the licence of the weights
+    written = read_model_file(small_checkpoint.with_name("best-fp32.onnx"))
+    assert written.card.size == Size(64, 48)
+    assert written.parity == json.loads(report.read_text())
+    assert [row["engine"] for row in written.parity["rows"]] == ["openvino", "onnxruntime"]
+    assert all(row["agreement"] >= 0.999 for row in written.parity["rows"])
+    written.path.unlink()
+
+
+def test_int8_from_the_command_line_and_the_gate_that_refuses(
+    small_checkpoint, scenes_dir, tmp_path, capsys, monkeypatch
+):
+    out = tmp_path / "model.onnx"
+    words = ["export", str(small_checkpoint), "--precision", "int8", "--data", str(scenes_dir), "--out", str(out)]
+    monkeypatch.setattr("aaff.export.parity.LOSS", -1.0)  # nothing can pass
+    monkeypatch.setattr("aaff.export.quantization.FRAMES", 4)
+    built = []
+
+    def build_once(*args, **kwargs):  # it takes seconds
+        built[:] = built or [build(*args, **kwargs)]
+        return built[0]
+
+    monkeypatch.setattr("aaff.export.export.build", build_once)
+    assert main(words) == 2
+    assert "was not written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert main([*words, "--force"]) == 0
+    assert "did NOT pass" in capsys.readouterr().out
+    assert read_model_file(out).parity["passed"] is False
+    assert read_model_file(out).parity["source"] == "camvid11 val"
+    frame = np.zeros((48, 64, 3), np.uint8)
+    assert load(out)(frame).class_map.shape == (48, 64)
+
+
+def test_what_cannot_be_exported_gets_a_sentence(small_checkpoint, exported, tmp_path, capsys):
+    for words, said in (
+        ([str(small_checkpoint), "--precision", "int8"], "give --data DIR"),
+        ([str(exported["fp32"])], "exported already"),
+        ([str(small_checkpoint), "--out", str(tmp_path / "model.pt")], "no name of an .onnx file"),
+        ([str(tmp_path / "nothing.onnx"), "--card", str(tmp_path / "card.json")], "cannot read"),
+    ):
+        assert main(["export", *words]) == 2
+        assert said in capsys.readouterr().err
