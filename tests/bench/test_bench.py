@@ -1,0 +1,197 @@
+"""``aaff bench``: what its rows are made of and what it refuses; no time is asserted."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from aaff.bench import peak, speed
+from aaff.bench.contenders import Contender, has_bf16, plan
+from aaff.bench.subjects import Subject, find_subject, graph_macs
+from aaff.bench.untrained import drawn, fit_logits
+from aaff.card import ModelCard
+from aaff.cli import main, parse_words
+from aaff.errors import MissingExtraError, OptionError, UnknownNameError
+from aaff.evaluation import ConfusionMatrix
+from aaff.export import export
+from aaff.labels import CAMVID11
+from aaff.networks import create_model
+from aaff.networks.complexity import complexity
+from aaff.networks.engine import TorchEngine
+from aaff.networks.weights import save_checkpoint
+from aaff.preprocess import Size
+from aaff.report.speed import speed_rows
+from aaff.runtime.model_file import read_model_file
+
+SIZE = Size(64, 48)
+OPTIONS = {"width": 0.25, "sides": 1, "spatial": False}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A tiny network as checkpoint ``net.safetensors``, ``fp32.onnx`` and ``int8.onnx``, and itself.  Read only.
+
+    The file in int8 only says so, since quantising takes long and is tested where it is done.
+    """
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    net = create_model("depthwise_aaff", 11, **OPTIONS).eval()
+    card = ModelCard("depthwise_aaff", OPTIONS, CAMVID11, "camvid11", SIZE)
+    save_checkpoint(folder / "net.safetensors", net.state_dict(), card)
+    exported = export.write(export.build(net, card, folder / "fp32.onnx"), {})
+    export.write(export.describe(exported.data, card, folder / "int8.onnx", precision="int8", native=True), {})
+    return folder, net
+
+
+@pytest.fixture(autouse=True)
+def little(monkeypatch):
+    """Few turns and a small convolution: what is timed here does not matter."""
+    monkeypatch.setattr(speed, "ROUNDS", 2)
+    monkeypatch.setattr(peak, "SIDE", 4)
+
+
+def test_exported_files_side_by_side(models, tmp_path, capsys):
+    folder, net = models
+    figures = tmp_path / "bench.json"
+    words = ["bench", str(folder / "fp32.onnx"), str(folder / "int8.onnx"), "--engine", "openvino", "onnxruntime"]
+    assert main([*words, "--runs", "4", "--threads", "1", "--json", str(figures)]) == 0
+    result = json.loads(figures.read_text())
+    rows = result["rows"]
+    expected = [("openvino", "fp32"), ("openvino", "bf16"), ("onnxruntime", "fp32")]
+    expected += [("openvino", "int8"), ("openvino", "int8-bf16"), ("onnxruntime", "int8")]
+    if not has_bf16():
+        expected = [pair for pair in expected if "bf16" not in pair[1]]
+    assert [(row["engine"], row["precision"]) for row in rows] == expected
+    assert rows[0]["ratio"] == 1
+    for row in rows:
+        whole, alone = row["frame_to_map"], row["network_alone"]
+        assert (row["network"], row["size"], row["threads"]) == ("depthwise_aaff", "64x48", 1)
+        assert row["macs"] == complexity(net, SIZE).macs
+        assert whole["calls"] == alone["calls"] == 4
+        assert whole["p95_ms"] >= whole["median_ms"] > 0
+        assert row["ratio"] == pytest.approx(rows[0]["frame_to_map"]["median_ms"] / whole["median_ms"], abs=0.02)
+        assert row["overhead"] == pytest.approx(whole["median_ms"] / alone["median_ms"] - 1, abs=0.05)
+        assert row["share_of_peak"] > 0
+        assert (row["throughput"] is None) == (row["engine"] == "onnxruntime")
+        assert row["rest"] == ("bf16" if "bf16" in row["precision"] else "fp32")
+    peaks = {(entry["engine"], entry["precision"]) for entry in result["peaks"]}
+    assert {("openvino", "fp32"), ("openvino", "int8"), ("onnxruntime", "int8")} <= peaks
+    assert result["provenance"]["versions"]["openvino"]
+    assert len(speed_rows([result])) == len(rows), "the report reads what the benchmark writes"
+    said = capsys.readouterr().out
+    assert "frame to map" in said
+    assert "exported file" in said
+
+
+def test_a_checkpoint_runs_in_torch_and_is_exported_for_the_others(models, tmp_path, monkeypatch):
+    asked = []
+
+    def ready(net, card, path, *, calibration):
+        """Exporting takes long and is tested where it is done."""
+        asked.append((card.size, calibration and {frame.shape for frame in calibration}))
+        return read_model_file(models[0] / ("int8.onnx" if calibration else "fp32.onnx"))
+
+    monkeypatch.setattr(export, "build", ready)
+    figures = tmp_path / "bench.json"
+    words = [
+        "bench",
+        str(models[0] / "net.safetensors"),
+        "--engine",
+        "torch",
+        "openvino",
+        "--precision",
+        "fp32",
+        "int8",
+    ]
+    assert main([*words, "--threads", "1", "--size", "64x48", "--runs", "2", "--json", str(figures)]) == 0
+    assert asked == [(SIZE, None), (SIZE, {(48, 64, 3)})]
+    rows = json.loads(figures.read_text())["rows"]
+    expected = [("torch", "fp32"), ("openvino", "fp32"), ("openvino", "int8")]
+    assert [(row["engine"], row["precision"]) for row in rows] == expected
+    assert "trained weights, exported for this measurement without comparing" in rows[0]["origin"]
+    assert "calibrated on drawn scenes" in rows[0]["origin"]
+
+
+def test_a_name_is_measured_without_training_and_says_so():
+    subject = find_subject("depthwise_bisenet", SIZE, [])
+    assert subject.origin == "weights without training"
+    assert subject.card.size == SIZE
+    assert subject.macs == complexity(create_model("depthwise_bisenet", 11), SIZE).macs
+
+
+def test_multiplications_are_read_off_the_exported_graph(models):
+    folder, net = models
+    assert graph_macs(read_model_file(folder / "fp32.onnx")) == complexity(net, SIZE).macs
+
+
+def test_untrained_maps_look_like_streets():
+    torch.manual_seed(0)
+    net = create_model("depthwise_aaff", 11, **OPTIONS).eval()
+    card = ModelCard("depthwise_aaff", OPTIONS, CAMVID11, "camvid11", Size(128, 96))
+    scenes = drawn(card.size, 4)
+    fit_logits(net, card, scenes[:3])
+    matrix = ConfusionMatrix(11)
+    matrix.update(scenes[3].label, TorchEngine(net, card).segment(scenes[3].image))
+    assert np.trace(matrix.counts) / matrix.counts.sum() > 0.5
+    assert np.count_nonzero(matrix.counts.sum(axis=0)) >= 3
+
+
+def test_rows_take_turns():
+    calls = []
+    card = ModelCard("depthwise_aaff", {}, CAMVID11, "camvid11", SIZE)
+    subject = Subject("x", card, None, {}, "made", 1)
+    rows = [
+        Contender(subject, "torch", "fp32", lambda frame, name=name: calls.append(name), None, None) for name in "ab"
+    ]
+    result = speed.measure(rows, runs=6)
+    order = "".join(calls)
+    assert order == ("a" * 5 + "b" * 5) * 2, "two calls to warm up and three that count, twice"
+    assert [row["frame_to_map"]["calls"] for row in result["rows"]] == [6, 6]
+    assert result["rows"][0]["network_alone"] is result["rows"][0]["overhead"] is None
+
+
+def test_without_onnx_the_peak_is_left_out_and_said(models, monkeypatch, capsys):
+    def absent(*_words):
+        raise MissingExtraError("onnx is not installed; install it with: pip install 'aaff[train]'")
+
+    monkeypatch.setattr(peak, "convolution", absent)
+    words = ["bench", str(models[0] / "fp32.onnx"), "--engine", "openvino", "--precision", "fp32"]
+    assert main([*words, "--runs", "1", "--threads", "1"]) == 0
+    assert "peak is left out: onnx is not installed; install it with" in capsys.readouterr().out
+
+
+def test_both_benchmarks_are_found():
+    assert parse_words(["bench", "train", "--data", "d"])[0].__name__ == "aaff.cli.bench_train"
+    module, args = parse_words(["bench", "a.onnx", "b", "--size", "800x640", "--precision", "int8", "fp32"])
+    assert module.__name__ == "aaff.cli.bench"
+    assert args.models == ("a.onnx", "b")
+    assert args.size == Size(800, 640)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "needs a model"),
+        (["depthwise_aff"], "did you mean 'depthwise_aaff'"),
+        (["absent.onnx"], "there is no model absent.onnx"),
+        (["{}/fp32.onnx", "--size", "96x64"], "takes frames of 64x48, not of 96x64"),
+        (["{}/fp32.onnx", "--engine", "torch"], "runs in none of the engines"),
+        (["{}/fp32.onnx", "--precision", "int8"], "runs in none of the engines"),
+        (["{}/net.safetensors", "--engine", "torch", "--precision", "int8"], "torch runs in fp32, bf16"),
+        (["{}/fp32.onnx", "--runs", "0"], "--runs 0 measures nothing"),
+        (["{}/fp32.onnx", "--threads", "0"], "--threads 0 cannot run a model"),
+        (["{}/fp32.onnx", "--engine", "openvin"], "did you mean 'openvino'"),
+    ],
+)
+def test_what_cannot_be_measured(models, capsys, words, sentence):
+    assert main(["bench", *(word.format(models[0]) for word in words)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_plans():
+    assert plan(["onnxruntime"], None) == [("onnxruntime", "fp32", "fp32"), ("onnxruntime", "int8", "int8")]
+    with pytest.raises(OptionError, match="onnxruntime runs in fp32, int8"):
+        plan(["onnxruntime"], ["bf16"])
+    with pytest.raises(UnknownNameError):
+        find_subject("nothing_like_it_at_all", None, [])
