@@ -49,7 +49,7 @@ def test_figures_are_printed_and_written(scenes_dir: Path, tmp_path: Path, capsy
 
 
 @pytest.mark.parametrize(
-    "without", [None, "native-logits loss", "channels-last", "fused optimizer", "cache", "winograd"]
+    "without", [None, "native-logits loss", "channels-last", "fused optimizer", "cache", "winograd", "strided"]
 )
 def test_every_loop_begins_with_the_same_loss(scenes_dir: Path, without: str | None) -> None:
     """Same weights, same batch, same objective: else the times would not compare the same thing."""

@@ -152,6 +152,8 @@ def _measures(base: Spec, about: dict[str, Any], rounds: int, tell: Tell) -> lis
     specs = {"": base} | {name: replace(base, without=name) for name in names}
     if bf16:
         specs["bf16"] = replace(base, without="bf16")
+    if bf16 and on_processor:
+        specs["strided"] = replace(base, without="strided")
     if on_processor:
         specs["winograd"] = replace(base, without="winograd")
     times, _ = _take_turns(specs, rounds, tell)

@@ -25,6 +25,7 @@ from aaff.data.sample import Dataset
 from aaff.errors import OptionError
 from aaff.labels import IGNORE
 from aaff.networks import create_model
+from aaff.networks.strided import StridedDepthwiseConv2d
 from aaff.preprocess import Normalization, Size
 from aaff.training.distributed import Group
 from aaff.training.engine import loading_processes, resolve
@@ -36,7 +37,7 @@ from aaff.training.recipe import Recipe
 
 PHASES = ("data", "forward", "loss", "backward", "optimizer")
 
-Measure = Literal["bf16", "channels-last", "native-logits loss", "fused optimizer", "cache", "winograd"]
+Measure = Literal["bf16", "channels-last", "native-logits loss", "fused optimizer", "cache", "winograd", "strided"]
 """What makes the engine fast, by the name under which it can be switched off."""
 
 
@@ -165,6 +166,10 @@ class EngineLoop(Learner):
         self.dataset = CachedDataset(dataset) if recipe.engine.cache and spec.without != "cache" else dataset
         self.workers = loading_processes(recipe.engine, engine, Group())
         super().__init__(recipe, dataset.labels.num_classes, class_counts(self.dataset), engine, Group())
+        if spec.without == "strided":
+            for module in self.net.modules():
+                if type(module) is StridedDepthwiseConv2d:
+                    module.__class__ = torch.nn.Conv2d  # type: ignore[assignment]
         if spec.without == "channels-last":
             self.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         if spec.without == "fused optimizer":

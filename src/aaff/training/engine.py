@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aaff.errors import OptionError
 from aaff.networks import SegmentationNetwork
+from aaff.networks.strided import use_strided
 from aaff.networks.winograd import use_winograd
 from aaff.preprocess import Normalization
 from aaff.provenance import usable_cores
@@ -52,6 +53,8 @@ class Engine:
             torch.backends.cudnn.benchmark = True
         if self.winograd:
             use_winograd(net)
+        if self.device == "cpu" and self.precision == "bf16":
+            use_strided(net)
         if group is not None:
             net = share_batch_norm(net, group, self.device)
         placed: SegmentationNetwork = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
