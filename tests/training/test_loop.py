@@ -238,6 +238,10 @@ class TestBadInput:
             ("--val-split vall", "did you mean 'val'"),
             ("--model depthwise_aff", "did you mean 'depthwise_aaff'"),
             ("--options widht=1", "did you mean"),
+            (
+                "--options width=0.25 auxiliary=true --loss.auxiliary 1 2 3",
+                "3 weights, but the network has 2 auxiliary",
+            ),
             ("--loss.class-weights 1 2", "loss.class_weights has 2 numbers, but the data has 11 classes"),
             ("--warm-start nowhere.safetensors", "nowhere.safetensors"),
             ("--engine.device cuda", "finds no GPU"),

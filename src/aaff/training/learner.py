@@ -49,6 +49,7 @@ class Learner:
         self.net = engine.prepare(create_model(recipe.model, num_classes, **recipe.network_options()), group)
         weights = class_weights(recipe.loss.class_weights, counts)
         self.objective = Objective(recipe.loss, num_classes, None if weights is None else weights.to(engine.device))
+        self.objective.auxiliary_weights(list(self.net.auxiliary))  # refused here, before anything is written
         self.optimizer = make_optimizer(self.net, recipe.optim)
         self.average = WeightAverage(self.net, self.decay) if self.decay else None
 

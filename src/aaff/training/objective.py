@@ -173,13 +173,18 @@ class Objective:
                 terms["dice"] = options.dice * dice(probabilities, target) * normalizer
             if options.lovasz:
                 terms["lovasz"] = options.lovasz * lovasz_softmax(probabilities, target) * normalizer
-        for (name, head), weight in zip(auxiliary.items(), self._auxiliary_weights(auxiliary), strict=True):
+        for (name, head), weight in zip(auxiliary.items(), self.auxiliary_weights(list(auxiliary)), strict=True):
             if weight:
                 terms[f"auxiliary.{name}"] = weight * self._cross_entropy(head, target, normalizer)
         total = torch.stack(list(terms.values())).sum()
         return LossParts(total, normalizer, {name: term.detach() for name, term in terms.items()})
 
-    def _auxiliary_weights(self, auxiliary: Mapping[str, Tensor]) -> tuple[float, ...]:
+    def auxiliary_weights(self, auxiliary: Sequence[str]) -> tuple[float, ...]:
+        """The weight of each of these auxiliary heads.
+
+        Raises:
+            OptionError: there are several weights and not one for each head.
+        """
         given = self.options.auxiliary
         if len(given) == 1:
             return given * len(auxiliary)
