@@ -204,7 +204,5 @@ def report(
     if not result.absent:
         return result
     plural = "es have" if len(result.absent) > 1 else " has"
-    sentence = (
-        f"class{plural} no labelled pixel in {dataset.split!r} and no part in a mean: {', '.join(result.absent)}"
-    )
+    sentence = f"class{plural} no labelled pixel in {dataset.split!r} and no part in a mean: {', '.join(result.absent)}"
     return replace(result, notes=(*result.notes, sentence))
