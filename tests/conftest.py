@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from aaff.card import ModelCard
 from aaff.data.scenes import Scene, render
@@ -17,6 +18,10 @@ from aaff.labels import CAMVID11
 from aaff.networks import create_model
 from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
+
+# No test asserts a time, Hypothesis' own included: the cores may be busy with something else.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

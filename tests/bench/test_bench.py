@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aaff.bench import peak, speed
-from aaff.bench.contenders import Contender, has_bf16, plan
+from aaff.bench.contenders import Contender, plan
 from aaff.bench.subjects import Subject, find_subject, graph_macs
 from aaff.bench.untrained import drawn, fit_logits
 from aaff.card import ModelCard
@@ -23,6 +23,7 @@ from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
 from aaff.report.speed import speed_rows
 from aaff.runtime.model_file import read_model_file
+from aaff.runtime.openvino_core import has_bf16
 
 SIZE = Size(64, 48)
 OPTIONS = {"width": 0.25, "sides": 1, "spatial": False}

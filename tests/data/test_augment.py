@@ -61,7 +61,7 @@ def test_image_and_label_stay_aligned(scale: float, flip: float) -> None:
         assert np.array_equal(by_color[plain], truth[plain])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(width=SIDES, height=SIDES, crop=st.tuples(SIDES, SIDES), seed=st.integers(0, 2**32 - 1))
 def test_any_size_gives_the_crop_and_no_new_id(width: int, height: int, crop: tuple[int, int], seed: int) -> None:
     draw = rng(seed)

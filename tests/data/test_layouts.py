@@ -54,7 +54,7 @@ def same(found: Sequence[Sample], wanted: Sequence[Sample]) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_what_a_layout_writes_it_reads_again(data: st.DataObject) -> None:
     fixed = {"segnet": [CAMVID11], "cityscapes": [CITYSCAPES19]}

@@ -21,6 +21,7 @@ from aaff.networks.engine import classify
 from aaff.preprocess import Size
 from aaff.runtime import compiled_cache
 from aaff.runtime.model_file import read_model_file
+from aaff.runtime.openvino_core import core, has_bf16
 from aaff.runtime.openvino_engine import OpenVinoEngine, network_alone
 from aaff.runtime.upsample import Upsampler
 
@@ -63,8 +64,7 @@ def test_other_runtimes_get_the_same_maps_from_the_whole_graph(exported, frames,
     (batch,) = session.run(None, {"frames": frames})  # all four at once: the axis of the batch is open
     assert batch.dtype == np.uint8
     assert agreement(batch, expected) >= 0.999
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(exported[kind]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core().compile_model(core().read_model(exported[kind]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     assert agreement(compiled(frames)[0], load_engine(exported[kind]).infer(frames)[0]) >= 0.999
 
 
@@ -131,13 +131,33 @@ def test_precisions_are_explicit(exported, frames):
 
 
 def test_bf16_runs_where_the_processor_has_it_and_is_refused_elsewhere(exported, frames):
-    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if has_bf16():
         expected, _ = load_engine(exported["fp32"]).infer(frames)
         assert agreement(load_engine(exported["fp32"], precision="bf16").infer(frames)[0], expected) > 0.9
         assert load_engine(exported["int8"], precision="int8-bf16").precision == "int8-bf16"
     else:
         with pytest.raises(OptionError, match="no bf16"):
             load_engine(exported["fp32"], precision="bf16")
+
+
+def test_a_process_that_let_models_go_still_takes_signals(exported):
+    # With a core for each model, the first signal after the first model was let go before the second was fatal.
+    words = f"""
+import gc, os, signal
+from aaff.loading import load
+signal.signal(signal.SIGUSR1, lambda number, frame: print("handled"))
+first = load({str(exported["fp32"])!r})
+second = load({str(exported["int8"])!r})
+del first
+gc.collect()
+del second
+gc.collect()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", words], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 def test_streams_compute_frames_side_by_side(exported, frames):

@@ -41,7 +41,7 @@ def test_a_legend_lists_present_classes_by_share():
     assert [entry.name for entry in every] == list(CAMVID11.names)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 700),
     st.integers(1, 500),

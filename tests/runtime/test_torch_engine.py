@@ -58,7 +58,7 @@ def test_maps_and_confidence_are_those_of_the_network(loaded, frames):
     assert np.abs(confidence - 255 * probability).max() <= 0.51
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40), st.integers(1, 12))
 def test_class_maps_equal_the_argmax_of_resized_logits(seed, height, width, classes):
     generator = torch.Generator().manual_seed(seed)

@@ -84,7 +84,7 @@ def test_cross_entropy_is_the_weighted_mean(smoothing: float) -> None:
     assert found == pytest.approx(float(reference), rel=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 999), st.sampled_from([0.05, 0.25, 0.9]), st.sampled_from([0.0, 0.2, 0.7, 1.0]))
 def test_ohem_keeps_the_hardest_share_and_all_below_the_threshold(seed: int, keep: float, threshold: float) -> None:
     logits, target = draw(seed=seed)
@@ -122,7 +122,7 @@ def _dice_of(score: Tensor, truth: Tensor) -> float:
     return float(2 * (s * t).sum() / (s.sum() + t.sum()))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 999), st.integers(2, 3), st.integers(1, 6))
 def test_lovasz_equals_the_extension_by_definition(seed: int, classes: int, pixels: int) -> None:
     """The extension of a set function f at errors e is the integral over t of f({i : e[i] ≥ t})."""

@@ -200,7 +200,7 @@ def test_schedules_equal_torchs(schedule: str, warmup: int) -> None:
     assert ours == pytest.approx(factors_of(theirs, total), abs=1e-9)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(2, 300),
     st.integers(1, 40),

@@ -19,7 +19,7 @@ def quick(monkeypatch):
     """The model that reads numbers instead of a network."""
     from numbered import BrightEngine
 
-    monkeypatch.setattr(loading, "find_model", lambda path: path)
+    monkeypatch.setattr(loading, "find_model", lambda path, precision=None: path)
     monkeypatch.setattr(loading, "load_engine", lambda *words, **options: BrightEngine())
 
 
@@ -125,7 +125,7 @@ def before(call):
     if call == 12:
         print("running", flush=True)
 
-loading.find_model = lambda path: path
+loading.find_model = lambda path, precision=None: path
 loading.load_engine = lambda *words, **options: BrightEngine(before)
 sys.exit(main(sys.argv[1:]))
 """
@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_whole_files(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "long.jsonl").write_text("of an earlier run")
-    command = [sys.executable, "-c", LONG, "predict", str(video), "--out", str(out)]
+    command = [sys.executable, "-c", LONG, "predict", str(video), "--model", "bright", "--out", str(out)]
     process = subprocess.Popen(
         command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

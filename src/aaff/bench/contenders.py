@@ -99,6 +99,8 @@ def contenders(
     Raises:
         AaffError: an engine is not installed or cannot run it.
     """
+    from aaff.runtime.openvino_core import has_bf16
+
     planar = normalised(frame, subject.card)
     for engine, graph, precision in rows:
         whole: Infer
@@ -121,13 +123,6 @@ def normalised(frame: UInt8Array, card: ModelCard) -> npt.NDArray[np.float32]:
     """A frame as the network takes it, float32 [1, 3, H, W]."""
     mean, std = (np.array(values, np.float32) for values in (card.normalization.mean, card.normalization.std))
     return np.ascontiguousarray(((frame - mean) / std).transpose(2, 0, 1)[None], np.float32)
-
-
-def has_bf16() -> bool:
-    """Whether the processor has instructions for bf16; emulated, its time would mean nothing."""
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _openvino(

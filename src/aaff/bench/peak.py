@@ -37,15 +37,14 @@ def convolution(engine: str, precision: str, threads: int | None) -> Callable[[]
     graph = _graph(quantised=precision.startswith("int8"))
     frame = np.random.default_rng(0).random((1, CHANNELS, SIDE, SIDE), np.float32)
     if engine == "openvino":
-        import openvino
+        from aaff.runtime.openvino_core import DEVICE, core
 
-        core = openvino.Core()
         config = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
         }
-        request = core.compile_model(core.read_model(graph), "CPU", config).create_infer_request()
+        request = core().compile_model(core().read_model(graph), DEVICE, config).create_infer_request()
         request.get_input_tensor().data[:] = frame
         infer: Callable[[], object] = request.infer
         return infer

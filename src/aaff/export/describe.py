@@ -11,6 +11,7 @@ from aaff.card import ModelCard
 from aaff.errors import ModelError
 from aaff.export.export import Precision, describe, write
 from aaff.runtime.model_file import CONFIDENCE, ModelFile
+from aaff.runtime.openvino_core import DEVICE, core
 
 
 def describe_foreign(data: bytes, card: ModelCard, path: Path, *, precision: Precision) -> ModelFile:
@@ -30,14 +31,14 @@ def describe_foreign(data: bytes, card: ModelCard, path: Path, *, precision: Pre
     """
     described = describe(data, card, path, precision=precision)  # first, since it tells what is no ONNX file
     try:
-        network = openvino.Core().read_model(data)
+        network = core().read_model(data)
         inputs, outputs = network.inputs, network.outputs
         shape = [1, card.size.height, card.size.width, 3]
         if len(inputs) != 1 or inputs[0].element_type != openvino.Type.u8:
             raise ModelError(f"the graph must take one input uint8 {_wanted(card)}, not {_told(inputs)}")
         network.reshape(shape)
         frame = np.zeros(shape, np.uint8)
-        results = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(frame)
+        results = core().compile_model(network, DEVICE, {"INFERENCE_PRECISION_HINT": "f32"})(frame)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ModelError(f"the graph does not run on a frame uint8 {_wanted(card)}: {reason}") from error

@@ -22,12 +22,11 @@ from aaff.provenance import usable_cores
 from aaff.runtime.compiled_cache import key_of, load_compiled, store_compiled
 from aaff.runtime.deployed import Graph, Maps, check_frames, choose_precision, stack
 from aaff.runtime.model_file import CONFIDENCE, LOGITS, NORMALIZED, ModelFile, ending_at
+from aaff.runtime.openvino_core import DEVICE, core, has_bf16
 
 PRECISIONS = {"fp32": {"fp32": "f32", "bf16": "bf16"}, "int8": {"int8": "f32", "int8-bf16": "bf16"}}
 """For files in fp32 and int8: each precision they run in → OpenVINO's name of the type of all that is not
 quantised.  ``int8`` computes that rest in float32, ``int8-bf16`` in bf16."""
-
-_DEVICE = "CPU"
 
 
 class OpenVinoEngine:
@@ -111,7 +110,7 @@ def network_alone(
     """
     if not model.native:
         raise ModelError(f"{model.path} does not name its input and logits inside, so its network cannot run alone")
-    whole = openvino.Core().read_model(ending_at(model, LOGITS))
+    whole = core().read_model(ending_at(model, LOGITS))
     size = model.card.size
     whole.reshape([1, size.height, size.width, 3])
     inside = next(out for op in whole.get_ops() for out in op.outputs() if NORMALIZED in out.get_names())
@@ -121,7 +120,7 @@ def network_alone(
     chosen = choose_precision(model, precision, PRECISIONS)
     # The frames stay an input, since the network's own resizing asks for their shape; it is a constant once compiled.
     alone = openvino.Model(whole.get_results(), [planar, *whole.get_parameters()], "network alone")
-    compiled = openvino.Core().compile_model(alone, _DEVICE, _config(PRECISIONS[model.precision][chosen], threads, 1))
+    compiled = core().compile_model(alone, DEVICE, _config(PRECISIONS[model.precision][chosen], threads, 1))
     request = compiled.create_infer_request()
 
     def run(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -134,8 +133,7 @@ def network_alone(
 
 
 def _config(kind: str, threads: int | None, streams: int) -> dict[str, Any]:
-    capable = openvino.Core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
-    if kind == "bf16" and "BF16" not in capable:
+    if kind == "bf16" and not has_bf16():
         raise OptionError("this processor has no bf16 instructions; leave out --precision or give the file's own")
     return {
         "INFERENCE_PRECISION_HINT": kind,
@@ -147,20 +145,19 @@ def _config(kind: str, threads: int | None, streams: int) -> dict[str, Any]:
 
 def _compile(model: ModelFile, graph: bytes, config: dict[str, Any]) -> Any:
     """The compiled model, from the cache where it has been compiled before."""
-    core = openvino.Core()
-    processor = core.get_property(_DEVICE, "FULL_DEVICE_NAME"), core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    processor = [core().get_property(DEVICE, name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     key = key_of(hashlib.sha256(graph).hexdigest(), openvino.get_version(), *processor, sorted(config.items()))
     kept = load_compiled(key)
     if kept is not None:
         try:
-            return core.import_model(kept, _DEVICE, config)
+            return core().import_model(kept, DEVICE, config)
         except RuntimeError:
             pass  # by another build of the same version, for instance; compile it anew
     try:
-        network = core.read_model(graph)
+        network = core().read_model(graph)
         size = model.card.size
         network.reshape([1, size.height, size.width, 3])  # fixed shapes are faster than open ones
-        compiled = core.compile_model(network, _DEVICE, config)
+        compiled = core().compile_model(network, DEVICE, config)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ModelError(f"OpenVINO cannot run {model.path}: {reason}") from error
