@@ -221,8 +221,8 @@ def install() -> str:
     return (
         f"`pip install .` alone takes {found['megabytes']:.0f} MB (10⁶ bytes) in {len(found['packages'])} packages: "
         f"{told}, the rest under {heavy[6][1]['megabytes']:.0f} each. `import aaff` takes "
-        f"{found['import_aaff_seconds']:.2f} s; the first start answers a frame after {start['first']:.1f} s, later ones "
-        f"after {start['later']:.1f} s, the whole process counted (`results/core_install.json`).\n"
+        f"{found['import_aaff_seconds']:.2f} s; the first start answers a frame after {start['first']:.1f} s, "
+        f"later ones after {start['later']:.1f} s, the whole process counted (`results/core_install.json`).\n"
     )
 
 

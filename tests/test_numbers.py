@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 def script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("numbers_script", ROOT / "scripts" / "numbers.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
