@@ -8,6 +8,9 @@ from typing import Any
 
 from aaff.report.plan import PAPER_ORDER
 
+PRECISIONS = ("fp32", "bf16", "int8")
+"""Those that the report tells; int8 with its rest in bf16 makes no difference worth another column."""
+
 
 @dataclass(frozen=True)
 class SpeedRow:
@@ -58,7 +61,7 @@ def _entries(content: Any) -> list[dict[str, Any]]:
 def _row(entry: dict[str, Any]) -> SpeedRow | None:
     network = entry.get("network")
     whole = entry.get("frame_to_map")
-    if network not in PAPER_ORDER or not isinstance(whole, dict):
+    if network not in PAPER_ORDER or entry.get("precision") not in PRECISIONS or not isinstance(whole, dict):
         return None
     alone = entry.get("network_alone")
     return SpeedRow(
