@@ -195,7 +195,7 @@ def test_what_cannot_be_measured(models, capsys, words, sentence):
 
 
 def test_plans():
-    assert plan(["onnxruntime"], None) == [("onnxruntime", "fp32", "fp32"), ("onnxruntime", "int8", "int8")]
+    assert plan(["onnxruntime"]) == [("onnxruntime", "fp32", "fp32"), ("onnxruntime", "int8", "int8")]
     with pytest.raises(OptionError, match="onnxruntime runs in fp32, int8"):
         plan(["onnxruntime"], ["bf16"])
     with pytest.raises(UnknownNameError):

@@ -54,12 +54,12 @@ class Contender:
     streamed: Infer | None
 
 
-def plan(engines: Sequence[EngineName] | None, precisions: Sequence[Precision] | None) -> list[Planned]:
+def plan(engines: Sequence[EngineName] = (), precisions: Sequence[Precision] = ()) -> list[Planned]:
     """What to run.
 
     Args:
-        engines: those wanted; all that are installed if left out.
-        precisions: those wanted; all if left out.
+        engines: those wanted; all that are installed if there are none.
+        precisions: those wanted; all if there are none.
 
     Raises:
         OptionError: no engine among them runs in such a precision.
@@ -70,13 +70,13 @@ def plan(engines: Sequence[EngineName] | None, precisions: Sequence[Precision] |
         for engine in dict.fromkeys(chosen)
         for graph, runs in _RUNS[engine].items()
         for precision in runs
-        if precisions is None or precision in precisions
+        if not precisions or precision in precisions
     ]
     if not rows:
         can = "; ".join(
             f"{engine} runs in {', '.join(p for r in _RUNS[engine].values() for p in r)}" for engine in chosen
         )
-        raise OptionError(f"nothing runs in {' or '.join(precisions or ())} here: {can}")
+        raise OptionError(f"nothing runs in {' or '.join(precisions)} here: {can}")
     return rows
 
 

@@ -26,9 +26,9 @@ class Args:
     names are exported for the measurement; a name without published weights is measured untrained."""
     size: Size | None = None
     """Of the frames; each model's own if left out."""
-    engine: tuple[EngineName, ...] | None = None
+    engine: tuple[EngineName, ...] = ()
     """One or several; all that are installed if left out."""
-    precision: tuple[Precision, ...] | None = None
+    precision: tuple[Precision, ...] = ()
     """One or several; all that run here if left out. int8-bf16 computes in bf16 what is not quantised."""
     threads: int | None = None
     """Processor threads; all cores if left out."""

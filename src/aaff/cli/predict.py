@@ -42,7 +42,7 @@ class Args:
     address such as rtsp://10.0.0.2/front."""
     out: Path
     """Folder for the results; made when missing."""
-    write: tuple[Form, ...] | None = None
+    write: tuple[Form, ...] = ()
     """What to write, one or several; side is the frame beside the colours. If left out: map overlay index json for
     images, overlay json for a video. Of a video, index is a folder of PNGs."""
     as_video: bool = False
