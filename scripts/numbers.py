@@ -233,7 +233,7 @@ def scenes() -> str:
     return (
         f"On drawn streets a position prior scores {percent(found['position_prior']['miou'])} % mean IoU, a linear "
         f"classifier on colour and position {percent(found['linear_classifier']['miou'])} %, `depthwise_aaff` after "
-        f"minutes of training {percent(found['network']['miou'])} %; every class is in at least "
+        f"{found['network']['minutes']:.0f} minutes of training {percent(found['network']['miou'])} %; every class is in at least "
         f"{percent(min(presence.values()), 0)} % of the frames (`results/scenes_difficulty.json`).\n"
     )
 
