@@ -233,8 +233,8 @@ def scenes() -> str:
     return (
         f"On drawn streets a position prior scores {percent(found['position_prior']['miou'])} % mean IoU, a linear "
         f"classifier on colour and position {percent(found['linear_classifier']['miou'])} %, `depthwise_aaff` after "
-        f"{found['network']['minutes']:.0f} minutes of training {percent(found['network']['miou'])} %; every class is in "
-        f"at least {percent(min(presence.values()), 0)} % of the frames (`results/scenes_difficulty.json`).\n"
+        f"{found['network']['minutes']:.0f} minutes of training {percent(found['network']['miou'])} %; every class "
+        f"is in at least {percent(min(presence.values()), 0)} % of the frames (`results/scenes_difficulty.json`).\n"
     )
 
 
