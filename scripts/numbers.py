@@ -199,16 +199,32 @@ def parity() -> str:
     return told + source(*(f"export_depthwise_aaff_{precision}" for precision in reports))
 
 
+def answer() -> str:
+    """The sentences at the top of the experiment's report."""
+    return "\n\n".join(read("experiment/answer")["sentences"]) + "\n"
+
+
+def shipped() -> str:
+    """The model that runs when nothing is named."""
+    fp32, int8 = (read(f"shipped_depthwise_aaff_{precision}") for precision in ("fp32", "int8"))
+    return (
+        f"Without `--model` a `depthwise_aaff` runs that comes with the package, trained on CamVid's 367 train frames "
+        f"alone: {percent(fp32['rows'][0]['miou'])} % mean IoU on val in fp32, {percent(int8['rows'][0]['miou'])} % in "
+        "int8 (`results/shipped_depthwise_aaff_*.json`; weights for research and other non-commercial use).\n"
+    )
+
+
 def video() -> str:
     """From video file to video file, and memory over a long one."""
-    found, long = read("video_speed"), read("video_memory")
+    found, street, long = read("video_speed"), read("video_speed_val"), read("video_memory")
     return (
-        f"A video of {found['end_to_end']['frames']} frames at {found['model_size']}, decoded, segmented, overlaid and "
-        f"written as H.264 on two cores: {found['end_to_end']['fps']:.1f} frames a second from file to file, "
+        f"A video of {found['end_to_end']['frames']} drawn frames at {found['model_size']}, decoded, segmented, "
+        f"overlaid and written as H.264 on two cores: {found['end_to_end']['fps']:.1f} frames a second from file to file, "
         f"{found['ratio']:.2f} times the rate from frame to map alone (`{found['model']}`, {found['precision']}; "
-        f"`results/video_speed.json`).\nOver {long['frames']:,} frames memory goes from {long['first_mib']:.0f} to "
-        f"{long['last_mib']:.0f} MiB: {long['growth_mib_per_1000_frames']:+.2f} MiB for 1000 frames "
-        "(`results/video_memory.json`).\n"
+        f"`results/video_speed.json`); of CamVid's val frames as a video of {street['video']['seconds']:.0f} s "
+        f"{street['end_to_end']['fps']:.1f}, {street['ratio']:.2f} times (`results/video_speed_val.json`).\n"
+        f"Over {long['frames']:,} frames memory goes from {long['first_mib']:.0f} to {long['last_mib']:.0f} MiB: "
+        f"{long['growth_mib_per_1000_frames']:+.2f} MiB for 1000 frames (`results/video_memory.json`).\n"
     )
 
 
@@ -244,6 +260,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed-800x640": lambda: speed("bench_800x640"),
     "engines": engines,
     "parity": parity,
+    "answer": answer,
+    "shipped": shipped,
     "video": video,
     "install": install,
     "training-speed": training_speed,
