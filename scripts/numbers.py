@@ -219,7 +219,7 @@ def video() -> str:
     found, street, long = read("video_speed"), read("video_speed_val"), read("video_memory")
     return (
         f"A video of {found['end_to_end']['frames']} drawn frames at {found['model_size']}, decoded, segmented, "
-        f"overlaid and written as H.264 on two cores: {found['end_to_end']['fps']:.1f} frames a second from file to file, "
+        f"overlaid and written as H.264 on two cores: {found['end_to_end']['fps']:.1f} a second from file to file, "
         f"{found['ratio']:.2f} times the rate from frame to map alone (`{found['model']}`, {found['precision']}; "
         f"`results/video_speed.json`); of CamVid's val frames as a video of {street['video']['seconds']:.0f} s "
         f"{street['end_to_end']['fps']:.1f}, {street['ratio']:.2f} times (`results/video_speed_val.json`).\n"
