@@ -110,6 +110,7 @@ def training_measures() -> str:
         "bf16": "bf16 (float32 with Winograd convolutions in its place)",
         "channels-last": "channels-last memory",
         "native-logits loss": "the loss from native logits, strip by strip",
+        "kept memory": "freed memory kept for the next step",
         "strided": "the way back of strided depthwise convolutions",
         "fused optimizer": "the fused optimiser",
         "cache": "decoded frames kept in memory",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 
-from aaff.bench.training_loops import EngineLoop, PlainLoop, Spec, Spells, recipe_for
+from aaff.bench.training_loops import EngineLoop, Measure, PlainLoop, Spec, Spells, recipe_for
 from aaff.cli import main
 from aaff.preprocess import Size
 
@@ -43,14 +44,19 @@ def test_figures_are_printed_and_written(scenes_dir: Path, tmp_path: Path, capsy
     plain, engine = (loops[name]["seconds_a_step"] for name in ("plain PyTorch loop", "this engine"))
     assert result["ratios"]["engine over plain loop"] == pytest.approx(plain / engine, rel=0.02)
     switched_off = {row["without"] for row in result["measures"]}
-    assert {"channels-last", "native-logits loss", "fused optimizer", "cache", "winograd"} <= switched_off
+    assert {
+        "channels-last",
+        "native-logits loss",
+        "kept memory",
+        "fused optimizer",
+        "cache",
+        "winograd",
+    } <= switched_off
     assert result["side_by_side"]["runs"] == 1
     assert threading.active_count() < 10
 
 
-@pytest.mark.parametrize(
-    "without", [None, "native-logits loss", "channels-last", "fused optimizer", "cache", "winograd", "strided"]
-)
+@pytest.mark.parametrize("without", [None, *get_args(Measure)])
 def test_every_loop_begins_with_the_same_loss(scenes_dir: Path, without: str | None) -> None:
     """Same weights, same batch, same objective: else the times would not compare the same thing."""
     torch.set_num_threads(1)

@@ -147,8 +147,8 @@ def _ratio(slow: Sequence[dict[str, Any]], fast: Sequence[dict[str, Any]]) -> fl
 def _measures(base: Spec, about: dict[str, Any], rounds: int, tell: Tell) -> list[dict[str, Any]]:
     """How much longer a step takes without each measure."""
     on_processor, bf16 = about["device"] == "cpu", about["precision"] == "bf16"
-    names: list[Measure] = ["channels-last", "native-logits loss", "fused optimizer", "cache"]
-    names = [name for name in names if on_processor or name != "native-logits loss"]  # not used on a GPU
+    names: list[Measure] = ["channels-last", "fused optimizer", "cache"]
+    names += ["native-logits loss", "kept memory"] if on_processor else []
     specs = {"": base} | {name: replace(base, without=name) for name in names}
     if bf16:
         specs["bf16"] = replace(base, without="bf16")

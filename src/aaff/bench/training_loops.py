@@ -27,6 +27,7 @@ from aaff.labels import IGNORE
 from aaff.networks import create_model
 from aaff.networks.strided import StridedDepthwiseConv2d
 from aaff.preprocess import Normalization, Size
+from aaff.training.allocator import keep_freed_memory
 from aaff.training.distributed import Group
 from aaff.training.engine import loading_processes, resolve
 from aaff.training.learner import Learner
@@ -37,7 +38,9 @@ from aaff.training.recipe import Recipe
 
 PHASES = ("data", "forward", "loss", "backward", "optimizer")
 
-Measure = Literal["bf16", "channels-last", "native-logits loss", "fused optimizer", "cache", "winograd", "strided"]
+Measure = Literal[
+    "bf16", "channels-last", "native-logits loss", "kept memory", "fused optimizer", "cache", "winograd", "strided"
+]
 """What makes the engine fast, by the name under which it can be switched off."""
 
 
@@ -166,6 +169,8 @@ class EngineLoop(Learner):
         self.dataset = CachedDataset(dataset) if recipe.engine.cache and spec.without != "cache" else dataset
         self.workers = loading_processes(recipe.engine, engine, Group())
         super().__init__(recipe, dataset.labels.num_classes, class_counts(self.dataset), engine, Group())
+        if spec.without == "kept memory":
+            keep_freed_memory(False)
         if spec.without == "strided":
             for module in self.net.modules():
                 if type(module) is StridedDepthwiseConv2d:

@@ -1,0 +1,39 @@
+"""What a step frees is there for the next one."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, sys, torch
+from aaff.training.allocator import keep_freed_memory
+kept = keep_freed_memory(sys.argv[1] == "keep")
+def step():
+    for _ in range(10):
+        torch.empty(16 * 2**20, dtype=torch.uint8).fill_(1)
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+step()
+print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(word: str) -> tuple[str, int]:
+    done = subprocess.run([sys.executable, "-c", FAULTS, word], check=True, capture_output=True, text=True)
+    kept, count = done.stdout.split()
+    return kept, int(count)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's own")
+def test_freed_memory_is_used_again_without_page_faults() -> None:
+    pages = 10 * 16 * 2**20 // 4096
+    kept, count = faults("keep")
+    assert kept == "True"
+    assert count < pages / 20
+    kept, count = faults("usual")
+    assert kept == "True"
+    assert count > 10  # whole mappings anew; how many faults depends on the size of the system's pages
