@@ -141,6 +141,8 @@ def make_experiment(args: Args, data: Path) -> Experiment:
     from aaff.report.experiment import Experiment, all_folds
     from aaff.report.plan import Settings, resized
 
+    if not data.is_dir():
+        raise DataError(f"there is no folder {data}")
     names = {"seeds": args.recipe, "drives": args.drives_recipe, "ablation": args.ablation_recipe}
     recipes = {group: resized(full_recipe(name), args.size) for group, name in names.items()}
     folds: tuple[str, ...] = ()
