@@ -25,8 +25,8 @@ from aaff.report.analysis import TITLES
 from aaff.report.measure import measure
 from aaff.report.results import RunResult
 
-LARGEST = 5 * 2**20
-"""Bytes of a published file, at most."""
+LARGEST = 11 * 2**19
+"""Bytes of a published file, at most: 5.5 MiB, since BiSeNet's 2,677,443 parameters take 5.1 in half precision."""
 
 _SOURCE = "source_checkpoint"
 
@@ -68,7 +68,7 @@ def publish(folder: Path, first: Mapping[str, tuple[Path, RunResult]], val: Data
         if size > LARGEST:
             path.unlink()
             raise ModelError(
-                f"{name} needs {size / 2**20:.1f} MiB in half precision; at most {LARGEST >> 20} are allowed"
+                f"{name} needs {size / 2**20:.1f} MiB in half precision; at most {LARGEST / 2**20} are allowed"
             )
         write_text(folder / f"{name}.md", describe(card, result, size, file_hash(path), recipe))
         written.append(path)
