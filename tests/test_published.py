@@ -19,6 +19,8 @@ from aaff.loading import find_model
 from aaff.networks import create_model
 from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
+from aaff.report.plan import PAPER_ORDER
+from aaff.report.publish import LARGEST
 
 ROOT = Path(__file__).parents[1]
 
@@ -93,6 +95,7 @@ class TestShipped:
 
 def test_what_the_repository_ships_is_small_and_has_a_card() -> None:
     models = list((ROOT / "weights").glob("*.safetensors"))
-    assert all(path.stat().st_size <= 5 * 2**20 and path.with_suffix(".md").is_file() for path in models)
+    assert {path.stem for path in models} == set(PAPER_ORDER)
+    assert all(path.stat().st_size <= LARGEST and path.with_suffix(".md").is_file() for path in models)
     shipped = list((ROOT / "src" / "aaff" / "shipped").glob("*.onnx"))
     assert sum(path.stat().st_size for path in shipped) <= 12 * 2**20
