@@ -163,14 +163,14 @@ class EngineLoop(Learner):
         engine = resolve(recipe.engine)
         if spec.without == "winograd":
             engine = replace(engine, precision="fp32", winograd=False)
+        if engine.device == "cpu" and spec.without != "kept memory":
+            keep_freed_memory()
         self.watch, self.spec = Stopwatch(engine.device), spec
         self.device, self.precision, self.threads = engine.device, engine.precision, engine.threads
         dataset = spec.dataset()
         self.dataset = CachedDataset(dataset) if recipe.engine.cache and spec.without != "cache" else dataset
         self.workers = loading_processes(recipe.engine, engine, Group())
         super().__init__(recipe, dataset.labels.num_classes, class_counts(self.dataset), engine, Group())
-        if spec.without == "kept memory":
-            keep_freed_memory(False)
         if spec.without == "strided":
             for module in self.net.modules():
                 if type(module) is StridedDepthwiseConv2d:

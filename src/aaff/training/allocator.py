@@ -9,30 +9,24 @@ from __future__ import annotations
 
 import ctypes
 
-# Parameters of glibc's mallopt (malloc.h) and, for the way back, its defaults.
+# Parameters of glibc's mallopt (malloc.h): no block is mapped alone, the heap is not trimmed and grows in large steps.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _KEPT = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 * 2**20}
-_USUAL = {_MMAP_MAX: 65536, _TRIM_THRESHOLD: 128 * 2**10, _TOP_PAD: 128 * 2**10}
 
 
-def keep_freed_memory(keep: bool = True) -> bool:
-    """Let this process keep the memory that it frees, for its next allocations.
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory that it frees, for its next allocations, until it ends.
 
-    Results do not depend on it.  The memory goes back when the process ends, so this suits a process whose work is
-    training, not a library that is loaded beside others.
-
-    Args:
-        keep: False for what glibc does by itself.
+    Results do not depend on it.  There is no way back: glibc adapts its own thresholds only until one is set.
 
     Returns:
         Whether the system's allocator took it; False without glibc (macOS, Windows, musl).
 
     Example:
-        >>> keep_freed_memory() in (True, False)
-        True
+        >>> kept = keep_freed_memory()
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # TypeError: Windows knows no library without a name
         return False
-    return all(mallopt(name, value) == 1 for name, value in (_KEPT if keep else _USUAL).items())
+    return all(mallopt(name, value) == 1 for name, value in _KEPT.items())

@@ -14,7 +14,6 @@ from aaff.networks.strided import use_strided
 from aaff.networks.winograd import use_winograd
 from aaff.preprocess import Normalization
 from aaff.provenance import usable_cores
-from aaff.training.allocator import keep_freed_memory
 from aaff.training.distributed import Group, share_batch_norm
 from aaff.training.recipe import EngineOptions
 
@@ -50,7 +49,6 @@ class Engine:
         """
         if self.device == "cpu":
             torch.set_num_threads(self.threads)
-            keep_freed_memory()
         else:
             torch.backends.cudnn.benchmark = True
         if self.winograd:

@@ -33,6 +33,7 @@ from aaff.networks import create_model
 from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.preprocess import Size
 from aaff.provenance import provenance
+from aaff.training.allocator import keep_freed_memory
 from aaff.training.distributed import PATIENCE, Group, join, leave
 from aaff.training.engine import Engine, loading_processes, resolve
 from aaff.training.interruption import Interrupted, interrupts
@@ -112,6 +113,8 @@ def train(
     )
     if told:
         reporter.say(told)
+    if engine.device == "cpu":
+        keep_freed_memory()
     with torch.device("meta"):  # without memory or random numbers: a mistyped option is told before a frame is read
         create_model(recipe.model, **recipe.network_options())
     train_set = open_dataset(data, recipe.train_split, protocol=recipe.protocol, layout=layout)
