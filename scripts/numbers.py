@@ -1,6 +1,6 @@
 """Put the figures of ``results/`` into README and docs, between ``<!-- numbers: NAME -->`` and ``<!-- end -->``.
 
-No figure on those pages is typed by hand: run this after a measurement, and commit both::
+What was measured is not typed there by hand: run this after a measurement, and commit both::
 
     python scripts/numbers.py
 
@@ -190,7 +190,7 @@ def parity() -> str:
             f"{titles[row['engine']]}, {row['precision']}",
             percent(row["agreement"], 3),
             percent(row["miou"], 2),
-            f"{-100 * row['loss']:+.2f}",
+            f"{0 - 100 * row['loss']:+.2f}",
         ]
         for report in reports.values()
         for row in report["rows"]

@@ -14,7 +14,7 @@ from aaff.training.allocator import keep_freed_memory
 kept = sys.argv[1] == "keep" and keep_freed_memory()
 def step():
     for _ in range(10):
-        torch.empty(16 * 2**20, dtype=torch.uint8).fill_(1)
+        torch.empty(40 * 2**20, dtype=torch.uint8).fill_(1)  # glibc maps what is larger than 32 MiB alone
 step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 step()
