@@ -6,8 +6,6 @@ import platform
 import subprocess
 import sys
 
-import pytest
-
 FAULTS = """
 import resource, sys, torch
 from aaff.training.allocator import keep_freed_memory
@@ -28,9 +26,8 @@ def faults(word: str) -> tuple[str, int]:
     return kept, int(count)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's own")
 def test_freed_memory_is_used_again_without_page_faults() -> None:
     kept, count = faults("keep")
-    usual, usual_count = faults("usual")
-    assert (kept, usual) == ("True", "False")
-    assert count < usual_count / 5
+    assert (kept == "True") == (platform.libc_ver()[0] == "glibc")
+    if kept == "True":
+        assert count < faults("usual")[1] / 5
