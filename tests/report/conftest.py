@@ -37,8 +37,9 @@ def made_up(tmp_path: Path) -> MakeUp:
 def finished(scenes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of an experiment whose two runs are trained and scored.  Read only."""
     out = tmp_path_factory.mktemp("experiment")
-    shop = Workshop(out, scenes_dir, None, 1, 1, "cpu", "fp32")
-    for run in experiment(scenes_dir, out).runs:
+    runs = experiment(scenes_dir, out).runs
+    shop = Workshop(out, scenes_dir, None, 1, 1, {run.name: {"device": "cpu", "precision": "fp32"} for run in runs})
+    for run in runs:
         assert do_next(shop, run) == 0
         assert do_next(shop, run) == 0
     return out

@@ -151,10 +151,11 @@ def test_a_run_of_a_killed_command_is_waited_for(scenes_dir: Path, finished: Pat
 
 def test_the_real_commands_train_then_score_then_end(scenes_dir: Path, finished: Path, tmp_path: Path) -> None:
     run = experiment(scenes_dir, tmp_path).runs[0]
-    shop = Workshop(tmp_path, scenes_dir, "segnet", 1, 1, "cpu", "fp32")
+    shop = Workshop(tmp_path, scenes_dir, "segnet", 1, 1, {run.name: {"device": "cpu", "precision": "fp32"}})
     first = shop.command(run)
     assert first is not None
     assert first[2:4] == ["aaff", "train"]
+    assert first[-4:] == ["--engine.device", "cpu", "--engine.precision", "fp32"]
     assert "--resume" not in first
     folder = run_folder(tmp_path, run)
     folder.mkdir(parents=True)

@@ -90,27 +90,36 @@ class Experiment:
         self.clock.forget()
         found = {run.name: self.state(run) for run in self.runs}
         for run in self.runs:
-            self.clock.learn(run, found[run.name])
+            self.clock.learn(run, progress(self.out, run))
+        if not self.clock.measured:  # better than nothing: what other machines have taken
+            for run in self.runs:
+                self.clock.learn(run, found[run.name])
         return found
 
-    def check(self) -> dict[str, Any]:
-        """Refuse runs of other settings or data; the arithmetic of new runs, as ``device`` and ``precision``.
+    def check(self) -> dict[str, dict[str, Any]]:
+        """Refuse runs of other settings or data.
+
+        Returns:
+            By the names of runs the ``device`` and ``precision`` of those that are compared under the same
+            condition (a seed, a drive); runs of a condition in which none has begun are left out.
 
         Raises:
             AaffError: a run or the data set is not what the plan says; the differing keys are named.
         """
         names = {split: frame_names_hash(found) for split, found in self._sets.items()}
-        found = {run.name: check_run(self.out, run, names[run.recipe.train_split]) for run in self.runs}
-        if self.archive is not None:
-            for run in self.runs:
-                found[f"the result of {run.name}"] = self.archive.check(
-                    run, names[run.recipe.train_split], self._content
-                )
-        begun = {name: arithmetic for name, arithmetic in found.items() if arithmetic is not None}
+        begun: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        for run in self.runs:
+            frames = names[run.recipe.train_split]
+            found = {run.name: check_run(self.out, run, frames)}
+            if self.archive is not None:
+                found[f"the result of {run.name}"] = self.archive.check(run, frames, self._content)
+            condition = begun.setdefault((run.group, run.condition), {})
+            condition |= {name: arithmetic for name, arithmetic in found.items() if arithmetic is not None}
+        common = {key: common_arithmetic(condition) for key, condition in begun.items()}
         available = splits(self.data, self.layout)
         present = [s for s in ("train", "val", *(["test"] if self.settings.test else [])) if s in available]
         check_content(self.out, [self._open(split, self.settings.protocol) for split in present])
-        return common_arithmetic(begun) or {"device": "auto", "precision": "auto"}
+        return {run.name: shared for run in self.runs if (shared := common[run.group, run.condition]) is not None}
 
     def _content(self, split: str, protocol: str | None) -> str:
         if (split, protocol) not in self._hashes:
@@ -135,8 +144,7 @@ class Experiment:
         arithmetic = self.check()
         states = self.states()
         left = [r for r in runs if states[r.name].stage == "trained" or (train and states[r.name].stage != "done")]
-        device, precision = str(arithmetic["device"]), str(arithmetic["precision"])
-        shop = Workshop(self.out, self.data, self.layout, jobs, threads, device, precision, self.say)
+        shop = Workshop(self.out, self.data, self.layout, jobs, threads, arithmetic, self.say)
         return execute(left, shop, tell=lambda active: self._tell(active, runs, jobs), every=every)
 
     def _tell(self, active: Sequence[Job], runs: Sequence[PlannedRun], jobs: int) -> None:

@@ -178,7 +178,7 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def common_arithmetic(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The device and precision that all begun runs share; new runs take the same.
+    """The device and precision that the begun runs of one condition share; its new runs take the same.
 
     Args:
         found: what :func:`check_run` gave, by run.

@@ -15,9 +15,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aaff.provenance import usable_cores
 from aaff.report.measure import to_words
@@ -45,7 +46,7 @@ class Workshop:
         layout: of the data set; None is found out.
         jobs: runs side by side.
         threads: compute threads of each.
-        device, precision: arithmetic of new runs, the same for all.
+        arithmetic: ``device`` and ``precision`` by name of a run; left out, what is fast on this machine.
         say: told in a line what happens.
     """
 
@@ -54,8 +55,7 @@ class Workshop:
     layout: str | None
     jobs: int
     threads: int
-    device: str = "auto"
-    precision: str = "auto"
+    arithmetic: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     say: Callable[[str], None] = field(default=print)
 
     def command(self, run: PlannedRun) -> list[str] | None:
@@ -71,8 +71,9 @@ class Workshop:
         words = ["--data", str(self.data), *layout, "--out", str(folder)]
         if (folder / STATE).is_file():
             return [*python, "aaff", "train", *words, "--resume"]
-        arithmetic = ["--engine.threads", str(self.threads), "--engine.device", self.device]
-        arithmetic += ["--engine.precision", self.precision]
+        arithmetic = ["--engine.threads", str(self.threads)]
+        for key in ("device", "precision"):
+            arithmetic += [f"--engine.{key}", str(self.arithmetic.get(run.name, {}).get(key, "auto"))]
         return [*python, "aaff", "train", *words, *to_flags(run.recipe.to_dict(), f"plan of {run.name}"), *arithmetic]
 
     def begin(self, run: PlannedRun) -> Job | None:
