@@ -16,6 +16,7 @@ from aaff.errors import AaffError, DataError, ModelError, OptionError
 from aaff.networks.weights import load_checkpoint
 from aaff.report import publish
 from aaff.report.results import load_results
+from aaff.report.work import Workshop
 
 
 @pytest.fixture
@@ -82,6 +83,21 @@ def test_results_of_other_settings_are_refused(
     change(kept, **values)
     with pytest.raises(error, match=words):
         experiment(scenes_dir, tmp_path / "empty", archive=kept).check()
+
+
+def test_a_condition_keeps_its_arithmetic_and_another_may_have_its_own(
+    scenes_dir: Path, kept: Path, tmp_path: Path
+) -> None:
+    """On a second machine, whose own choice may be another: what lacks of seed 0 is trained as the rest of seed 0."""
+    (kept / "runs" / f"{NAMES[1]}.json").unlink()
+    change(kept, provenance={"engine": {"device": "cpu", "precision": "bf16"}})
+    later = experiment(scenes_dir, tmp_path / "empty", archive=kept, seeds=(0, 1))
+    decided = later.check()
+    assert decided == {name: {"device": "cpu", "precision": "bf16"} for name in NAMES}  # seed 1 is free
+    shop = Workshop(later.out, scenes_dir, None, 1, 1, decided)
+    chosen = {run.name: (shop.command(run) or [])[-1] for run in later.runs}
+    assert chosen[NAMES[1]] == "bf16"
+    assert {chosen[name] for name in chosen if name.endswith("seed1")} == {"auto"}
 
 
 def test_results_of_a_changed_split_are_refused(scenes_dir: Path, kept: Path, tmp_path: Path) -> None:

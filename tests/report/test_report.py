@@ -177,6 +177,18 @@ class TestPartial:
             write_report(tmp_path / "report", tmp_path / "nothing")
 
 
+def test_conditions_of_different_precision_are_told(made_up: MakeUp, tmp_path: Path) -> None:
+    results = made_up()
+    assert "in cpu fp32" not in written(results, tmp_path / "report")[1]
+    for path in (results / "runs" / "seeds").glob("*-seed0.json"):
+        run = read_json(path)
+        run["provenance"]["engine"]["precision"] = "bf16"
+        write_json(path, run)
+    _, text = written(results, tmp_path / "report")
+    assert "seed 0 in cpu bf16; seed 1, seed 2, drive 0001TP, drive 0006R0, drive 0016E5 in cpu fp32." in text
+    assert "| bisenet | seed 0 | – | cpu bf16 |" in text
+
+
 def test_figures_of_an_earlier_report_go(made_up: MakeUp, tmp_path: Path) -> None:
     old = tmp_path / "report" / "figures" / "old.svg"
     old.parent.mkdir(parents=True)

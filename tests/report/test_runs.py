@@ -15,6 +15,8 @@ from aaff.report.runs import common_arithmetic, differing_keys, measurement_file
 from aaff.training.loop import LAST, STATE
 from aaff.training.recipe import Recipe
 
+FLOAT32 = {"device": "cpu", "precision": "fp32"}
+
 
 def stage(data: Path, out: Path) -> str:
     run = experiment(data, out).runs[0]
@@ -54,7 +56,7 @@ class TestStages:
 
 class TestRefusals:
     def test_what_the_plan_says_is_accepted(self, scenes_dir: Path, finished: Path) -> None:
-        assert experiment(scenes_dir, finished).check() == {"device": "cpu", "precision": "fp32"}
+        assert experiment(scenes_dir, finished).check() == dict.fromkeys(NAMES, FLOAT32)
 
     def test_another_recipe_is_refused_and_the_key_named(self, scenes_dir: Path, finished: Path) -> None:
         other = experiment(scenes_dir, finished, recipe=replace(TINY, epochs=3))
@@ -80,11 +82,10 @@ class TestRefusals:
             experiment(data, copied).check()
 
     def test_runs_of_different_arithmetic_are_not_compared(self) -> None:
-        same = {"device": "cpu", "precision": "bf16"}
-        assert common_arithmetic({"a": same, "b": dict(same)}) == same
+        assert common_arithmetic({"a": FLOAT32, "b": dict(FLOAT32)}) == FLOAT32
         assert common_arithmetic({}) is None
         with pytest.raises(OptionError, match="b was begun with"):
-            common_arithmetic({"a": same, "b": same | {"precision": "fp32"}})
+            common_arithmetic({"a": FLOAT32, "b": FLOAT32 | {"precision": "bf16"}})
 
 
 def test_a_key_that_an_older_run_does_not_know_has_its_default() -> None:

@@ -75,6 +75,22 @@ def conditions(results: Results, group: str) -> list[str]:
     return list(dict.fromkeys(row["condition"] for row in results.planned(group)))
 
 
+def arithmetic(run: RunResult) -> str:
+    """Device and precision that a run was trained with, such as ``"cpu fp32"``; empty where they are not known."""
+    engine = run.provenance.get("engine", {})
+    return " ".join(str(engine[key]) for key in ("device", "precision") if key in engine)
+
+
+def conditions_by_arithmetic(results: Results) -> dict[str, list[str]]:
+    """The finished conditions of seeds and drives, each under the arithmetic that its runs share."""
+    found: dict[str, list[str]] = {}
+    for run in results.of("seeds") + results.of("drives"):
+        listed = found.setdefault(arithmetic(run), [])
+        if run.condition not in listed:
+            listed.append(run.condition)
+    return found
+
+
 def block_answer(results: Results) -> BlockAnswer:
     """Does the AAFF block help, by the rule."""
     seeds = conditions(results, "seeds") or [UNPLANNED[0]]

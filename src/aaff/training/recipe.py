@@ -69,7 +69,7 @@ class EngineOptions:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train: auto takes a GPU if there is one."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Type of the convolutions: auto takes bf16 where the processor has instructions for it."""
+    """Type of the convolutions: auto takes bf16 where the device multiplies it faster than float32."""
     threads: int = 0
     """Compute threads on a processor; 0 takes all cores, shared among the processes of a host.  A run keeps
     its number when it is resumed, since the same number gives the same weights bit for bit."""

@@ -8,6 +8,7 @@ from aaff.report.analysis import (
     against,
     block_answer,
     conditions,
+    conditions_by_arithmetic,
     depthwise_cost,
     noise,
     unfinished,
@@ -163,6 +164,7 @@ def chapter(results: Results) -> list[Block]:
             f"What counts was written down before the first run ended, in `{RULE_PAGE}`. A difference is taken between "
             "two networks under the same conditions, a seed (val) or a held-out drive, and counts when its mean "
             f"exceeds {BAR:g} standard errors. Primary score: mean IoU of the last epoch's averaged weights."
+            + _trained_with(results)
         ),
     ]
     shown = figure(
@@ -199,6 +201,15 @@ def chapter(results: Results) -> list[Block]:
     if tables:
         blocks.append(Folded("Described, deciding nothing: other pairs, and pixel accuracy", tuple(tables)))
     return blocks
+
+
+def _trained_with(results: Results) -> str:
+    """Which conditions were trained in which precision, where they differ."""
+    found = conditions_by_arithmetic(results)
+    if len(found) < 2:
+        return ""
+    told = "; ".join(f"{', '.join(listed)} in {kind}" for kind, listed in found.items())
+    return f" Both networks of a pair were trained on the same kind of device in the same precision: {told}."
 
 
 def comparison_table(rows: list[tuple[str, Comparison]], caption: str) -> Table:

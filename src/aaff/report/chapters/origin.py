@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aaff.report.analysis import arithmetic
 from aaff.report.blocks import Block, Folded, Heading, Prose, Table
 from aaff.report.plan import GROUPS
 from aaff.report.results import Results, RunResult
@@ -73,10 +74,10 @@ def _runs(runs: list[RunResult]) -> Table:
     rows = []
     for run in runs:
         options = " ".join(run.options) or "–"
-        line = run.name, run.condition, options, str(run.recipe["epochs"]), f"{run.seconds / 3600:.2f}"
+        line = run.name, run.condition, options, arithmetic(run), str(run.recipe["epochs"]), f"{run.seconds / 3600:.2f}"
         rows.append((*line, f"`{run.checkpoint[:16]}`"))
-    columns = ("network", "condition", "options", "epochs", "hours", "checkpoint SHA-256")
-    return Table(columns, tuple(rows), text_columns=3)
+    columns = ("network", "condition", "options", "arithmetic", "epochs", "hours", "checkpoint SHA-256")
+    return Table(columns, tuple(rows), text_columns=4)
 
 
 def _recipe(run: RunResult) -> Table:
