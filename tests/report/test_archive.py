@@ -157,6 +157,28 @@ class TestPublishedWeights:
         assert "BiSeNet, difference" in page
         assert again.publish_weights(kept, weights, "tiny") == []
 
+    def test_are_scored_on_test_where_that_split_comes_last(
+        self, weights: Path, scenes_dir: Path, kept: Path, tmp_path: Path
+    ) -> None:
+        """All that is left of the runs is the repository, and the command is given again with the split at hand."""
+        page = tmp_path / "report"
+        experiment(scenes_dir, tmp_path / "empty", archive=kept).score_published(kept, weights)
+        assert "test" not in load_results(kept).runs[0].scores  # nobody asked for it
+        later = experiment(scenes_dir, tmp_path / "empty", archive=kept, test=True)
+        assert later.work(later.runs, 1, 1) == 0  # nothing is trained
+        later.score_published(kept, weights)
+        later.report(page, kept, drawn=True)
+        later.publish_weights(kept, weights, "tiny")
+        scores = load_results(kept).of("seeds", "bisenet")[0].scores
+        assert scores.keys() == {"train", "val", "test"}
+        assert scores["test"]["images"] == 8
+        text = (page / "README.md").read_text()
+        assert "Test scores are of the first seeds" in text
+        assert "No test scores" not in text
+        assert f"On test this file has mean IoU {100 * scores['test']['miou']:.1f}" in (
+            (weights / "bisenet.md").read_text()
+        )
+
     def test_that_are_too_large_are_not_left_behind(
         self, scenes_dir: Path, finished: Path, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -115,6 +115,7 @@ def run(args: Args) -> int:
     else:
         weights = args.publish / "weights"
         folder = args.publish / "docs" / "experiment"
+        experiment.score_published(results, weights)
         page = experiment.report(folder, results, drawn=True, speed=args.bench, weights=weights)
         for path in experiment.publish_weights(results, weights, args.recipe):
             print(f"weights: {path}")

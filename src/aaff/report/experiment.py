@@ -13,14 +13,15 @@ from aaff.data.sample import Dataset
 from aaff.errors import DataError
 from aaff.files import read_json, write_json
 from aaff.provenance import file_hash
-from aaff.report.archive import Archive
+from aaff.report.archive import LATER, Archive
 from aaff.report.costs import Costs
 from aaff.report.document import write_report
 from aaff.report.fault import Scale, demonstrate
+from aaff.report.measure import measure_checkpoint
 from aaff.report.pictures import draw_pictures
 from aaff.report.plan import DEFAULT_ORDER, PAPER_ORDER, PlannedRun, Settings, chosen_folds, make_plan, run_folder
 from aaff.report.publish import publish, source_of
-from aaff.report.results import Results, RunResult, gather, gather_baselines, load_results
+from aaff.report.results import Results, RunResult, add_score, gather, gather_baselines, load_results
 from aaff.report.runs import (
     Clock,
     Progress,
@@ -219,6 +220,22 @@ class Experiment:
                 found[run.variant.name] = path, result
         return {name: found[name] for name in PAPER_ORDER if name in found}
 
+    def score_published(self, results: Path, weights: Path) -> None:
+        """Score published weights on the test split, where it came after the folders of their runs had gone.
+
+        Args:
+            results: folder of the results, which get the scores.
+            weights: folder of the published weights, in half precision.
+        """
+        if not self.settings.test or not (results / "plan.json").is_file():
+            return
+        for path, result in self.first_seed(load_results(results), weights).values():
+            if path.parent == weights and LATER not in result.scores:
+                self.say(f"scoring on {LATER}: {path}")
+                dataset = self._open(LATER, self.settings.protocol)
+                name = f"{result.group}/{result.name}-seed{result.seed}"
+                add_score(results, name, measure_checkpoint(path, dataset, full=True))
+
     def publish_weights(self, results: Path, weights: Path, recipe: str) -> list[Path]:
         """Write weights and cards of the first seed, see :func:`aaff.report.publish.publish`.
 
@@ -227,7 +244,7 @@ class Experiment:
             weights: for the files.
             recipe: what the recipe of group seeds is called.
         """
-        first = self.first_seed(load_results(results))
+        first = self.first_seed(load_results(results), weights)
         return publish(weights, first, self._open("val", self.settings.protocol), recipe)
 
     def _pictures(self, results: Results, drawn: bool, weights: Path | None) -> Path | None:

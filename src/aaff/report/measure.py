@@ -50,18 +50,25 @@ def measure_run(folder: Path, data: Path, scorings: Sequence[Scoring], layout: s
         AaffError: the checkpoint or a frame cannot be read.
     """
     checkpoint = file_hash(folder / LAST)
-    net, card = load_checkpoint(folder / LAST)
-    engine = TorchEngine(net, card, confidence=False)
     for scoring in scorings:
         path = measurement_file(folder, scoring.split)
         if path.is_file() and f'"checkpoint": "{checkpoint}"' in path.read_text(encoding="utf-8"):
             continue
         dataset = open_dataset(data, scoring.split, protocol=scoring.protocol, layout=layout)
-        subject = Subject(
-            card.network, "torch", "fp32", str(card.size), "logits", checkpoint, None, {"epoch": card.epoch}
-        )
-        result = measure(engine, dataset, subject, full=scoring.full)
-        write_json(path, result)
+        write_json(path, measure_checkpoint(folder / LAST, dataset, full=scoring.full))
+
+
+def measure_checkpoint(path: Path, dataset: Dataset, *, full: bool) -> dict[str, Any]:
+    """Scores of a checkpoint on a split, see :func:`measure`.
+
+    Raises:
+        AaffError: the checkpoint or a frame cannot be read.
+    """
+    net, card = load_checkpoint(path)
+    subject = Subject(
+        card.network, "torch", "fp32", str(card.size), "logits", file_hash(path), None, {"epoch": card.epoch}
+    )
+    return measure(TorchEngine(net, card, confidence=False), dataset, subject, full=full)
 
 
 def measure(engine: TorchEngine, dataset: Dataset, subject: Subject, *, full: bool) -> dict[str, Any]:

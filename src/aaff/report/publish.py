@@ -16,13 +16,11 @@ import torch
 from aaff.card import ModelCard
 from aaff.data.sample import Dataset
 from aaff.errors import ModelError
-from aaff.evaluation import Subject
 from aaff.files import write_text
-from aaff.networks.engine import TorchEngine
-from aaff.networks.weights import load_checkpoint, read_checkpoint, save_checkpoint
+from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.provenance import file_hash
 from aaff.report.analysis import TITLES
-from aaff.report.measure import measure
+from aaff.report.measure import measure_checkpoint
 from aaff.report.results import RunResult
 
 LARGEST = 11 * 2**19
@@ -38,7 +36,7 @@ def source_of(path: Path) -> str | None:
 
 
 def publish(folder: Path, first: Mapping[str, tuple[Path, RunResult]], val: Dataset, recipe: str) -> list[Path]:
-    """Write weights and card of each network; what is there already of the same checkpoint stays.
+    """Write weights and card of each network; weights that are there already of the same checkpoint stay.
 
     Args:
         folder: for the files.
@@ -56,31 +54,29 @@ def publish(folder: Path, first: Mapping[str, tuple[Path, RunResult]], val: Data
     written = []
     for name, (checkpoint, result) in first.items():
         path = folder / f"{name}.safetensors"
-        if path.is_file() and source_of(path) == result.checkpoint:
-            continue
-        state, card = read_checkpoint(checkpoint)
-        card = replace(card, score=None, provenance=card.provenance | {_SOURCE: result.checkpoint})
-        # Twice: the score on the card is that of the rounded weights, which must be a file to be scored.
-        save_checkpoint(path, state, card, dtype=torch.float16)
-        card = replace(card, score=_score(path, val))
-        save_checkpoint(path, state, card, dtype=torch.float16)
-        size = path.stat().st_size
-        if size > LARGEST:
-            path.unlink()
-            raise ModelError(
-                f"{name} needs {size / 2**20:.1f} MiB in half precision; at most {LARGEST / 2**20} are allowed"
-            )
+        if not path.is_file() or source_of(path) != result.checkpoint:
+            _write_weights(path, checkpoint, result.checkpoint, val)
+            written.append(path)
+        card, size = read_checkpoint(path)[1], path.stat().st_size
         write_text(folder / f"{name}.md", describe(card, result, size, file_hash(path), recipe))
-        written.append(path)
     return written
 
 
-def _score(path: Path, val: Dataset) -> dict[str, object]:
-    net, card = load_checkpoint(path)
-    subject = Subject(card.network, "torch", "fp32", str(card.size), "logits", "", None, {"epoch": card.epoch})
-    told = measure(TorchEngine(net, card, confidence=False), val, subject, full=False)
+def _write_weights(path: Path, checkpoint: Path, digest: str, val: Dataset) -> None:
+    state, card = read_checkpoint(checkpoint)
+    card = replace(card, score=None, provenance=card.provenance | {_SOURCE: digest})
+    # Twice: the score on the card is that of the rounded weights, which must be a file to be scored.
+    save_checkpoint(path, state, card, dtype=torch.float16)
+    told = measure_checkpoint(path, val, full=False)
     kept = ("split", "images", "resize", "miou", "pixel_accuracy", "mean_class_accuracy", "per_class")
-    return {key: told[key] for key in kept} | {"selected_on": None}
+    score = {key: told[key] for key in kept} | {"selected_on": None}
+    save_checkpoint(path, state, replace(card, score=score), dtype=torch.float16)
+    size = path.stat().st_size
+    if size > LARGEST:
+        path.unlink()
+        raise ModelError(
+            f"{card.network} needs {size / 2**20:.1f} MiB in half precision; at most {LARGEST / 2**20} are allowed"
+        )
 
 
 def describe(card: ModelCard, result: RunResult, size: int, digest: str, recipe: str) -> str:
@@ -102,8 +98,8 @@ def describe(card: ModelCard, result: RunResult, size: int, digest: str, recipe:
     )
     test = result.scores.get("test")
     on_test = (
-        f"On test the same run scores {_percent(test['miou'])} mean IoU and {_percent(test['pixel_accuracy'])} pixel "
-        "accuracy in full precision."
+        f"On test {'this file' if test['checkpoint'] == digest else 'the same run in full precision'} has mean IoU "
+        f"{_percent(test['miou'])} and pixel accuracy {_percent(test['pixel_accuracy'])}."
         if test
         else "It was not scored on test."
     )

@@ -172,6 +172,14 @@ def _result(out: Path, run: PlannedRun, costs: Costs, kept: dict[str, Any] | Non
     }
 
 
+def add_score(folder: Path, run: str, score: Mapping[str, Any]) -> None:
+    """Put the score of a split into the result of a finished run, named as in the plan."""
+    path = Archive(folder).path(run)
+    entry = read_json(path)
+    scores = entry["scores"] | {score["split"]: score}
+    _write(path, entry | {"scores": {split: scores[split] for split in sorted(scores)}})
+
+
 def gather_baselines(folder: Path, data: Path, runs: Sequence[PlannedRun], layout: str | None, cache: Path) -> None:
     """Score the answers that need no network on every split that the report shows; counted once for a data set."""
     kept: dict[str, Any] = read_json(cache) if cache.is_file() else {}

@@ -13,6 +13,7 @@ from aaff.report.analysis import (
     noise,
     unfinished,
 )
+from aaff.report.archive import LATER
 from aaff.report.blocks import Block, Folded, Heading, Note, Prose, Table, figure
 from aaff.report.figures import differences, points
 from aaff.report.plan import GROUPS
@@ -109,7 +110,7 @@ def _uncertainty(results: Results) -> str:
 
 def has_test(results: Results) -> bool:
     """Whether any finished run was scored on the test split."""
-    return any("test" in run.scores for run in results.runs)
+    return any(LATER in run.scores for run in results.runs)
 
 
 def state_notes(results: Results) -> list[Block]:
@@ -143,6 +144,13 @@ def state_notes(results: Results) -> list[Block]:
             Note(
                 "**No test scores.** The test split is absent or was not asked for; everything below is on train, val "
                 "and held-out drives. `aaff reproduce --report-only --test-split` adds it once the split is there."
+            )
+        )
+    elif any(LATER in run.scores and run.scores[LATER]["checkpoint"] != run.checkpoint for run in results.runs):
+        notes.append(
+            Note(
+                "**Test scores are of the first seeds.** The test split came when the other checkpoints were gone; "
+                "what was scored are the published weights, rounded to half precision."
             )
         )
     return notes
