@@ -100,6 +100,21 @@ def test_a_condition_keeps_its_arithmetic_and_another_may_have_its_own(
     assert {chosen[name] for name in chosen if name.endswith("seed1")} == {"auto"}
 
 
+def test_times_are_those_of_this_machine_once_something_has_run_here(
+    scenes_dir: Path, finished: Path, kept: Path, tmp_path: Path
+) -> None:
+    change(kept, seconds=1e6)  # a slow machine
+
+    def expected(out: Path) -> float:
+        asked = experiment(scenes_dir, out, archive=kept, seeds=(0, 1))
+        return asked.time_left(asked.runs, asked.states(), 1)
+
+    assert expected(tmp_path / "empty") > 1e5
+    here = tmp_path / "here"
+    shutil.copytree(finished / NAMES[1], here / NAMES[1])
+    assert 0 < expected(here) < 1e4
+
+
 def test_results_of_a_changed_split_are_refused(scenes_dir: Path, kept: Path, tmp_path: Path) -> None:
     data = Path(shutil.copytree(scenes_dir, tmp_path / "data"))
     labels = sorted((data / "valannot").iterdir())
