@@ -18,6 +18,7 @@ from aaff.bench.training_processes import Measured, spells
 from aaff.networks import create_model
 from aaff.networks.complexity import complexity
 from aaff.provenance import provenance, usable_cores
+from aaff.training.engine import has_bf16_instructions
 from aaff.training.recipe import Recipe
 
 PLAIN, ENGINE, RESIDENT = "plain PyTorch loop", "this engine", "this engine, one resident batch"
@@ -152,6 +153,8 @@ def _measures(base: Spec, about: dict[str, Any], rounds: int, tell: Tell) -> lis
     specs = {"": base} | {name: replace(base, without=name) for name in names}
     if bf16:
         specs["bf16"] = replace(base, without="bf16")
+    elif has_bf16_instructions():
+        specs["fp32"] = replace(base, without="fp32")
     if bf16 and on_processor:
         specs["strided"] = replace(base, without="strided")
     if on_processor:

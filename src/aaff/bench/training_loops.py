@@ -39,9 +39,18 @@ from aaff.training.recipe import Recipe
 PHASES = ("data", "forward", "loss", "backward", "optimizer")
 
 Measure = Literal[
-    "bf16", "channels-last", "native-logits loss", "kept memory", "fused optimizer", "cache", "winograd", "strided"
+    "bf16",
+    "fp32",
+    "channels-last",
+    "native-logits loss",
+    "kept memory",
+    "fused optimizer",
+    "cache",
+    "winograd",
+    "strided",
 ]
-"""What makes the engine fast, by the name under which it can be switched off."""
+"""What makes the engine fast, by the name under which it can be switched off; without one precision it takes the
+other."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,8 @@ class EngineLoop(Learner):
         recipe = spec.recipe
         if spec.without == "bf16":
             recipe = replace(recipe, engine=replace(recipe.engine, precision="fp32"))
+        if spec.without == "fp32":
+            recipe = replace(recipe, engine=replace(recipe.engine, precision="bf16"))
         engine = resolve(recipe.engine)
         if spec.without == "winograd":
             engine = replace(engine, precision="fp32", winograd=False)

@@ -105,16 +105,23 @@ def loading_processes(options: EngineOptions, engine: Engine, group: Group) -> i
     return 0 if engine.device == "cpu" else min(8, max(1, usable_cores() // group.local_world - 1))
 
 
+def has_bf16_instructions() -> bool:
+    """Whether the processor multiplies bfloat16 itself."""
+    return any(_has(name) for name in (_AVX512, _AMX, _ARM))
+
+
 def bf16_is_fast() -> bool:
     """Whether the processor multiplies bfloat16 faster than float32.
 
     AMX, Arm's and AMD's instructions do.  Intel's vector instruction for it (AVX512-BF16) multiplies at half the
     rate of float32, which matters wherever AMX is absent or, as in many virtual machines, hidden.
     """
+    return _has(_AMX) or _has(_ARM) or (_has(_AVX512) and "intel" not in processor_name().lower())
 
-    def has(name: str) -> bool:
-        check = getattr(torch.cpu, name, None)  # private names, so they may go
-        return check is not None and bool(check())
 
-    vectors = has("_is_avx512_bf16_supported") and "intel" not in processor_name().lower()
-    return vectors or has("_is_amx_tile_supported") or has("_is_arm_bf16_supported")
+_AVX512, _AMX, _ARM = "_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported"
+
+
+def _has(name: str) -> bool:
+    check = getattr(torch.cpu, name, None)  # private names, so they may go
+    return check is not None and bool(check())
