@@ -168,9 +168,8 @@ def speed(name: str) -> str:
     return table([f"frame to map, {size}", *precisions, "fps, int8", *ratios, "the paper's"], rows) + source(name)
 
 
-def engines() -> str:
+def engines(name: str) -> str:
     """One trained network in every engine and precision."""
-    name = "bench_engines_480x360"
     found = read(name)
     titles = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "PyTorch"}
     rows = []
@@ -272,7 +271,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "score": score,
     "speed-480x360": lambda: speed("bench_480x360"),
     "speed-800x640": lambda: speed("bench_800x640"),
-    "engines": engines,
+    "engines": lambda: engines("bench_engines_480x360"),
+    "engines-intel": lambda: engines("bench_engines_480x360_intel"),
     "parity": parity,
     "answer": answer,
     "shipped": shipped,
