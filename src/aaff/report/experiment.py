@@ -79,9 +79,8 @@ class Experiment:
     def _open(self, split: str, protocol: str | None) -> Dataset:
         return open_dataset(self.data, split, protocol=protocol, layout=self.layout)
 
-    def state(self, run: PlannedRun) -> Progress:
+    def _state(self, run: PlannedRun, own: Progress) -> Progress:
         """How far a run is; a result in the archive stands for a folder that holds no finished run."""
-        own = progress(self.out, run)
         if self.archive is None or own.stage in ("trained", "done"):
             return own
         return self.archive.progress(run) or own
@@ -89,9 +88,10 @@ class Experiment:
     def states(self) -> dict[str, Progress]:
         """How far every run is, by its name; the clock learns from it."""
         self.clock.forget()
-        found = {run.name: self.state(run) for run in self.runs}
+        own = {run.name: progress(self.out, run) for run in self.runs}
+        found = {run.name: self._state(run, own[run.name]) for run in self.runs}
         for run in self.runs:
-            self.clock.learn(run, progress(self.out, run))
+            self.clock.learn(run, own[run.name])
         if not self.clock.measured:  # better than nothing: what other machines have taken
             for run in self.runs:
                 self.clock.learn(run, found[run.name])
@@ -229,12 +229,12 @@ class Experiment:
         """
         if not self.settings.test or not (results / "plan.json").is_file():
             return
-        for path, result in self.first_seed(load_results(results), weights).values():
+        names = {r.variant.name: r.name for r in self.runs if r.group == "seeds" and r.seed == self.settings.seeds[0]}
+        for network, (path, result) in self.first_seed(load_results(results), weights).items():
             if path.parent == weights and LATER not in result.scores:
                 self.say(f"scoring on {LATER}: {path}")
                 dataset = self._open(LATER, self.settings.protocol)
-                name = f"{result.group}/{result.name}-seed{result.seed}"
-                add_score(results, name, measure_checkpoint(path, dataset, full=True))
+                add_score(results, names[network], measure_checkpoint(path, dataset, full=True))
 
     def publish_weights(self, results: Path, weights: Path, recipe: str) -> list[Path]:
         """Write weights and cards of the first seed, see :func:`aaff.report.publish.publish`.
