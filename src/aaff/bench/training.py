@@ -153,7 +153,7 @@ def _measures(base: Spec, about: dict[str, Any], rounds: int, tell: Tell) -> lis
     specs = {"": base} | {name: replace(base, without=name) for name in names}
     if bf16:
         specs["bf16"] = replace(base, without="bf16")
-    elif has_bf16_instructions():
+    elif on_processor and has_bf16_instructions():
         specs["fp32"] = replace(base, without="fp32")
     if bf16 and on_processor:
         specs["strided"] = replace(base, without="strided")

@@ -17,6 +17,9 @@ from aaff.provenance import processor_name, usable_cores
 from aaff.training.distributed import Group, share_batch_norm
 from aaff.training.recipe import EngineOptions
 
+_AVX512, _AMX, _ARM = "_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported"
+"""Checks of ``torch.cpu`` for instructions that multiply bfloat16."""
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -117,9 +120,6 @@ def bf16_is_fast() -> bool:
     rate of float32, which matters wherever AMX is absent or, as in many virtual machines, hidden.
     """
     return _has(_AMX) or _has(_ARM) or (_has(_AVX512) and "intel" not in processor_name().lower())
-
-
-_AVX512, _AMX, _ARM = "_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported"
 
 
 def _has(name: str) -> bool:
