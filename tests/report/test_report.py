@@ -83,6 +83,7 @@ class TestWhole:
             assert root.find("{*}title").text  # type: ignore[union-attr]
             text = path.read_text(encoding="utf-8")
             assert "nan" not in re.sub(r"<text.*?</text>", "", text).lower()
+            assert "var(" not in text, "viewers without CSS variables would draw it black"
 
     def test_markdown_shows_files_that_are_there(self, pages: tuple[str, str], tmp_path: Path) -> None:
         shown = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", pages[1])

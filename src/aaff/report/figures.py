@@ -106,7 +106,7 @@ def differences(comparisons: Sequence[tuple[str, Comparison]]) -> str | None:
         categories([name for name, _ in rows]),
         title="Paired differences",
         height=60 + 46 * len(rows),
-        left=200,
+        left=212,
         width=640,
     )
     chart.upright(0.0)

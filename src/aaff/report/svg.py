@@ -1,12 +1,14 @@
 """Charts as SVG text: small, sharp at any size, readable in light and dark, without a plotting library.
 
 Colours are CSS variables.  Inside the HTML report they are the page's; a chart saved as a file carries its own
-style, which follows the reader's colour scheme.  Series differ in colour and in the shape of their marks.
+style with the colours written out, since many viewers know no variables; it follows the reader's colour scheme where
+the viewer does.  Series differ in colour and in the shape of their marks.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -44,12 +46,14 @@ def variables(colors: dict[str, str]) -> str:
 
 def standalone(svg: str) -> str:
     """A chart with its own style and background, to be saved as a file."""
-    style = (
-        f"svg{{{variables(LIGHT)}}}@media(prefers-color-scheme:dark){{svg{{{variables(DARK)}}}}}"
-        f"svg{{background:var(--paper)}}{CHART_STYLE}"
-    )
+    style = CHART_STYLE + " .chart .paper { fill: var(--paper) }"
+    sheet = f"{_written_out(style, LIGHT)} @media (prefers-color-scheme: dark) {{ {_written_out(style, DARK)} }}"
     start = svg.index(">") + 1
-    return f"{svg[:start]}<style>{style}</style>{svg[start:]}"
+    return f'{svg[:start]}<style>{sheet}</style><rect class="paper" width="100%" height="100%"/>{svg[start:]}'
+
+
+def _written_out(css: str, colors: dict[str, str]) -> str:
+    return re.sub(r"var\(--(\w+)\)", lambda found: colors[found[1]], css)
 
 
 @dataclass(frozen=True)
