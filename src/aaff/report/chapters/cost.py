@@ -39,11 +39,7 @@ def speed(results: Results) -> list[Block]:
     ]
     measured = speed_rows(results.speed)
     if not measured:
-        blocks.append(
-            Note(
-                "No latency yet: `results/speed.json` is missing. `aaff bench` measures it, and the report takes it up."
-            )
-        )
+        blocks.append(Note("No latency yet: `aaff reproduce --bench FILE` takes up what `aaff bench` measured."))
         return blocks
     return [*blocks, _latency_table(measured)]
 

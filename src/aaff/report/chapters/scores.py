@@ -10,7 +10,7 @@ from aaff.report.figures import by_class, curves, generalisations, points
 from aaff.report.plan import PAPER_ORDER
 from aaff.report.references import PAPER, PAPER_PROTOCOL, PAPER_TABLE
 from aaff.report.results import Results
-from aaff.report.speed import speed_rows
+from aaff.report.speed import main_setting, speed_rows
 
 _BASELINES = ("majority class", "position prior")
 
@@ -85,10 +85,11 @@ def table(results: Results) -> list[Block]:
 
 
 def summary(results: Results, split: str) -> Table:
-    """Networks and baselines by the three means, beside the paper's averages."""
+    """Networks and baselines by the three means, beside the paper's averages, and the speeds at one size."""
     metrics = ("miou", "pixel_accuracy", "mean_class_accuracy")
     measured = speed_rows(results.speed)
-    settings = list(dict.fromkeys(row.setting for row in measured))
+    main = main_setting(measured)
+    settings = list(dict.fromkeys(row.setting for row in measured if main and row.size == main[2]))
     fps = {(row.network, row.setting): f"{row.fps:.1f}" for row in measured}
     rows, quiet = [], set()
     for name in PAPER_ORDER:
