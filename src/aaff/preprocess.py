@@ -16,9 +16,6 @@ import numpy.typing as npt
 from aaff.errors import OptionError
 from aaff.labels import UInt8Array
 
-IMAGE_INTERPOLATION = "bilinear"
-"""How a frame of another size is brought to the network's size (OpenCV ``INTER_LINEAR``)."""
-
 
 class Size(NamedTuple):
     """Width and height in pixels.

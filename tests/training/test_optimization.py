@@ -276,23 +276,6 @@ def test_average_is_float32_and_resumes_bit_for_bit(net: Tiny) -> None:
     assert all(v.dtype == torch.float32 for v in low.state_dict().values() if v.is_floating_point())
 
 
-def test_applied_gives_the_average_and_takes_it_back_even_after_an_error(net: Tiny) -> None:
-    average = WeightAverage(net, 0.9)
-    backward(net, 0)
-    make_optimizer(net, OptimOptions(lr=0.1)).step()
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-
-    def look() -> None:
-        with average.applied(net):
-            assert torch.equal(net.head.weight, average.state_dict()["head.weight"])
-            assert not torch.equal(net.head.weight, before["head.weight"])
-            raise RuntimeError("in the middle")
-
-    with pytest.raises(RuntimeError, match="in the middle"):
-        look()
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-
-
 def test_an_average_of_another_network_is_refused(net: Tiny) -> None:
     average = WeightAverage(net, 0.9)
     other = average.state_dict() | {"head.weight": torch.zeros(5, 4, 3, 3)}

@@ -6,7 +6,7 @@ Pure arithmetic on :class:`~aaff.report.results.Results`; the words and pictures
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -217,8 +217,3 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
 def unfinished(results: Results) -> list[dict[str, Any]]:
     """Rows of the plan that are not done."""
     return [row for row in results.plan["runs"] if row["stage"] != "done"]
-
-
-def each(names: Iterable[str], value: Callable[[str], Any]) -> dict[str, Any]:
-    """``value`` of each name where it is not None."""
-    return {name: found for name in names if (found := value(name)) is not None}

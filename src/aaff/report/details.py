@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from aaff.labels import IGNORE, UInt8Array
 
-BOOL = npt.NDArray[np.bool_]
 FLOAT = npt.NDArray[np.float32]
 
 CONFIDENCE_BINS = 20

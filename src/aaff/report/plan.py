@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from aaff.data.protocols import DRIVES
 from aaff.errors import OptionError, UnknownNameError
@@ -296,23 +295,6 @@ def chosen_folds(available: Iterable[str], wanted: Sequence[str]) -> tuple[str, 
         if name not in drives:
             raise UnknownNameError("drive", name, drives)
     return tuple(wanted) or tuple(drives)
-
-
-def plan_to_dict(runs: Sequence[PlannedRun]) -> list[dict[str, Any]]:
-    """JSON-ready form of a plan."""
-    return [
-        {
-            "run": run.name,
-            "group": run.group,
-            "name": run.variant.name,
-            "network": run.variant.model,
-            "options": list(run.variant.options),
-            "seed": run.seed,
-            "fold": run.fold,
-            "condition": run.condition,
-        }
-        for run in runs
-    ]
 
 
 def run_folder(out: Path, run: PlannedRun) -> Path:

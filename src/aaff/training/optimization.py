@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -184,16 +183,6 @@ class WeightAverage:
             )
         for name, value in self._average.items():
             value.copy_(state[name])
-
-    @contextmanager
-    def applied(self, net: nn.Module) -> Iterator[None]:
-        """Inside the block ``net`` has the averaged weights; after it its own, bit for bit."""
-        own = {name: value.clone() for name, value in net.state_dict().items()}
-        net.load_state_dict(self._average)
-        try:
-            yield
-        finally:
-            net.load_state_dict(own)
 
 
 def _copy(value: Tensor) -> Tensor:
