@@ -178,6 +178,21 @@ class TestPartial:
             write_report(tmp_path / "report", tmp_path / "nothing")
 
 
+def test_what_a_verdict_of_not_shown_may_hide_is_told(made_up: MakeUp, tmp_path: Path) -> None:
+    results = made_up()
+    folder = results / "runs" / "drives"
+    for drive in ("0001TP", "0006R0"):  # the same score in two of three pairs
+        block = read_json(folder / f"depthwise_aaff-without-{drive}-seed0.json")
+        ungated = folder / f"depthwise_aaff-ungated-without-{drive}-seed0.json"
+        write_json(ungated, read_json(ungated) | {"scores": block["scores"]})
+    _, text = written(results, tmp_path / "report")
+    gates = read_json(results / "answer.json")["comparisons"]["B attention"]
+    first, second, third = sorted(gates["differences"].values(), key=abs)
+    assert (first, second, gates["verdict"]) == (0, 0, "not shown")
+    hidden = third if third > 0 else -third / 3  # mean d/3, standard error |d|/3
+    assert f"3 pairs on the drives may hide up to {100 * hidden:.1f} points gained by the gates" in text
+
+
 def test_conditions_of_different_precision_are_told(made_up: MakeUp, tmp_path: Path) -> None:
     results = made_up()
     assert "in cpu fp32" not in written(results, tmp_path / "report")[1]

@@ -99,6 +99,13 @@ def _uncertainty(results: Results) -> str:
     if decided:
         told = f"{len(weak)} of {len(decided)} verdicts would not stand" if weak else "every verdict would stand"
         parts.append(f"by a 95 % interval in place of two standard errors {told}")
+    hidden = [
+        f"up to {100 * (c.mean + BAR * c.error):.1f} points {what}"
+        for c, what in ((answer.attention, "gained by the gates"), (answer.price, "over the same computation"))
+        if c.verdict == "not shown" and c.mean is not None and c.error is not None
+    ]
+    if hidden:
+        parts.append(f"{len(answer.price.differences)} pairs on the drives may hide {' and '.join(hidden)}")
     deviation = noise(results)
     if deviation is not None:
         parts.append(f"another seed alone moves val mean IoU by {100 * deviation:.1f} points (standard deviation)")
