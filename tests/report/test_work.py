@@ -8,8 +8,10 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny import NAMES, experiment
@@ -18,6 +20,8 @@ from aaff.report.plan import PlannedRun, run_folder
 from aaff.report.runs import progress
 from aaff.report.work import Workshop, execute, held
 from aaff.training.loop import LAST, STATE
+
+React = Callable[[signal.Signals, signal.Handlers], None]
 
 WORK = """
 import pathlib, shutil, signal, sys, time
@@ -98,26 +102,58 @@ def test_a_failure_is_noted_and_the_others_go_on(scenes_dir: Path, finished: Pat
     assert progress(tmp_path, plan[0]).stage == "done"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_lets_the_runs_write_their_state(
-    number: signal.Signals, scenes_dir: Path, finished: Path, tmp_path: Path
-) -> None:
-    shop, _ = rehearsal(tmp_path, scenes_dir, finished, seconds=60)
-    plan = experiment(scenes_dir, tmp_path).runs
+def send_once_begun(number: signal.Signals, out: Path) -> threading.Thread:
+    """Signals this process when both runs of the experiment in ``out`` have begun."""
 
     def send() -> None:
-        while not all(starts(tmp_path, name) for name in NAMES):
+        while not all(starts(out, name) for name in NAMES):
             time.sleep(0.05)
         time.sleep(0.3)  # the handler stands after the file is written
         os.kill(os.getpid(), number)
 
     sender = threading.Thread(target=send)
     sender.start()
+    return sender
+
+
+@pytest.fixture
+def react() -> Iterator[React]:
+    """Sets what a signal does, whatever the tests were started under (nohup, a background job); undone at the end."""
+    before: dict[signal.Signals, Any] = {}
+
+    def set_reaction(number: signal.Signals, reaction: signal.Handlers) -> None:
+        before[number] = signal.signal(number, reaction)
+
+    yield set_reaction
+    for number, reaction in before.items():
+        signal.signal(number, reaction)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_lets_the_runs_write_their_state(
+    number: signal.Signals, scenes_dir: Path, finished: Path, tmp_path: Path, react: React
+) -> None:
+    react(number, signal.SIG_DFL)
+    shop, _ = rehearsal(tmp_path, scenes_dir, finished, seconds=60)
+    plan = experiment(scenes_dir, tmp_path).runs
+    sender = send_once_begun(number, tmp_path)
     assert execute(plan, shop) == 130
     sender.join()
     assert all((tmp_path / name / "stopped").is_file() for name in NAMES)
     quick, _ = rehearsal(tmp_path, scenes_dir, finished)
     assert execute(plan, quick) == 0
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing(
+    scenes_dir: Path, finished: Path, tmp_path: Path, react: React
+) -> None:
+    react(signal.SIGHUP, signal.SIG_IGN)
+    shop, _ = rehearsal(tmp_path, scenes_dir, finished, seconds=1)
+    plan = experiment(scenes_dir, tmp_path).runs
+    sender = send_once_begun(signal.SIGHUP, tmp_path)
+    assert execute(plan, shop) == 0
+    sender.join()
+    assert not any((tmp_path / name / "stopped").exists() for name in NAMES)
 
 
 def test_two_commands_share_a_folder_without_doing_a_run_twice(
