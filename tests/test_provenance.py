@@ -46,6 +46,23 @@ def test_commit_is_that_of_the_checkout() -> None:
     assert (told or "").removesuffix("+changes") == (expected or "")
 
 
+def test_changes_are_those_of_the_package_and_not_of_what_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, result = tmp_path / "src" / "aaff" / "provenance.py", tmp_path / "results" / "answer.json"
+    for path in (module, result):
+        path.parent.mkdir(parents=True)
+        path.write_text("1", encoding="utf-8")
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (("init", "-q"), ("add", "."), (*author, "commit", "-q", "-m", "all")):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    monkeypatch.setattr(provenance, "__file__", str(module))
+    result.write_text("2", encoding="utf-8")
+    assert len(provenance.commit() or "") == 40
+    module.write_text("2", encoding="utf-8")
+    assert (provenance.commit() or "").endswith("+changes")
+
+
 def test_no_commit_outside_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)  # somebody else's repository around us
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "venv" / "site-packages" / "aaff" / "provenance.py"))

@@ -21,13 +21,16 @@ from aaff.errors import AaffError
 PACKAGES = ("numpy", "torch", "openvino", "onnxruntime", "onnx", "nncf", "opencv-python-headless", "pillow", "av")
 """Distributions whose versions can change a number."""
 
+SOURCE = ("src", "recipes")
+"""Folders of a checkout whose files can change a number; what a command itself writes lies elsewhere."""
+
 
 def provenance() -> dict[str, Any]:
     """What a result carries about its making, JSON-ready.
 
     Returns:
         ``date`` (UTC, ISO 8601), ``aaff`` (version), ``commit`` (with ``+changes`` when tracked files
-        differ from it; None outside a checkout), ``python``, ``platform``, ``processor`` (model name),
+        of the package differ from it; None outside a checkout), ``python``, ``platform``, ``processor`` (model name),
         ``cores`` (that this process may use), ``threads`` (``OMP_NUM_THREADS`` or the cores) and
         ``versions`` of the installed packages that matter.  Nothing is imported to find them.
 
@@ -76,7 +79,7 @@ def commit() -> str | None:
     head = _git(root, "rev-parse", "HEAD")
     if head is None:
         return None
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *SOURCE)
     return f"{head}+changes" if changes else head
 
 
