@@ -105,7 +105,7 @@ def _uncertainty(results: Results) -> str:
         if c.verdict == "not shown" and c.mean is not None and c.error is not None
     ]
     if hidden:
-        parts.append(f"{len(answer.price.differences)} pairs on the drives may hide {' and '.join(hidden)}")
+        parts.append(f"the pairs on the drives may hide {' and '.join(hidden)}")
     deviation = noise(results)
     if deviation is not None:
         parts.append(f"another seed alone moves val mean IoU by {100 * deviation:.1f} points (standard deviation)")
@@ -150,7 +150,8 @@ def state_notes(results: Results) -> list[Block]:
         notes.append(
             Note(
                 "**No test scores.** The test split is absent or was not asked for; everything below is on train, val "
-                "and held-out drives. `aaff reproduce --report-only --test-split` adds it once the split is there."
+                "and held-out drives. Once the split is there, `aaff reproduce --data DIR --report-only --test-split` "
+                "adds it; in a clone, where only published weights are left, with `--publish .`."
             )
         )
     elif any(LATER in run.scores and run.scores[LATER]["checkpoint"] != run.checkpoint for run in results.runs):
