@@ -169,11 +169,12 @@ class TestPartial:
         results = made_up(drives=0)
         plan = read_json(results / "plan.json")
         plan["settings"]["miniature"] = True
-        plan["runs"] = [row for row in plan["runs"] if row["group"] != "drives"]
+        plan["runs"] = [row for row in plan["runs"] if row["group"] == "seeds"]
         write_json(results / "plan.json", plan)
         _, text = written(results, tmp_path / "report")
         assert "its scores say nothing about the networks" in text
         assert "none planned" in text
+        assert "This plan has no ablation." in text
 
     def test_no_results_at_all_is_an_error_with_the_command(self, tmp_path: Path) -> None:
         with pytest.raises(AaffError, match="aaff reproduce --data"):

@@ -168,7 +168,7 @@ class Experiment:
         """
         path = self.out / "fault.json"
         if not path.is_file() and not (results / path.name).is_file():
-            self.say("showing the published fault on drawn streets, a few minutes")
+            self.say("showing the published fault on drawn streets")
             write_json(path, demonstrate(scale or Scale()))
 
     def report(

@@ -22,7 +22,8 @@ def _ablation(results: Results) -> list[Block]:
     blocks: list[Block] = [Heading("Gates, fusions, sides, the spatial path", 3)]
     runs = [run for run in results.of("ablation") if "val" in run.scores]
     if not runs:
-        return [*blocks, Note("No run of group ablation has finished.")]
+        planned = results.planned("ablation")
+        return [*blocks, Note("No run of group ablation has finished." if planned else "This plan has no ablation.")]
     deviation = noise(results)
     scores = {run.name: float(run.scores["val"]["miou"]) for run in runs}
     base = scores.get("sigmoid-concat")
