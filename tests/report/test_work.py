@@ -27,12 +27,12 @@ WORK = """
 import pathlib, shutil, signal, sys, time
 source, target, stage, seconds = sys.argv[1:5]
 source, target = pathlib.Path(source), pathlib.Path(target)
-with open(target / "starts.txt", "a") as file:
-    file.write(stage + "\\n")
 def stop(*_):
     (target / "stopped").touch()
     sys.exit(130)
 signal.signal(signal.SIGTERM, stop)
+with open(target / "starts.txt", "a") as file:  # last: whoever reads it may send a signal
+    file.write(stage + "\\n")
 time.sleep(float(seconds))
 if stage == "score":
     shutil.copytree(source / "measured", target / "measured")
@@ -108,7 +108,6 @@ def send_once_begun(number: signal.Signals, out: Path) -> threading.Thread:
     def send() -> None:
         while not all(starts(out, name) for name in NAMES):
             time.sleep(0.05)
-        time.sleep(0.3)  # the handler stands after the file is written
         os.kill(os.getpid(), number)
 
     sender = threading.Thread(target=send)

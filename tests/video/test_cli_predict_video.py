@@ -115,7 +115,8 @@ def test_images_can_be_shown_side_by_side(quick, tmp_path):
 
 
 LONG = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a script inherits it ignored
 from numbered import BrightEngine
 from aaff import loading
 from aaff.cli import main
