@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -101,3 +103,19 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("run") / "best.safetensors"
     save_checkpoint(path, net.state_dict(), card)
     return path
+
+
+@pytest.fixture
+def react() -> Iterator[Callable[[signal.Signals, signal.Handlers], None]]:
+    """Sets what a signal does, here and in processes started from here; undone at the end.
+
+    Else it is what the tests were started under: ``nohup`` ignores SIGHUP, a script's background job SIGINT.
+    """
+    before: dict[signal.Signals, Any] = {}
+
+    def set_reaction(number: signal.Signals, reaction: signal.Handlers) -> None:
+        before[number] = signal.signal(number, reaction)
+
+    yield set_reaction
+    for number, reaction in before.items():
+        signal.signal(number, reaction)

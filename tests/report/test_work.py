@@ -8,10 +8,9 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tiny import NAMES, experiment
@@ -20,8 +19,6 @@ from aaff.report.plan import PlannedRun, run_folder
 from aaff.report.runs import progress
 from aaff.report.work import Workshop, execute, held
 from aaff.training.loop import LAST, STATE
-
-React = Callable[[signal.Signals, signal.Handlers], None]
 
 WORK = """
 import pathlib, shutil, signal, sys, time
@@ -115,22 +112,13 @@ def send_once_begun(number: signal.Signals, out: Path) -> threading.Thread:
     return sender
 
 
-@pytest.fixture
-def react() -> Iterator[React]:
-    """Sets what a signal does, whatever the tests were started under (nohup, a background job); undone at the end."""
-    before: dict[signal.Signals, Any] = {}
-
-    def set_reaction(number: signal.Signals, reaction: signal.Handlers) -> None:
-        before[number] = signal.signal(number, reaction)
-
-    yield set_reaction
-    for number, reaction in before.items():
-        signal.signal(number, reaction)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_lets_the_runs_write_their_state(
-    number: signal.Signals, scenes_dir: Path, finished: Path, tmp_path: Path, react: React
+    number: signal.Signals,
+    scenes_dir: Path,
+    finished: Path,
+    tmp_path: Path,
+    react: Callable[[signal.Signals, signal.Handlers], None],
 ) -> None:
     react(number, signal.SIG_DFL)
     shop, _ = rehearsal(tmp_path, scenes_dir, finished, seconds=60)
@@ -144,7 +132,7 @@ def test_a_signal_lets_the_runs_write_their_state(
 
 
 def test_under_nohup_a_closed_terminal_stops_nothing(
-    scenes_dir: Path, finished: Path, tmp_path: Path, react: React
+    scenes_dir: Path, finished: Path, tmp_path: Path, react: Callable[[signal.Signals, signal.Handlers], None]
 ) -> None:
     react(signal.SIGHUP, signal.SIG_IGN)
     shop, _ = rehearsal(tmp_path, scenes_dir, finished, seconds=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import traceback
@@ -49,6 +50,8 @@ def run(line: Sequence[str], log: Path) -> int:
 
 def _command(line: list[str], log: str, env: dict[str, str]) -> None:
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # not what the tests were started under
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ |= env
     with open(log, "a", buffering=1) as stream:
         sys.stderr = sys.stdout = stream

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from aaff.networks.weights import read_checkpoint
 from aaff.training.loop import STATE
 from aaff.training.state import load_snapshot
 
+React = Callable[[signal.Signals, signal.Handlers], None]
 EVERY_STEP = ["--checkpoint-minutes", "0", "--optim.ema", "0.9"]
 
 
@@ -103,9 +105,10 @@ def test_interrupting_a_group_with_workers_finishes_the_step(
 
 
 def test_terminating_prints_the_command_that_goes_on(
-    blocks_dir: Path, tmp_path: Path, alone: tuple[Path, float]
+    blocks_dir: Path, tmp_path: Path, alone: tuple[Path, float], react: React
 ) -> None:
     """As a scheduler or ``nohup`` runs it: a process of its own, no terminal, output to a file."""
+    react(signal.SIGTERM, signal.SIG_DFL)
     folder, log = tmp_path / "run", tmp_path / "log"
     with log.open("w") as stream:
         process = subprocess.Popen(
@@ -125,8 +128,9 @@ def test_terminating_prints_the_command_that_goes_on(
 
 
 def test_validation_is_interrupted_too_and_comes_again(
-    blocks_dir: Path, tmp_path: Path, alone: tuple[Path, float], monkeypatch: pytest.MonkeyPatch
+    blocks_dir: Path, tmp_path: Path, alone: tuple[Path, float], monkeypatch: pytest.MonkeyPatch, react: React
 ) -> None:
+    react(signal.SIGINT, signal.SIG_DFL)
     from aaff.cli import main
     from aaff.training.progress import Reporter
 
@@ -141,3 +145,18 @@ def test_validation_is_interrupted_too_and_comes_again(
     assert (position.epoch, position.batch, position.history) == (0, 3, [])
     assert main(words(blocks_dir, folder, *EVERY_STEP, "--resume")) == 0
     assert same(folder, alone[0])
+
+
+def test_a_signal_that_was_ignored_stops_nothing(
+    blocks_dir: Path, tmp_path: Path, alone: tuple[Path, float], monkeypatch: pytest.MonkeyPatch, react: React
+) -> None:
+    """A script's background job starts with SIGINT ignored: Ctrl-C is then meant for another."""
+    from aaff.cli import main
+    from aaff.training.progress import Reporter
+
+    came: list[int] = []
+    monkeypatch.setattr(Reporter, "step", lambda *words: came.append(os.kill(os.getpid(), signal.SIGINT) or 1))
+    react(signal.SIGINT, signal.SIG_IGN)
+    assert main(words(blocks_dir, tmp_path / "run", *EVERY_STEP)) == 0
+    assert len(came) == 6
+    assert same(tmp_path / "run", alone[0])

@@ -13,9 +13,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from aaff.provenance import usable_cores
 from aaff.report.measure import to_words
 from aaff.report.plan import PlannedRun, run_folder
 from aaff.report.runs import forget_failure, last_line, note_failure, progress
+from aaff.training.interruption import interrupts
 from aaff.training.loop import STATE
 from aaff.training.recipe import to_flags
 
@@ -33,7 +33,8 @@ except ImportError:  # Windows: no locks, so two commands must not share a folde
     fcntl = None  # type: ignore[assignment]
 
 _LOG, _LOCK = "train.log", ".lock"
-_INTERRUPTED = {130, -signal.SIGINT, -signal.SIGTERM}
+_SIGNALS = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
+_INTERRUPTED = {130, *(-number for number in _SIGNALS)}
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def execute(
     active: list[Job] = []
     failed = 0
     told = time.monotonic()
-    with interruptions() as interrupted:
+    with interrupts(_SIGNALS) as interrupted:
         try:
             while (queue or active) and not interrupted():
                 for job in [job for job in active if job.process.poll() is not None]:
@@ -226,24 +227,6 @@ def _take(path: Path) -> int | None:
             os.close(handle)
             return None
     return handle
-
-
-@contextlib.contextmanager
-def interruptions() -> Iterator[Callable[[], bool]]:
-    """Turn SIGINT, SIGTERM and SIGHUP into a question; a signal that is ignored (nohup) stays so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # signals reach the main thread only
-        return
-    came: list[int] = []
-    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, lambda n, frame: came.append(n))
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def share_cores(jobs: int | None, threads: int | None, cores: int | None = None) -> tuple[int, int]:

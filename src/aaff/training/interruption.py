@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -13,10 +13,11 @@ class Interrupted(Exception):  # noqa: N818  # no error: someone asked for it
 
 
 @contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
-    """Inside the block SIGINT and SIGTERM only make the given question true; a second SIGINT is immediate.
+def interrupts(numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM)) -> Iterator[Callable[[], bool]]:
+    """Inside the block these signals only make the given question true; a second SIGINT is immediate.
 
-    In a thread other than the main one, where no signal arrives, the answer is always no.
+    A signal that is ignored stays so: ``nohup`` ignores SIGHUP, a script's background job SIGINT.  In a thread other
+    than the main one, where no signal arrives, the answer is always no.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -28,7 +29,7 @@ def interrupts() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         came.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: signal.signal(n, note) for n in numbers if signal.getsignal(n) is not signal.SIG_IGN}
     try:
         yield lambda: bool(came)
     finally:
