@@ -22,8 +22,9 @@ RUNS = Path("runs")
 class Args(Recipe):
     """Train a network.  Values come from the defaults, then the recipe, then the flags you give."""
 
-    data: Path
-    """Folder of the data set, in any layout that aaff data check knows."""
+    data: tuple[Path, ...]
+    """Folder of the data set, in any layout that aaff data check knows; of several with the same classes, the train
+    splits are mixed and the val split of the first is scored."""
     recipe: str | None = None
     """Recipe to begin with: a shipped one by name (paper, scratch, quick) or a YAML file."""
     out: Path | None = None
@@ -126,7 +127,7 @@ def run(args: Args) -> int:
     if group.main:
         print(f"trained: {args.out / BEST}")
         if args.val_split != "none":
-            print(f"score it: aaff evaluate {args.out} --data {args.data} --split {args.val_split}")
+            print(f"score it: aaff evaluate {args.out} --data {args.data[0]} --split {args.val_split}")
     return 0
 
 
@@ -137,7 +138,7 @@ def resuming_command(args: Args, group: Group) -> str:
         words = ["torchrun", f"--nproc-per-node={group.local_world}", "-m", "aaff"]
         hosts = group.world // group.local_world
         words[1:1] = [f"--nnodes={hosts}", "…"] if hosts > 1 else []  # with the rendezvous as it was given
-    words += ["train", "--data", str(args.data), "--out", str(args.out), "--resume"]
+    words += ["train", "--data", *map(str, args.data), "--out", str(args.out), "--resume"]
     words += ["--layout", args.layout] if args.layout else []
     if args.checkpoint_minutes != Args.checkpoint_minutes:
         words += ["--checkpoint-minutes", f"{args.checkpoint_minutes:g}"]

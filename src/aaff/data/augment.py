@@ -7,12 +7,13 @@ the generator that is passed in: one per sample makes a batch independent of who
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from aaff.data.photometric import Photometric
 from aaff.errors import OptionError
 from aaff.labels import IGNORE, UInt8Array
 from aaff.preprocess import Normalization, Size
@@ -31,6 +32,9 @@ class Augment:
         flip: probability of a mirrored view.
         jitter: brightness, contrast and saturation are each multiplied by 1 ± up to this.
         frame: size that every frame is taken to have before it is scaled; None: its own.
+        width: width that every frame is taken to have before it is scaled, its aspect kept; 0: its own size.
+        aspect: the frame is stretched by a factor between 1/aspect and aspect, width against height.
+        photometric: camera effects, applied last.
 
     Raises:
         OptionError: a value outside its range.
@@ -46,11 +50,16 @@ class Augment:
     flip: float = 0.5
     jitter: float = 0.4
     frame: Size | None = None
+    width: int = 0
+    aspect: float = 1.0
+    photometric: Photometric = field(default_factory=Photometric)
 
     def __post_init__(self) -> None:
         low, high = self.scale
         if not 0 < low <= high:
             raise OptionError(f"scale goes from {low} to {high}; two factors above 0 in rising order are needed")
+        if self.aspect < 1 or self.width < 0:
+            raise OptionError(f"aspect is {self.aspect} and width {self.width}; at least 1 and 0 are needed")
         if not 0 <= self.flip <= 1:
             raise OptionError(f"flip is {self.flip}; it is a probability, 0 to 1")
         if not 0 <= self.jitter < 1:
@@ -62,11 +71,12 @@ class Augment:
         Args:
             image: RGB uint8 [H, W, 3].
             mask: label uint8 [H, W].
-            rng: the only source of randomness; always the same number of draws.
+            rng: the only source of randomness.
         """
         zoom, left, top, mirror, *tones = rng.random(7)
         low, high = self.scale
-        view = self._view(Size.of(image), low * (high / low) ** zoom, left, top, mirror < self.flip)
+        stretch = self.aspect ** rng.uniform(-0.5, 0.5) if self.aspect > 1 else 1.0
+        view = self._view(Size.of(image), low * (high / low) ** zoom, stretch, left, top, mirror < self.flip)
         size = tuple(self.crop)
         fill = [round(m) for m in Normalization().mean]
         flags = cv2.WARP_INVERSE_MAP
@@ -74,15 +84,22 @@ class Augment:
         mask = cv2.warpAffine(mask, view, size, flags=flags | cv2.INTER_NEAREST, borderValue=[IGNORE])  # type: ignore[assignment]
         if self.jitter:
             image = self._recolor(image, 1 + self.jitter * (2 * np.asarray(tones[:3]) - 1))
+        if self.photometric:
+            image = self.photometric(image, rng)
         return image, mask
 
-    def _view(self, size: Size, scale: float, left: float, top: float, mirror: bool) -> npt.NDArray[np.float64]:
+    def _view(
+        self, size: Size, scale: float, stretch: float, left: float, top: float, mirror: bool
+    ) -> npt.NDArray[np.float64]:
         """Where in the frame each pixel of the crop comes from, 2×3; ``left``, ``top`` place the crop, 0–1.
 
         A frame smaller than the crop is placed at random inside it in the same way.
         """
         frame = self.frame or size
+        if self.width:
+            frame = Size(self.width, max(1, round(self.width * frame.height / frame.width)))
         scale_x, scale_y = scale * frame.width / size.width, scale * frame.height / size.height
+        scale_x, scale_y = scale_x * stretch, scale_y / stretch
         room_x = size.width * scale_x - self.crop.width
         room_y = size.height * scale_y - self.crop.height
         # Pixel centres: crop pixel i covers [i, i+1), so its centre i + ½ maps to frame centre + ½.

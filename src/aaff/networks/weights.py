@@ -23,6 +23,9 @@ from aaff.networks.registry import create_model
 
 _AUXILIARY = "auxiliary."
 
+TRAINING_OPTIONS = ("auxiliary", "pretrained")
+"""Options of networks that decide how training begins or is supervised, and nothing of a trained network."""
+
 
 def save_checkpoint(
     path: str | Path, state: Mapping[str, Tensor], card: ModelCard, *, dtype: torch.dtype | None = None
@@ -45,7 +48,7 @@ def save_checkpoint(
             tensor = tensor.detach().cpu()
             kept[name] = tensor.to(dtype if dtype and tensor.is_floating_point() else tensor.dtype).contiguous()
     description = card.to_dict()
-    description["options"] = {k: v for k, v in card.options.items() if k != "auxiliary"}
+    description["options"] = {k: v for k, v in card.options.items() if k not in TRAINING_OPTIONS}
     write_tensors(path, kept, {"aaff": json.dumps(description, ensure_ascii=False)})
 
 

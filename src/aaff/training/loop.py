@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from aaff.card import ModelCard
 from aaff.data.augment import Augment
 from aaff.data.cache import CachedDataset
 from aaff.data.layouts import open_dataset
+from aaff.data.mixture import mixed
 from aaff.data.loader import Batch, Plan, Transform, batches
 from aaff.data.sample import Dataset
 from aaff.errors import AaffError, OptionError
@@ -70,7 +71,7 @@ class Outcome:
 
 
 def train(
-    data: str | Path,
+    data: str | Path | Sequence[str | Path],
     recipe: Recipe,
     run: str | Path,
     *,
@@ -87,7 +88,8 @@ def train(
     Processes that ``torchrun`` started find each other and train together; the first one writes.
 
     Args:
-        data: folder of a data set, any layout that :func:`aaff.data.open_dataset` reads.
+        data: folder of a data set, any layout that :func:`aaff.data.open_dataset` reads; or several whose classes
+            are the same: the train splits of all are trained on, the first one's val split is scored.
         recipe: what to do.
         run: folder for ``recipe.yaml``, ``metrics.csv``, ``metrics.jsonl``, ``curves.svg``, ``frames``,
             ``last.safetensors`` and ``best.safetensors``; new or empty unless resuming.
@@ -117,10 +119,14 @@ def train(
         keep_freed_memory()
     with torch.device("meta"):  # without memory or random numbers: a mistyped option is told before a frame is read
         create_model(recipe.model, **recipe.network_options())
-    train_set = open_dataset(data, recipe.train_split, protocol=recipe.protocol, layout=layout)
+    first, *more = [data] if isinstance(data, (str, Path)) else data
+    train_set = open_dataset(first, recipe.train_split, protocol=recipe.protocol, layout=layout)
+    if more:
+        others = [open_dataset(other, recipe.train_split, protocol=recipe.protocol) for other in more]
+        train_set = mixed([train_set, *others], recipe.repeat)
     val_set = None
     if recipe.val_split != "none":
-        val_set = open_dataset(data, recipe.val_split, protocol=recipe.protocol, layout=layout)
+        val_set = open_dataset(first, recipe.val_split, protocol=recipe.protocol, layout=layout)
     names = hashlib.sha256("\n".join(p.name for p in train_set.pairs).encode()).hexdigest()
     if snapshot is not None and snapshot.data != names:
         raise OptionError(f"{run} was trained on other frames than {data} has; resume with the same data")
@@ -237,6 +243,9 @@ class Run:
             augment.flip,
             augment.jitter,
             recipe.size,
+            augment.width,
+            augment.aspect,
+            augment.photometric(),
         )
         return batches(
             self.train_set,

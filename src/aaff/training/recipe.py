@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import yaml
 
+from aaff.data.photometric import Photometric
 from aaff.errors import OptionError, UnknownNameError
 from aaff.preprocess import Size
 from aaff.training.options import LossOptions, OptimOptions
@@ -36,6 +37,22 @@ class AugmentOptions:
     """Probability of a mirrored view."""
     jitter: float = 0.4
     """Brightness, contrast and saturation change by up to this share; 0 leaves colours alone."""
+    width: int = 0
+    """Width that every frame is brought to before it is scaled at random, its aspect kept; 0: its own size."""
+    aspect: float = 1.0
+    """Width against height changes by a factor of up to this."""
+    gains: float = 0.0
+    """Red, green and blue are multiplied by factors between 1/(1+gains) and 1+gains."""
+    hue: float = 0.0
+    """Hue turns by up to this many degrees."""
+    gamma: float = 0.0
+    """The tone curve's exponent lies between 1/(1+gamma) and 1+gamma."""
+    blur: float = 0.0
+    """Probability of a Gaussian blur."""
+    noise: float = 0.0
+    """Probability of Gaussian noise."""
+    jpeg: float = 0.0
+    """Probability of JPEG compression."""
     early_crop: Size | None = None
     """Smaller views for the first part of training, which then costs less; see early_share."""
     early_share: float = 0.0
@@ -51,10 +68,19 @@ class AugmentOptions:
             raise OptionError(f"augment.flip is {self.flip}; it is a probability, 0 to 1")
         if not 0 <= self.jitter < 1:
             raise OptionError(f"augment.jitter is {self.jitter}; it must be at least 0 and below 1")
+        if self.width < 0 or self.aspect < 1:
+            raise OptionError(
+                f"augment.width is {self.width} and augment.aspect {self.aspect}; at least 0 and 1 are needed"
+            )
+        self.photometric()
         if (self.early_crop is None) != (self.early_share == 0) or not 0 <= self.early_share < 1:
             raise OptionError(
                 "augment.early_crop and augment.early_share belong together: give both, the share between 0 and 1"
             )
+
+    def photometric(self) -> Photometric:
+        """The camera effects."""
+        return Photometric(self.gains, self.hue, self.gamma, self.blur, self.noise, self.jpeg)
 
     def crop_at(self, epoch: int, epochs: int) -> Size:
         """Size of the views in epoch number ``epoch`` (from 0)."""
@@ -99,6 +125,8 @@ class Recipe:
     """Split that is scored during training and chooses the best epoch; "none" trains without."""
     size: Size | None = None
     """Size that frames are brought to for training, scoring and later use; left out: that of the first frame."""
+    repeat: tuple[int, ...] = (1,)
+    """With several data sets: how often each one's frames come in an epoch, one number for all or one each."""
     epochs: int = 60
     """Passes over the training split."""
     batch: int = 8

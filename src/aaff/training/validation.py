@@ -15,7 +15,7 @@ from aaff.evaluation.confusion import ConfusionMatrix
 from aaff.evaluation.evaluate import Report, Subject, count, report
 from aaff.networks import create_model
 from aaff.networks.engine import TorchEngine
-from aaff.networks.weights import load_state
+from aaff.networks.weights import TRAINING_OPTIONS, load_state
 from aaff.training.distributed import Group
 from aaff.training.engine import Engine
 from aaff.training.figures import draw_frames
@@ -38,7 +38,7 @@ class Validation:
 
     def __init__(self, dataset: Dataset, card: ModelCard, engine: Engine, group: Group) -> None:
         self.dataset, self.group = dataset, group
-        options = {name: value for name, value in card.options.items() if name != "auxiliary"}
+        options = {name: value for name, value in card.options.items() if name not in TRAINING_OPTIONS}
         net = engine.prepare(create_model(card.network, card.labels.num_classes, **options))
         self.engine = TorchEngine(net, card, precision=engine.precision, confidence=False)
 

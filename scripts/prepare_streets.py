@@ -1,0 +1,82 @@
+"""Merge the labels of the street photos into one data set with the classes of camvid11.
+
+    python scripts/prepare_streets.py STREETS OUT
+
+STREETS holds ``train`` and ``val`` (photos) with ``*annot`` (labelled by people: six classes) and ``*pseudo`` (a
+network's labels: all classes), and ``drives`` with ``drivespseudo``.  OUT becomes a data set that ``aaff train
+--data`` takes.  A pixel is labelled, in this order:
+
+1. pole, sign symbol, fence, pedestrian or bicyclist, where the network says so: people did not label these.  A pole
+   wider than ``WIDEST_POLE`` of the photo is a column of a building and ignored.
+2. what people said;
+3. what the network said where people said nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import yaml
+
+from aaff.images import read_ids, write_image
+from aaff.labels import CAMVID11, IGNORE, UInt8Array
+
+RARE = tuple(CAMVID11.names.index(name) for name in ("pole", "sign symbol", "fence", "pedestrian", "bicyclist"))
+POLE = CAMVID11.names.index("pole")
+WIDEST_POLE = 0.035
+
+
+def read(path: Path) -> UInt8Array:
+    """Ids of camvid11, 255 for void (11 in these files)."""
+    ids = read_ids(path)
+    return np.where(ids < CAMVID11.num_classes, ids, IGNORE).astype(np.uint8)
+
+
+def without_columns(pseudo: UInt8Array) -> UInt8Array:
+    """The label without poles that are too wide to be any."""
+    _, parts = cv2.connectedComponents((pseudo == POLE).astype(np.uint8))
+    result = pseudo.copy()
+    for part in range(1, int(parts.max()) + 1):
+        inside = parts == part
+        rows = inside.any(1).sum()
+        if inside.sum() / rows > WIDEST_POLE * pseudo.shape[1]:  # mean width
+            result[inside] = IGNORE
+    return result
+
+
+def merged(people: UInt8Array, pseudo: UInt8Array) -> UInt8Array:
+    """The label of a photo from both sources."""
+    pseudo = without_columns(pseudo)
+    result = np.where(people == IGNORE, pseudo, people)
+    return np.where(np.isin(pseudo, RARE), pseudo, result).astype(np.uint8)
+
+
+def main(streets: Path, out: Path) -> None:
+    for split in ("train", "val"):
+        for path in sorted((streets / f"{split}annot").glob("*.png")):
+            label = read(path)
+            if split == "train":
+                label = merged(label, read(streets / f"{split}pseudo" / path.name))
+            write_image(out / "labels" / split / path.name, label)
+    for path in sorted((streets / "drivespseudo").glob("*.png")):
+        write_image(out / "labels" / "drives" / path.name, without_columns(read(path)))
+    here = streets.resolve()
+    description = {
+        "name": CAMVID11.name,
+        "classes": {name: list(color) for name, color in zip(CAMVID11.names, CAMVID11.colors, strict=True)},
+        "splits": {
+            "train": {
+                "images": [str(here / "train"), str(here / "drives")],
+                "labels": ["labels/train", "labels/drives"],
+            },
+            "val": {"images": str(here / "val"), "labels": "labels/val"},
+        },
+    }
+    (out / "dataset.yaml").write_text(yaml.safe_dump(description, sort_keys=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
