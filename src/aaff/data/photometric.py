@@ -68,7 +68,7 @@ class Photometric:
         if rng.random() < self.jpeg:
             quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 86))]
             packed = cv2.imencode(".jpg", image[..., ::-1], quality)[1]
-            image = np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1])
+            image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR_RGB), np.uint8)
         return image
 
     def _matrix(self, rng: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -76,4 +76,4 @@ class Photometric:
         angle = np.deg2rad(self.hue * rng.uniform(-1, 1))
         turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
         gains = (1 + self.gains) ** rng.uniform(-1, 1, 3)
-        return np.diag(gains) @ np.linalg.inv(_TO_YIQ) @ turn @ _TO_YIQ
+        return np.asarray(np.diag(gains) @ np.linalg.inv(_TO_YIQ) @ turn @ _TO_YIQ, np.float64)

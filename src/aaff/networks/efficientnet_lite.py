@@ -20,7 +20,15 @@ from aaff.errors import MissingExtraError, ModelError
 from aaff.networks.blocks import check_name, initialize
 from aaff.preprocess import Normalization
 
-STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 """Repeats, kernel, stride, expansion and output channels of each stage of lite0 (table 1 of the paper)."""
 
 VARIANTS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
@@ -50,9 +58,7 @@ class InvertedResidual(nn.Module):
         self.shortcut = stride == 1 and inputs == outputs
         self.expand: nn.Sequential | None = None
         if expansion != 1:
-            self.expand = nn.Sequential(
-                nn.Conv2d(inputs, inner, 1, bias=False), _norm(inner), nn.ReLU6(inplace=True)
-            )
+            self.expand = nn.Sequential(nn.Conv2d(inputs, inner, 1, bias=False), _norm(inner), nn.ReLU6(inplace=True))
         self.depthwise = nn.Sequential(
             nn.Conv2d(inner, inner, kernel, stride, kernel // 2, groups=inner, bias=False),
             _norm(inner),
@@ -61,8 +67,7 @@ class InvertedResidual(nn.Module):
         self.project = nn.Sequential(nn.Conv2d(inner, outputs, 1, bias=False), _norm(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x if self.expand is None else self.expand(x)
-        y = self.project(self.depthwise(y))
+        y: Tensor = self.project(self.depthwise(x if self.expand is None else self.expand(x)))
         return x + y if self.shortcut else y
 
 
@@ -139,13 +144,16 @@ class EfficientNetLite(nn.Module):
         try:
             self.load_state_dict(named)
         except RuntimeError as error:
-            raise ModelError(f"the ImageNet weights of efficientnet-{self.variant} have other shapes: {error}") from error
+            raise ModelError(
+                f"the ImageNet weights of efficientnet-{self.variant} have other shapes: {error}"
+            ) from error
 
     def _published_names(self) -> dict[str, str]:
         """The name of every tensor here, and the one of the published file."""
         parts = {"stem.0": "_conv_stem", "stem.1": "_bn0"}
         number = 0
         for i, stage in enumerate(self.stages):
+            block: InvertedResidual
             for j, block in enumerate(stage):  # type: ignore[arg-type]
                 here, there = f"stages.{i}.{j}", f"_blocks.{number}"
                 number += 1

@@ -24,8 +24,8 @@ from aaff.card import ModelCard
 from aaff.data.augment import Augment
 from aaff.data.cache import CachedDataset
 from aaff.data.layouts import open_dataset
-from aaff.data.mixture import mixed
 from aaff.data.loader import Batch, Plan, Transform, batches
+from aaff.data.mixture import mixed
 from aaff.data.sample import Dataset
 from aaff.errors import AaffError, OptionError
 from aaff.evaluation.evaluate import Report
