@@ -107,8 +107,9 @@ class EfficientNetLite(nn.Module):
         self.apply(initialize)
 
     def _outputs(self, index: int) -> int:
-        last = self.stages[index][-1]  # type: ignore[index]
-        return int(last.project[0].out_channels)
+        last = _blocks(self.stages[index])[-1].project[0]
+        assert isinstance(last, nn.Conv2d)
+        return last.out_channels
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = []
@@ -153,8 +154,7 @@ class EfficientNetLite(nn.Module):
         parts = {"stem.0": "_conv_stem", "stem.1": "_bn0"}
         number = 0
         for i, stage in enumerate(self.stages):
-            block: InvertedResidual
-            for j, block in enumerate(stage):  # type: ignore[arg-type]
+            for j, block in enumerate(_blocks(stage)):
                 here, there = f"stages.{i}.{j}", f"_blocks.{number}"
                 number += 1
                 if block.expand is not None:
@@ -166,6 +166,10 @@ class EfficientNetLite(nn.Module):
             module, _, leaf = name.rpartition(".")
             result[name] = f"{parts[module]}.{leaf}"
         return result
+
+
+def _blocks(stage: nn.Module) -> list[InvertedResidual]:
+    return [block for block in stage.children() if isinstance(block, InvertedResidual)]
 
 
 def published_weights(variant: str) -> Mapping[str, Tensor]:
