@@ -47,13 +47,16 @@ class MissingExtraError(AaffError, ImportError):
     """An optional dependency is not installed; the message is the line that installs it."""
 
 
-def nearest(name: str, valid: Iterable[str]) -> str | None:
+def nearest(name: str, valid: Iterable[str], *, cutoff: float = 0.5) -> str | None:
     """The valid name that looks most like ``name``, or None when nothing is near.
+
+    Args:
+        cutoff: from 0 (anything goes) to 1 (the same name).
 
     >>> nearest("depthwise_aff", ["bisenet", "depthwise_aaff"])
     'depthwise_aaff'
     """
-    found = difflib.get_close_matches(name.lower(), list(valid), n=1, cutoff=0.5)
+    found = difflib.get_close_matches(name.lower(), list(valid), n=1, cutoff=cutoff)
     return found[0] if found else None
 
 

@@ -1,21 +1,24 @@
-"""How options are read: one parser for all verbs, and one sentence when it cannot read them.
+"""How options are read: one parser for all commands, and one sentence when it cannot read them.
 
-A verb module has a dataclass ``Args``.  Its fields are the options, their docstrings the help; a
+A command module has a dataclass ``Args``.  Its fields are the options, their docstrings the help; a
 nested dataclass gives dotted flags (``--optim.lr``).  A :class:`~aaff.preprocess.Size` is written
 ``480x360`` wherever it stands, a bool is a pair ``--flip / --no-flip``, and where an option is given
 twice the later one counts, so that a recipe's values can stand before the user's own.
+
+tyro reports what it cannot read as structured events to a hook in ``tyro._errors``.  The hook is documented
+but declared unstable, which is why ``pyproject.toml`` holds tyro to one minor version; an event that this
+module does not know becomes a general sentence.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import re
-from collections.abc import Sequence
-from dataclasses import is_dataclass, replace
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
+from functools import partial
+from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_type_hints
 
 import tyro
+from tyro import _errors as events
 from tyro.constructors import (
     ConstructorRegistry,
     PrimitiveConstructorSpec,
@@ -50,11 +53,37 @@ def _read_size(words: list[str]) -> Size:
     try:
         return Size.parse(words[0])
     except OptionError as error:
-        raise ValueError(str(error)) from error  # the kind of error that the parser adds the flag's name to
+        raise ValueError(str(error)) from error  # the kind of error that the parser reports with the flag
+
+
+@_REGISTRY.primitive_rule
+def _number_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
+    """Numbers as tyro reads them, with an error in words; Python's own speaks of literals and bases."""
+    for kind, metavar, what in ((int, "INT", "a whole number"), (float, "FLOAT", "a number")):
+        if info.type in (kind, kind | None):
+            return PrimitiveConstructorSpec(
+                nargs=1,
+                metavar=metavar,
+                instance_from_str=partial(_read_number, kind=kind, what=what),
+                is_instance=partial(_is_number, kind=kind),
+                str_from_instance=lambda value: [str(value)],
+            )
+    return None
+
+
+def _read_number(words: list[str], kind: type[float], what: str) -> float:
+    try:
+        return kind(words[0])
+    except ValueError:
+        raise ValueError(f"{words[0]!r} is not {what}") from None
+
+
+def _is_number(value: object, kind: type[float]) -> bool:
+    return isinstance(value, (int, kind)) and not isinstance(value, bool)
 
 
 _UNHINTED: list[type] = []
-"""Dataclasses whose fields are being looked up, so that the rule below can ask for the parser's own answer."""
+"""Dataclasses whose fields are being looked up, so that the rule below can ask for the parser's own fields."""
 
 
 @_REGISTRY.struct_rule
@@ -83,7 +112,7 @@ def parse(args: type[ArgsT], words: Sequence[str], *, prog: str, default: ArgsT 
 
     Args:
         args: the dataclass whose fields are the options.
-        words: what the user wrote after the verb; a later word wins over an earlier one.
+        words: what the user wrote after the command; a later word wins over an earlier one.
         prog: how the command is called, for help and errors, such as ``"aaff train"``.
         default: values to start from instead of the dataclass's own defaults.
 
@@ -98,78 +127,68 @@ def parse(args: type[ArgsT], words: Sequence[str], *, prog: str, default: ArgsT 
     >>> parse(Args, ["--size", "960x720"], prog="aaff x")
     Args(size=Size(width=960, height=720))
     """
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return _cli(args, words, prog, default)
-    except SystemExit as end:
-        if not end.code:
-            raise
-        raise OptionError(_sentence(complaint.getvalue(), words, _flags(args, prog, default), prog)) from None
+
+    def refuse(event: events.ParseErrorEvent) -> NoReturn:
+        raise OptionError(_sentence(event, words, list(_flags(args)), prog))
+
+    with events.on_parse_error(refuse):
+        return tyro.cli(
+            args,
+            prog=prog,
+            args=list(words),
+            default=tyro.MISSING_NONPROP if default is None else default,
+            # "None" is no value that a user types: such an option is simply left out.
+            config=(tyro.conf.DisallowNone, tyro.conf.PositionalMetavarFromFieldName),
+            registry=_REGISTRY,
+        )
 
 
-def _cli(args: type[ArgsT], words: Sequence[str], prog: str, default: ArgsT | None) -> ArgsT:
-    return tyro.cli(
-        args,
-        prog=prog,
-        args=list(words),
-        default=tyro.MISSING_NONPROP if default is None else default,
-        # "None" is no value that a user types: such an option is simply left out.
-        config=(tyro.conf.DisallowNone, tyro.conf.PositionalMetavarFromFieldName),
-        registry=_REGISTRY,
-    )
+def _flags(args: Any, prefix: str = "") -> Iterator[str]:
+    """Every flag of a dataclass of options."""
+    hints = get_type_hints(args, include_extras=True)
+    for field in fields(args):
+        hint = hints[field.name]
+        markers = getattr(hint, "__metadata__", ())
+        plain = get_args(hint)[0] if markers else hint
+        name = prefix + field.name.replace("_", "-")
+        if is_dataclass(plain):
+            yield from _flags(plain, f"{name}.")
+        elif tyro.conf.Positional not in markers:
+            yield f"--{name}"
+            if plain is bool:
+                yield f"--{prefix}no-{field.name.replace('_', '-')}"
 
 
-def _flags(args: type[ArgsT], prog: str, default: ArgsT | None) -> list[str]:
-    """Every flag that the help lists."""
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-        _cli(args, ["--help"], prog, default)
-    return sorted(set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", text.getvalue())))
-
-
-def _sentence(complaint: str, words: Sequence[str], flags: Sequence[str], prog: str) -> str:
-    """The parser's framed complaint as one sentence, with the nearest flag or value for a mistyped one."""
+def _sentence(event: events.ParseErrorEvent, words: Sequence[str], flags: Sequence[str], prog: str) -> str:
+    """What the parser refuses, as one sentence with the nearest flag or value for a mistyped one."""
+    see = f"see {prog} --help"
     for word in words:
         flag = word.split("=")[0]
         if flag.startswith("--") and flag.replace("_", "-") not in flags:
-            close = nearest(flag, [known for known in flags if known != "--help"])
-            return f"{prog} has no option {flag}; " + (f"did you mean {close}?" if close else f"see {prog} --help")
-    missing: list[str] = []
-    said: list[str] = []
-    for line in complaint.splitlines()[1:]:  # the first is the title
-        body = line.strip("│╰╯╭╮ \n")
-        if not body.strip("─-"):  # a rule, drawn in ASCII where the terminal knows no more
-            if said:
-                break
-            continue
-        if re.match(r"[│ ] {5}\S", line):  # the level at which missing options are listed
-            missing.append(body)
-        else:
-            said.append(body)
-    text = " ".join(said)
-    if missing and text.startswith("Missing from"):
-        return f"{prog} needs {' and '.join(missing)}; see {prog} --help"
-    if choice := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)", text):
-        given, option, values = choice[1], choice[2], re.findall(r"'([^']*)'", choice[3])
-        close = nearest(given, values)
-        return (
-            f"{option} cannot be {given!r}; "
-            + (f"did you mean {close!r}? " if close else "")
-            + (f"valid: {', '.join(values)}")
-        )
-    return f"{_reworded(text)}; see {prog} --help"
-
-
-def _reworded(text: str) -> str:
-    """The parser's own words, where a person would say it in others."""
-    for pattern, better in (
-        (r"^Error parsing ", ""),
-        (r"invalid literal for int\(\) with base 10: ('.*')", r"\1 is not a whole number"),
-        (r"could not convert string to float: ('.*')", r"\1 is not a number"),
-        (r"^Missing value for argument '(.*)'.*", r"\1 needs a value"),
-        (r"^Unrecognized options:", "unexpected argument"),
-        (r"\.$", ""),
-    ):
-        text = re.sub(pattern, better, text)
-    return text[:1].lower() + text[1:] if text[:1].isalpha() else text
+            close = nearest(flag, flags, cutoff=0.65)
+            return f"{prog} has no option {flag}; " + (f"did you mean {close}?" if close else see)
+    if isinstance(event, events.MissingArgs):
+        missing = (found.arg for found in event.missing_arguments)
+        names = [
+            f"{argument.lowered.name_or_flags[-1]} {argument.lowered.metavar}"
+            if not argument.is_positional()
+            else str(argument.lowered.metavar)
+            for argument in missing
+        ]
+        return f"{prog} needs {' and '.join(names)}; {see}"
+    if isinstance(event, events.InvalidChoice):
+        close = nearest(event.value, event.choices)
+        hint = f"did you mean {close!r}? " if close else ""
+        return f"{event.argument.display_name()} cannot be {event.value!r}; {hint}valid: {', '.join(event.choices)}"
+    if isinstance(event, events.BadValue):
+        several = isinstance(event.argument.lowered.nargs, int) and event.argument.lowered.nargs > 1
+        needs = f"{event.argument.lowered.nargs} values" if several else "a value"
+        return f"{event.argument.display_name()} needs {needs}; {see}"
+    if isinstance(event, events.UnrecognizedArgs):
+        return f"unexpected argument {' '.join(event.tokens)}; {see}"
+    if isinstance(event, events.InstantiationFailure) and event.argument is not None:
+        argument = event.argument
+        if argument.lowered.nargs == 1:
+            return f"{argument.display_name()}: {event.message}; {see}"
+        return f"{argument.display_name()} takes {argument.lowered.metavar}; {see}"
+    return f"cannot read the options of {prog}; {see}"
