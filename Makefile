@@ -10,17 +10,52 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
 
-.PHONY: help demo test check format clean
+DATA ?=
+ARGS ?=
+
+.PHONY: help demo test check format clean reproduce reproduce-miniature bench-train bench-video bench-memory bench-synthetic data-given tables
 
 help:
-	@echo "make demo    the paper's experiment in miniature on drawn streets; says where report and pictures lie"
-	@echo "make test    make check, then all tests"
-	@echo "make check   style, types and who may import whom"
-	@echo "make format  put the code into its one style"
-	@echo "make clean   remove .venv and caches"
+	@echo "make demo                  train, evaluate, export and run a network on synthetic streets, in minutes"
+	@echo "make test                  make check, then all tests"
+	@echo "make check                 lint, types and import contracts"
+	@echo "make format                format the code"
+	@echo "make clean                 remove .venv and caches"
+	@echo "make reproduce DATA=DIR    the paper's experiment (experiments/paper); resumable"
+	@echo "make reproduce-miniature   the same plan on synthetic streets, in minutes"
+	@echo "make bench-train DATA=DIR  training speed beside a plain PyTorch loop (benchmarks/training)"
+	@echo "make bench-video           frames per second from video file to video file"
+	@echo "make bench-memory          memory over a long video"
+	@echo "make bench-synthetic       how hard the synthetic data set is"
+	@echo "make tables                put the numbers of results/ into README and docs"
+	@echo "ARGS='…' adds options to reproduce and bench-*."
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/aaff demo --out demo
+
+reproduce: data-given $(VENV)/.demo-ready
+	$(BIN)/python -m experiments.paper --data $(DATA) $(ARGS)
+
+reproduce-miniature: $(VENV)/.demo-ready
+	$(BIN)/python -m experiments.paper --miniature $(ARGS)
+
+bench-train: data-given $(VENV)/.demo-ready
+	$(BIN)/python -m benchmarks.training --data $(DATA) $(ARGS)
+
+bench-video: $(VENV)/.demo-ready
+	$(BIN)/python -m benchmarks.video_speed $(ARGS)
+
+bench-memory: $(VENV)/.demo-ready
+	$(BIN)/python -m benchmarks.video_memory $(ARGS)
+
+bench-synthetic: $(VENV)/.test-ready
+	$(BIN)/python -m benchmarks.synthetic_difficulty $(ARGS)
+
+tables: $(VENV)/.demo-ready
+	$(BIN)/python -m scripts.update_tables
+
+data-given:
+	@test -n "$(DATA)" || { echo "name the folder of the data set: make … DATA=camvid"; exit 2; }
 
 test: check
 	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 8

@@ -14,12 +14,12 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from aaff.card import ModelCard
-from aaff.data.scenes import Scene, render
-from aaff.data.scenes.write import write_scenes
 from aaff.labels import CAMVID11
 from aaff.networks import create_model
 from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
+from aaff.synthetic import Scene, render
+from aaff.synthetic.write import write_scenes
 
 # No test asserts a time, Hypothesis' own included: the cores may be busy with something else.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -145,7 +145,7 @@ class TestVerbs:
         [
             ("trian", "unknown command 'trian'; did you mean 'train'?"),
             ("data chek", "unknown command aaff data 'chek'; did you mean 'check'?"),
-            ("data", "aaff data needs one of check, stats, scenes, difficulty; see aaff data --help"),
+            ("data", "aaff data needs one of check, stats, scenes; see aaff data --help"),
             ("--size 4x4", "--size must stand after a command"),
         ],
     )
@@ -307,7 +307,7 @@ class TestDemo:
     def test_its_commands_are_ones_a_user_can_type(self, tmp_path: Path) -> None:
         lines = demo.commands(demo.Args(), tmp_path / "demo")
         verbs = [parse_words(words)[0].__name__.removeprefix("aaff.cli.") for words in lines]
-        assert verbs == ["data_scenes", "data_check", "reproduce", "evaluate", "predict"]
+        assert verbs == ["data_scenes", "data_check", "train", "evaluate", "export", "predict"]
 
     def test_a_second_demo_leaves_the_first_alone(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -319,9 +319,17 @@ class TestDemo:
         assert demo.run(demo.Args(out=tmp_path / "demo")) == 0
         told = capsys.readouterr().out
         assert str(tmp_path / "demo-2" / "maps") in told
-        assert told.rstrip().endswith(str(tmp_path / "demo-2" / "experiment" / "report" / "index.html"))
-        assert len(seen) == 5
-        assert str(tmp_path / "demo-2" / "scenes") in seen[0]
+        assert str(tmp_path / "demo-2" / "scores.json") in told
+        assert len(seen) == 6
+        assert str(tmp_path / "demo-2" / "streets") in seen[0]
+
+    def test_without_torch_it_stops_before_anything_is_made(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "torch", None)
+        assert main(["demo", "--out", str(tmp_path / "demo")]) == 2
+        assert "pip install 'aaff[train]'" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
 
     def test_stops_at_the_first_failure(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         seen: list[list[str]] = []

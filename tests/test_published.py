@@ -19,8 +19,8 @@ from aaff.loading import find_model
 from aaff.networks import create_model
 from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
-from aaff.report.plan import PAPER_ORDER
-from aaff.report.publish import LARGEST
+from experiments.paper.plan import PAPER_ORDER
+from experiments.paper.publish import LARGEST
 
 ROOT = Path(__file__).parents[1]
 

@@ -21,7 +21,7 @@ from aaff.errors import AaffError
 PACKAGES = ("numpy", "torch", "openvino", "onnxruntime", "onnx", "nncf", "opencv-python-headless", "pillow", "av")
 """Distributions whose versions can change a number."""
 
-SOURCE = ("src", "recipes")
+SOURCE = ("src", "recipes", "experiments", "benchmarks")
 """Folders of a checkout whose files can change a number; what a command itself writes lies elsewhere."""
 
 

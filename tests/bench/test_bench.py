@@ -10,9 +10,10 @@ from aaff import published
 from aaff.bench import peak, speed
 from aaff.bench.contenders import Contender, plan
 from aaff.bench.subjects import Subject, find_subject, graph_macs
-from aaff.bench.untrained import drawn, fit_logits
+from aaff.bench.untrained import fit_logits
 from aaff.card import ModelCard
 from aaff.cli import main, parse_words
+from aaff.cli.bench import drive, scenes
 from aaff.errors import MissingExtraError, OptionError, UnknownNameError
 from aaff.evaluation import ConfusionMatrix
 from aaff.export import export
@@ -22,9 +23,9 @@ from aaff.networks.complexity import complexity
 from aaff.networks.engine import TorchEngine
 from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
-from aaff.report.speed import speed_rows
 from aaff.runtime.model_file import read_model_file
 from aaff.runtime.openvino_core import has_bf16
+from experiments.paper.speed import speed_rows
 
 SIZE = Size(64, 48)
 OPTIONS = {"width": 0.25, "sides": 1, "spatial": False}
@@ -114,12 +115,12 @@ def test_a_checkpoint_runs_in_torch_and_is_exported_for_the_others(models, tmp_p
     expected = [("torch", "fp32"), ("openvino", "fp32"), ("openvino", "int8")]
     assert [(row["engine"], row["precision"]) for row in rows] == expected
     assert "trained weights, exported for this measurement without comparing" in rows[0]["origin"]
-    assert "calibrated on drawn scenes" in rows[0]["origin"]
+    assert "calibrated on synthetic scenes" in rows[0]["origin"]
 
 
 def test_a_name_is_measured_without_training_and_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(published, "weights_folder", lambda: tmp_path)
-    subject = find_subject("depthwise_bisenet", SIZE, [])
+    subject = find_subject("depthwise_bisenet", SIZE, [], scenes)
     assert subject.origin == "weights without training"
     assert subject.card.size == SIZE
     assert subject.macs == complexity(create_model("depthwise_bisenet", 11), SIZE).macs
@@ -134,10 +135,10 @@ def test_untrained_maps_look_like_streets():
     torch.manual_seed(0)
     net = create_model("depthwise_aaff", 11, **OPTIONS).eval()
     card = ModelCard("depthwise_aaff", OPTIONS, CAMVID11, "camvid11", Size(128, 96))
-    scenes = drawn(card.size, 4)
-    fit_logits(net, card, scenes[:3])
+    samples = scenes(card.size, 4)
+    fit_logits(net, card, samples[:3])
     matrix = ConfusionMatrix(11)
-    matrix.update(scenes[3].label, TorchEngine(net, card).segment(scenes[3].image))
+    matrix.update(samples[3].label, TorchEngine(net, card).segment(samples[3].image))
     assert np.trace(matrix.counts) / matrix.counts.sum() > 0.5
     assert np.count_nonzero(matrix.counts.sum(axis=0)) >= 3
 
@@ -149,7 +150,7 @@ def test_rows_take_turns():
     rows = [
         Contender(subject, "torch", "fp32", lambda frame, name=name: calls.append(name), None, None) for name in "ab"
     ]
-    result = speed.measure(rows, runs=6)
+    result = speed.measure(rows, drive, runs=6)
     order = "".join(calls)
     assert order == ("a" * 5 + "b" * 5) * 2, "two calls to warm up and three that count, twice"
     assert [row["frame_to_map"]["calls"] for row in result["rows"]] == [6, 6]
@@ -166,8 +167,7 @@ def test_without_onnx_the_peak_is_left_out_and_said(models, monkeypatch, capsys)
     assert "peak is left out: onnx is not installed; install it with" in capsys.readouterr().out
 
 
-def test_both_benchmarks_are_found():
-    assert parse_words(["bench", "train", "--data", "d"])[0].__name__ == "aaff.cli.bench_train"
+def test_its_options_are_read():
     module, args = parse_words(["bench", "a.onnx", "b", "--size", "800x640", "--precision", "int8", "fp32"])
     assert module.__name__ == "aaff.cli.bench"
     assert args.models == ("a.onnx", "b")
@@ -199,4 +199,4 @@ def test_plans():
     with pytest.raises(OptionError, match="onnxruntime runs in fp32, int8"):
         plan(["onnxruntime"], ["bf16"])
     with pytest.raises(UnknownNameError):
-        find_subject("nothing_like_it_at_all", None, [])
+        find_subject("nothing_like_it_at_all", None, [], scenes)

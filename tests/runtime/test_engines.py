@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from aaff import loading
-from aaff.data.scenes import render
 from aaff.errors import DataError, MissingExtraError, ModelError, OptionError
 from aaff.loading import frame_to_map, load, load_engine
 from aaff.networks.engine import classify
@@ -24,6 +23,7 @@ from aaff.runtime.model_file import read_model_file
 from aaff.runtime.openvino_core import core, has_bf16
 from aaff.runtime.openvino_engine import OpenVinoEngine, network_alone
 from aaff.runtime.upsample import Upsampler
+from aaff.synthetic import render
 
 ENGINES = ("openvino", "onnxruntime")
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from processes import run, start, start_ranks, together, words
 from torch import nn
 
 from aaff.card import ModelCard
@@ -31,6 +30,7 @@ from aaff.training.options import OptimOptions
 from aaff.training.recipe import EngineOptions, Recipe
 from aaff.training.state import load_snapshot
 from aaff.training.validation import Validation
+from tests.training.processes import run, start, start_ranks, together, words
 
 PLAIN = "--optim.optimizer sgd --batch 6 --checkpoint-minutes 0".split()
 

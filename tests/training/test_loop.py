@@ -16,7 +16,6 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from processes import words
 
 from aaff.cli import main, parse_words
 from aaff.errors import AaffError
@@ -28,6 +27,7 @@ from aaff.training.loop import STATE, train
 from aaff.training.progress import Reporter
 from aaff.training.recipe import Recipe
 from aaff.training.state import Position, load_snapshot
+from tests.training.processes import words
 
 Train = Callable[..., str]
 

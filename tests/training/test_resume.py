@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 import torch
-from processes import run, start, words
 
 from aaff.networks.weights import read_checkpoint
 from aaff.training.loop import STATE
 from aaff.training.state import load_snapshot
+from tests.training.processes import run, start, words
 
 React = Callable[[signal.Signals, signal.Handlers], None]
 EVERY_STEP = ["--checkpoint-minutes", "0", "--optim.ema", "0.9"]

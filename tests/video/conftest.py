@@ -2,10 +2,10 @@
 
 import av
 import pytest
-from numbered import BrightEngine, encode, numbered
 
 from aaff.runtime import Segmenter
 from aaff.video import stream
+from tests.video.numbered import BrightEngine, encode, numbered
 
 
 @pytest.fixture

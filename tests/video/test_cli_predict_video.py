@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from numbered import decode, encode, number_of, numbered
 
 from aaff import loading
 from aaff.cli import main
 from aaff.images import write_image
+from tests.video.numbered import decode, encode, number_of, numbered
 
 
 @pytest.fixture
 def quick(monkeypatch):
     """The model that reads numbers instead of a network."""
-    from numbered import BrightEngine
+    from tests.video.numbered import BrightEngine
 
     monkeypatch.setattr(loading, "find_model", lambda path, precision=None: path)
     monkeypatch.setattr(loading, "load_engine", lambda *words, **options: BrightEngine())
@@ -117,7 +117,7 @@ def test_images_can_be_shown_side_by_side(quick, tmp_path):
 LONG = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a script inherits it ignored
-from numbered import BrightEngine
+from tests.video.numbered import BrightEngine
 from aaff import loading
 from aaff.cli import main
 
@@ -139,7 +139,7 @@ def test_ctrl_c_leaves_whole_files(tmp_path):
     (out / "long.jsonl").write_text("of an earlier run")
     command = [sys.executable, "-c", LONG, "predict", str(video), "--model", "bright", "--out", str(out)]
     process = subprocess.Popen(
-        command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None

@@ -8,7 +8,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from numbered import LABELS, BrightEngine, decode, encode, number_of, numbered, within, workers
 
 from aaff.errors import AaffError, UnknownNameError
 from aaff.images import read_ids
@@ -16,6 +15,7 @@ from aaff.preprocess import Size
 from aaff.runtime import Segmenter
 from aaff.video import Conversion, Frame, Source, SourceInfo, make_output, open_source
 from aaff.video.pictures import Painter
+from tests.video.numbered import LABELS, BrightEngine, decode, encode, number_of, numbered, within, workers
 
 KINDS = ("overlay", "side", "map", "index", "json")
 

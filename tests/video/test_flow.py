@@ -3,10 +3,10 @@
 import threading
 
 import pytest
-from numbered import within, workers
 
 from aaff.errors import OptionError
 from aaff.video.flow import Channel, Closed, Flow
+from tests.video.numbered import within, workers
 
 
 def test_steps_keep_the_order():

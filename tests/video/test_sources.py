@@ -9,13 +9,13 @@ import av
 import cv2
 import numpy as np
 import pytest
-from numbered import decode, encode, number_of, numbered, within
 from PIL import Image
 
 from aaff.errors import DataError, OptionError
 from aaff.images import write_image
 from aaff.preprocess import Size
 from aaff.video import open_source, short_name, source_kind
+from tests.video.numbered import decode, encode, number_of, numbered, within
 
 
 def read(source):

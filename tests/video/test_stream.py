@@ -6,12 +6,12 @@ import threading
 import cv2
 import numpy as np
 import pytest
-from numbered import BrightEngine, number_of, numbered, within, workers
 
 from aaff.errors import DataError
 from aaff.images import write_image
 from aaff.runtime import Segmenter
 from aaff.video import Stream, stream
+from tests.video.numbered import BrightEngine, number_of, numbered, within, workers
 
 
 def test_predictions_in_order_with_times(seg, drive):

@@ -6,11 +6,11 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from numbered import decode, number_of, numbered
 
 from aaff.errors import AaffError, DataError, OptionError
 from aaff.labels import CAMVID11
 from aaff.video import VideoWriter, writer
+from tests.video.numbered import decode, number_of, numbered
 
 
 def write(path, pictures, **options):

@@ -18,7 +18,6 @@ import numpy as np
 
 from aaff.bench import peak
 from aaff.bench.contenders import Contender, Infer
-from aaff.data.scenes import frames as drawn_frames
 from aaff.errors import MissingExtraError, OptionError
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
@@ -46,18 +45,19 @@ class _Times:
         self.streamed: list[float] = []
 
 
-def scenes(size: Size) -> list[UInt8Array]:
-    """Frames RGB uint8 [H, W, 3] to measure on: a drawn drive."""
-    return [scene.image for scene in drawn_frames(0, _FRAMES, size)]
-
-
 def measure(
-    rows: Sequence[Contender], *, runs: int = 200, threads: int | None = None, report: Report = lambda done, of: None
+    rows: Sequence[Contender],
+    frames: Callable[[Size, int], Sequence[UInt8Array]],
+    *,
+    runs: int = 200,
+    threads: int | None = None,
+    report: Report = lambda done, of: None,
 ) -> dict[str, Any]:
     """Time all rows in one run.
 
     Args:
         rows: what to time; their ratios are to the first one.
+        frames: gives so many frames RGB uint8 [H, W, 3] of a size, to measure on.
         runs: calls of each, rounded up to a multiple of :data:`ROUNDS`.
         threads: of the processor; all cores if left out.
         report: told the turns done and their number.
@@ -75,7 +75,8 @@ def measure(
     if runs < 1 or not rows:
         raise OptionError(f"{len(rows)} models, {runs} runs: nothing to measure; give 1 or more of both")
     turn = -(-runs // ROUNDS)
-    frames = {row.subject.card.size: scenes(row.subject.card.size) for row in rows}
+    sizes = {row.subject.card.size for row in rows}
+    frames_of = {size: frames(size, _FRAMES) for size in sizes}
     times = [_Times() for _ in rows]
     callers = 2 * (threads or usable_cores())
     peaks, note = _peaks(rows, threads)
@@ -84,7 +85,7 @@ def measure(
         for number in range(ROUNDS):
             for index, (row, taken) in enumerate(zip(rows, times, strict=True)):
                 report(number * len(rows) + index, ROUNDS * len(rows))
-                _turn(row, taken, frames[row.subject.card.size], turn, pool)
+                _turn(row, taken, frames_of[row.subject.card.size], turn, pool)
             for key, convolve in peaks.items():
                 convolve()
                 best[key] = min(best[key], *(_seconds(convolve) for _ in range(_PEAK_CALLS)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +15,14 @@ from aaff.runtime.model_file import LOGITS, ModelFile, ending_at, read_model_fil
 
 if TYPE_CHECKING:
     from aaff.card import ModelCard
+    from aaff.data.sample import Sample
     from aaff.networks import SegmentationNetwork
 
 _CALIBRATION = 12
-"""Drawn frames that int8 is calibrated on here: the time of a frame does not depend on the ranges they give."""
+"""Frames that int8 is calibrated on here: the latency does not depend on the ranges they give."""
+
+Scenes = Callable[[Size, int], "Sequence[Sample]"]
+"""Gives so many labelled frames of a size (classes of ``camvid11``)."""
 
 
 @dataclass
@@ -42,26 +46,27 @@ class Subject:
     macs: int
 
 
-def find_subject(word: str, size: Size | None, wanted: Sequence[str]) -> Subject:
+def find_subject(word: str, size: Size | None, wanted: Sequence[str], scenes: Scenes) -> Subject:
     """The subject that a word stands for.
 
     Args:
         word: an exported ``.onnx``, a checkpoint, a run folder, or the name of a registered network.
         size: of the frames; the model's own, 480×360 for a name, if left out.
         wanted: of ``"fp32"`` and ``"int8"``, the graphs to make where there is no file.
+        scenes: frames to calibrate int8 on, and to fit a network without weights to.
 
     Raises:
         AaffError: there is no such model, it cannot be read or made, or an exported file has another size.
     """
     if not Path(word).exists() and Path(word).suffix == "" and Path(word).name == word:
-        return _from_name(word, size, wanted)
+        return _from_name(word, size, wanted, scenes)
     path = find_model(word)
     if path.suffix.lower() == EXPORTED:
         return _from_file(word, path, size)
     from aaff.networks.weights import load_checkpoint
 
     net, card = load_checkpoint(path)
-    return _exported(word, net, replace(card, size=size or card.size), wanted, "trained weights")
+    return _exported(word, net, replace(card, size=size or card.size), wanted, scenes, "trained weights")
 
 
 def _from_file(word: str, path: Path, size: Size | None) -> Subject:
@@ -72,36 +77,39 @@ def _from_file(word: str, path: Path, size: Size | None) -> Subject:
     return Subject(word, model.card, None, files, "exported file", graph_macs(model))
 
 
-def _from_name(word: str, size: Size | None, wanted: Sequence[str]) -> Subject:
+def _from_name(word: str, size: Size | None, wanted: Sequence[str], scenes: Scenes) -> Subject:
     from aaff.networks import list_models
     from aaff.networks.weights import load_checkpoint
 
     published = find_published(word)
     if published is not None:
         net, card = load_checkpoint(published)
-        return _exported(word, net, replace(card, size=size or card.size), wanted, "published weights")
+        return _exported(word, net, replace(card, size=size or card.size), wanted, scenes, "published weights")
     from aaff.bench.untrained import make_untrained
 
     if word not in list_models():
         raise UnknownNameError("model", word, list_models())
-    return _exported(word, *make_untrained(word, size or Size(480, 360)), wanted, "weights without training")
+    net, card = make_untrained(word, size or Size(480, 360), scenes)
+    return _exported(word, net, card, wanted, scenes, "weights without training")
 
 
-def _exported(word: str, net: SegmentationNetwork, card: ModelCard, wanted: Sequence[str], weights: str) -> Subject:
+def _exported(
+    word: str, net: SegmentationNetwork, card: ModelCard, wanted: Sequence[str], scenes: Scenes, weights: str
+) -> Subject:
     from aaff.networks.complexity import complexity
 
     files = {}
     origin = weights
     if wanted:
-        from aaff.data.scenes import render
         from aaff.export.export import build
 
         for precision in wanted:
-            frames = [render(drive, 0, card.size).image for drive in range(_CALIBRATION)]
-            calibration = frames if precision == "int8" else None
+            calibration = None
+            if precision == "int8":
+                calibration = [scene.image for scene in scenes(card.size, _CALIBRATION)]
             files[precision] = build(net, card, Path(f"{word} in {precision}"), calibration=calibration)
         origin += ", exported for this measurement without comparing"
-        origin += ", int8 calibrated on drawn scenes" if "int8" in wanted else ""
+        origin += ", int8 calibrated on synthetic scenes" if "int8" in wanted else ""
     return Subject(word, card, net, files, origin, complexity(net, card.size).macs)
 
 

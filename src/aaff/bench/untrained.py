@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aaff.bench.subjects import Scenes
 from aaff.card import ModelCard
-from aaff.data.scenes import Scene, render
+from aaff.data.sample import Sample
 from aaff.labels import CAMVID11, IGNORE
 from aaff.networks import SegmentationNetwork, create_model
 from aaff.networks.engine import TorchEngine
@@ -25,12 +26,13 @@ _SCENES = 6
 _RIDGE = 1e-6
 
 
-def make_untrained(name: str, size: Size) -> tuple[SegmentationNetwork, ModelCard]:
+def make_untrained(name: str, size: Size, scenes: Scenes) -> tuple[SegmentationNetwork, ModelCard]:
     """A registered network for ``camvid11`` with random weights, in evaluation mode; its logits layer is fitted.
 
     Args:
         name: registered.
         size: of its frames.
+        scenes: gives labelled frames to fit the logits layer to.
 
     Raises:
         UnknownNameError: no such network.
@@ -38,17 +40,12 @@ def make_untrained(name: str, size: Size) -> tuple[SegmentationNetwork, ModelCar
     torch.manual_seed(0)
     net = create_model(name, CAMVID11.num_classes).eval()
     card = ModelCard(name, {}, CAMVID11, "camvid11", size, licence="none: not trained, for measurements of speed")
-    fit_logits(net, card, drawn(size, _SCENES))
+    fit_logits(net, card, scenes(size, _SCENES))
     return net, card
 
 
-def drawn(size: Size, count: int) -> list[Scene]:
-    """The first frames of so many streets."""
-    return [render(drive=drive, frame=0, size=size) for drive in range(count)]
-
-
-def fit_logits(net: SegmentationNetwork, card: ModelCard, scenes: Sequence[Scene]) -> None:
-    """Set the last 1×1 convolution to the ridge regression from its inputs to the truth of drawn scenes."""
+def fit_logits(net: SegmentationNetwork, card: ModelCard, scenes: Sequence[Sample]) -> None:
+    """Set the last 1×1 convolution to the ridge regression from its inputs to the ground truth of scenes."""
     engine = TorchEngine(net, card, confidence=False)
     layer = net.tail.classify
     inputs: list[Tensor] = []
@@ -64,7 +61,7 @@ def fit_logits(net: SegmentationNetwork, card: ModelCard, scenes: Sequence[Scene
             layer.bias.copy_(weights[-1])
 
 
-def _samples(engine: TorchEngine, scenes: Sequence[Scene], inputs: list[Tensor]) -> Iterable[tuple[Tensor, Tensor]]:
+def _samples(engine: TorchEngine, scenes: Sequence[Sample], inputs: list[Tensor]) -> Iterable[tuple[Tensor, Tensor]]:
     """Of each scene, float64 [pixels, channels + 1] and the class of each pixel."""
     for scene in scenes:
         rows, columns = engine.native_logits(scene.image[None]).shape[-2:]

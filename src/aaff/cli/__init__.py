@@ -13,7 +13,7 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -23,16 +23,11 @@ VERBS: dict[str, str] = {
     "data check": "look for everything that is wrong with a data set",
     "data stats": "count images, sizes and pixels per class",
     "data scenes": "draw a data set of street scenes, no download",
-    "data difficulty": "measure that drawn scenes are learnable but not trivial",
     "train": "train a network",
     "evaluate": "score a model on a split, beside the baselines",
     "export": "make one file of a checkpoint that runs without torch",
     "predict": "turn images, videos and cameras into semantic maps",
     "bench": "measure the speed of models, frame to map",
-    "bench train": "measure training beside a plain PyTorch loop",
-    "video speed": "measure frames a second from video file to video file",
-    "video memory": "measure memory over a long video",
-    "reproduce": "run the paper's experiment and write its report",
     "models": "list the networks, or show the layers of one",
     "demo": "draw, train, evaluate and predict, in a few minutes",
 }
@@ -51,9 +46,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after ``aaff``; those of the process if left out.
     """
+    return exit_status(lambda: _dispatch(list(sys.argv[1:] if argv is None else argv)))
+
+
+def exit_status(command: Callable[[], int]) -> int:
+    """Run a command; turn what a user can fix into one sentence on standard error and an exit status.
+
+    Args:
+        command: returns its own exit status.
+    """
     try:
-        words = list(sys.argv[1:] if argv is None else argv)
-        status = _dispatch(words)
+        status = command()
         sys.stdout.flush()
         return status
     except AaffError as error:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from aaff.bench.contenders import EngineName, Precision
 from aaff.preprocess import Size
+
+if TYPE_CHECKING:
+    from aaff.data.sample import Sample
+    from aaff.labels import UInt8Array
 
 
 @dataclass
@@ -41,7 +45,7 @@ class Args:
 def run(args: Args) -> int:
     """Print and write the figures; status 0."""
     from aaff.bench.contenders import contenders, graphs_needed, plan
-    from aaff.bench.speed import measure, scenes
+    from aaff.bench.speed import measure
     from aaff.bench.subjects import find_subject
     from aaff.cli.data_tables import reading
     from aaff.errors import OptionError
@@ -58,18 +62,34 @@ def run(args: Args) -> int:
     rows = []
     for word in args.models:
         print(f"preparing {word}", file=sys.stderr, flush=True)
-        subject = find_subject(word, args.size, graphs_needed(planned))
-        own = list(contenders(subject, planned, scenes(subject.card.size)[0], args.threads))
+        subject = find_subject(word, args.size, graphs_needed(planned), scenes)
+        own = list(contenders(subject, planned, drive(subject.card.size, 1)[0], args.threads))
         if not own:
             raise OptionError(f"{word} ({subject.origin}) runs in none of the engines and precisions asked for")
         rows += own
     with reading("measuring") as progress:
-        result = measure(rows, runs=args.runs, threads=args.threads, report=progress)
+        result = measure(rows, drive, runs=args.runs, threads=args.threads, report=progress)
     show(result)
     if args.json is not None:
         write_json(args.json, {**result, "provenance": provenance()})
         print(f"written: {args.json}")
     return 0
+
+
+def scenes(size: Size, count: int) -> list[Sample]:
+    """The first frame of each of so many synthetic drives."""
+    from aaff.data.sample import Sample
+    from aaff.synthetic import render
+
+    drawn = (render(number, 0, size) for number in range(count))
+    return [Sample(str(number), scene.image, scene.label) for number, scene in enumerate(drawn)]
+
+
+def drive(size: Size, count: int) -> list[UInt8Array]:
+    """So many frames of one synthetic drive."""
+    from aaff.synthetic import frames
+
+    return [scene.image for scene in frames(0, count, size)]
 
 
 def show(result: dict[str, Any]) -> None:

@@ -43,8 +43,8 @@ def run(args: Args) -> int:
     from rich.progress import Progress, TimeRemainingColumn
 
     from aaff.cli.console import console
-    from aaff.data.scenes.write import write_scenes, write_video
     from aaff.errors import OptionError
+    from aaff.synthetic.write import write_scenes, write_video
 
     if args.out is None and args.video is None:
         raise OptionError("aaff data scenes needs a folder to write to, or --video FILE.mp4")

@@ -1,4 +1,4 @@
-"""``aaff demo``: the paper's experiment in miniature on drawn streets, by the commands that a user would type."""
+"""``aaff demo``: the main path on synthetic streets, by the commands that a user would type."""
 
 from __future__ import annotations
 
@@ -10,36 +10,43 @@ from pathlib import Path
 
 @dataclass
 class Args:
-    """Draw street scenes, check them, train the paper's four networks on them, score, predict and write the report.
+    """Make a synthetic data set, train a small network on it, evaluate, export and predict.
 
-    Some minutes on two cores.  Every step is a command that is shown and that you can run yourself.
+    Takes a few minutes on two cores. Every step is a command that is shown and that you can run yourself.
     """
 
     out: Path = Path("demo")
     """Folder for everything; where it exists, the next free one of demo-2, demo-3 and so on."""
     frames: int = 96
-    """Training frames to draw."""
+    """Training frames."""
+    epochs: int | None = None
+    """Training epochs; default: the recipe's."""
 
 
 def commands(args: Args, folder: Path) -> list[list[str]]:
     """The command lines, each without ``aaff``, that make the demo in ``folder``."""
-    scenes, experiment, maps = (str(folder / name) for name in ("scenes", "experiment", "maps"))
-    run = str(folder / "experiment" / "seeds" / "depthwise_aaff-seed0")
-    # Small frames: everything of the real thing but its hours.
-    drawn = ["--size", "160x120", "--train", str(args.frames), "--val", "24", "--test", "24"]
+    data, run, scores, maps = (str(folder / name) for name in ("streets", "run", "scores.json", "maps"))
+    model = str(folder / "model.onnx")
+    # Small frames: everything of a real training but its hours.
+    counts = ["--size", "160x120", "--train", str(args.frames), "--val", "24", "--test", "24"]
+    epochs = [] if args.epochs is None else ["--epochs", str(args.epochs)]
     return [
-        ["data", "scenes", scenes, *drawn],
-        ["data", "check", scenes],
-        ["reproduce", "--miniature", "--data", scenes, "--out", experiment],
-        ["evaluate", run, "--data", scenes, "--json", str(folder / "scores.json")],
-        ["predict", str(folder / "scenes" / "test"), "--model", run, "--out", maps],
+        ["data", "scenes", data, *counts],
+        ["data", "check", data],
+        ["train", "--data", data, "--recipe", "demo", *epochs, "--out", run],
+        ["evaluate", run, "--data", data, "--json", scores],
+        ["export", run, "--data", data, "--out", model],
+        ["predict", str(folder / "streets" / "test"), "--model", model, "--out", maps],
     ]
 
 
 def run(args: Args) -> int:
     """Run the commands one after the other; the first that fails gives the status."""
     from aaff.cli import main
+    from aaff.errors import require
 
+    require("torch", "train")  # say what is missing now, not after the data set is made
+    require("onnx", "train")
     folder = _free(args.out)
     begin = time.monotonic()
     for words in commands(args, folder):
@@ -48,9 +55,10 @@ def run(args: Args) -> int:
         if status:
             return status
     minutes, seconds = divmod(round(time.monotonic() - begin), 60)
-    print(f"\ndone in {minutes}:{seconds:02d}; the pictures lie in {folder / 'maps'} (look at the *_overlay.png),")
-    print(f"the scores in {folder / 'scores.json'}, the report of the experiment, to open in a browser:")
-    print(folder / "experiment" / "report" / "index.html")
+    print(f"\nfinished in {minutes}:{seconds:02d}")
+    print(f"pictures:  {folder / 'maps'} (look at the *_overlay.png)")
+    print(f"model:     {folder / 'model.onnx'} (runs without torch)")
+    print(f"scores:    {folder / 'scores.json'}")
     return 0
 
 

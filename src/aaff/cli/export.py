@@ -138,7 +138,7 @@ def _out(args: Args, usual: Path) -> Path:
 def _frames(args: Args, source: Path, card: ModelCard) -> tuple[Iterator[Pair], str, list[UInt8Array] | None]:
     """Frames to compare on, what they are, and those to calibrate on."""
     if args.data is None:
-        from aaff.data.scenes import render
+        from aaff.synthetic import render
 
         drawn = ((render(drive=9, frame=25 * i, size=card.size).image, None) for i in range(DRAWN))
         return drawn, "drawn street scenes, for want of --data", None

@@ -1,0 +1,62 @@
+"""``python -m benchmarks.video_memory``: whether memory stays flat over a long video."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aaff.preprocess import Size
+from benchmarks.video_speed import keep, load_model, working_folder
+
+
+@dataclass
+class Args:
+    """Turn a long video of drawn scenes into a semantic video and measure memory on the way."""
+
+    model: Path | None = None
+    """A model or the folder of a run; the shipped model if left out."""
+    frames: int = 10_000
+    """Length of the video; 60 scenes are drawn and shown to and fro."""
+    size: Size = Size(480, 360)
+    """Of the frames."""
+    json: Path | None = None
+    """Write the figures here."""
+    engine: str = "auto"
+    """What runs the model."""
+    precision: str | None = None
+    """As in aaff predict."""
+    threads: int | None = None
+    """Processor threads; all cores if left out."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Read the options and measure; returns the exit status."""
+    from aaff.cli import exit_status
+    from aaff.cli.options import parse
+
+    given = sys.argv[1:] if words is None else words
+    return exit_status(lambda: run(parse(Args, given, prog="python -m benchmarks.video_memory")))
+
+
+def run(args: Args) -> int:
+    """Print and write the figures; status 0."""
+    from benchmarks.video import measure_memory, write_drawn
+
+    segmenter, about = load_model(args.model, args.engine, args.precision, args.threads)
+    with working_folder(None) as folder:
+        video = folder / "scenes.mp4"
+        print(f"drawing and encoding {args.frames} frames, {args.size}", flush=True)
+        write_drawn(video, size=args.size, frames=args.frames, distinct=60)
+        result = measure_memory(segmenter, video, folder / "result", every=max(1, min(100, args.frames // 30)))
+    print(
+        f"{result['first_mib']} MiB after a tenth of {result['frames']} frames, {result['last_mib']} MiB at the end, "
+        f"peak {result['peak_mib']} MiB: {result['growth_mib_per_1000_frames']:+} MiB for 1000 frames"
+    )
+    keep(args.json, {**about, **result})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

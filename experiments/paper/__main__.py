@@ -1,0 +1,255 @@
+"""``python -m experiments.paper``: the paper's experiment, from the first run to the report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from aaff.preprocess import Size
+
+if TYPE_CHECKING:
+    from aaff.training.recipe import Recipe
+    from experiments.paper.experiment import Experiment
+    from experiments.paper.plan import PlannedRun
+
+Group = Literal["seeds", "drives", "ablation"]
+Part = Literal["seeds", "drives", "ablation", "fault"]
+Network = Literal["bisenet", "depthwise_bisenet", "depthwise_aaff", "depthwise_aaff2"]
+
+PLANNED_SEEDS = (0, 1, 2)
+
+
+@dataclass(kw_only=True)
+class Args:
+    """Train the paper's networks as its experiment should have been, and write its sections IV and V anew.
+
+    The command is a plan that is worked off: interrupt it at any moment and give it again to go on.  Groups:
+    seeds (four networks, three seeds), drives (six networks, every drive held out once), ablation (the AAFF
+    block taken apart), fault (the published error at small scale).
+    """
+
+    data: Path | None = None
+    """Folder of the data set; only --miniature does without."""
+    out: Path = Path("runs/experiment")
+    """Folder of the experiment: its runs, and its report unless --publish names another place."""
+    only: tuple[Part, ...] = ()
+    """Work on these groups alone; the plan and the report keep all of them."""
+    order: tuple[Group, ...] = ("drives", "ablation", "seeds")
+    """Groups in this order, after the first seed of all networks."""
+    seeds: tuple[int, ...] = ()
+    """Of group seeds, work on these alone; the plan has 0, 1 and 2, and those named here."""
+    folds: tuple[str, ...] = ()
+    """Of group drives, hold out these drives alone; the plan has all."""
+    networks: tuple[Network, ...] = ()
+    """Work on these networks and their variants alone."""
+    status: bool = False
+    """Show what is done, what is left and how long it will take, and start nothing."""
+    report_only: bool = False
+    """Train nothing: score what is trained, and write the report."""
+    test_split: bool = False
+    """Score the test split too; once for a release, since a split that was looked at often is no test."""
+    publish: Path | None = None
+    """Root of a repository: write docs/experiment, results/experiment and weights there, with drawn streets for
+    frames.  Give it again as runs finish: every finished run is a file of its own, to be committed."""
+    results: Path | None = None
+    """Results of finished runs, which are not trained again even if their folders are gone; left out:
+    results/experiment of --publish."""
+    bench: tuple[Path, ...] = ()
+    """Files that aaff bench --json wrote, for the chapter about speed."""
+    miniature: bool = False
+    """The same in minutes: four networks, small and short, on drawn streets or the frames of --data; one seed, no
+    drives.  Its scores mean nothing; make demo runs it."""
+    jobs: int | None = None
+    """Runs side by side; left out: one a core, which finishes more work than several threads a run."""
+    threads: int | None = None
+    """Threads of each run; left out: 1."""
+    recipe: str = "paper"
+    """Recipe of group seeds: a shipped one or a YAML file."""
+    drives_recipe: str = "drives"
+    """Recipe of group drives."""
+    ablation_recipe: str = "ablation"
+    """Recipe of group ablation."""
+    size: Size | None = None
+    """Size of the views in every group, such as 800x640 for the 960x720 originals; left out: the recipes'."""
+    protocol: str | None = None
+    """Classes of groups seeds and ablation, such as camvid32; left out: what the data set's layout implies."""
+    layout: str | None = None
+    """Layout of the data set, where the guess is wrong."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Read the options and work on the experiment; returns the exit status."""
+    from aaff.cli import exit_status
+    from aaff.cli.options import parse
+
+    given = sys.argv[1:] if words is None else words
+    return exit_status(lambda: run(parse(Args, given, prog="python -m experiments.paper")))
+
+
+def run(args: Args) -> int:
+    """Status 0 when all that was asked for is done, 1 when a run failed, 130 when interrupted."""
+    from aaff.errors import OptionError
+    from experiments.paper.work import share_cores
+
+    if args.miniature:
+        from experiments.paper.miniature import run_miniature
+
+        out = args.out if args.out != Args.out else Path("runs/miniature")
+        page = run_miniature(out, full_recipe("demo"), data=args.data, jobs=args.jobs, threads=args.threads, say=say)
+        print_answer(page.parent / "results")
+        print(f"report: {page}")
+        return 0
+    if args.data is None:
+        raise OptionError("python -m experiments.paper needs --data DIR, or --miniature to draw its own")
+    experiment = make_experiment(args, args.data)
+    chosen = choose(experiment.runs, args)
+    jobs, threads = share_cores(args.jobs, args.threads)
+    if args.status:
+        print_status(experiment, chosen, jobs, threads)
+        return 0
+    experiment.check()
+    results = archive_of(args) or args.out / "report" / "results"
+    if not args.report_only and (not args.only or "fault" in args.only):
+        experiment.fault(results)
+    status = experiment.work(chosen, jobs, threads, train=not args.report_only)
+    if status == 130:
+        print("interrupted; the same command goes on")
+        return status
+    print("writing the report", flush=True)
+    if args.publish is None:
+        page = experiment.report(args.out / "report", results, drawn=False, speed=args.bench)
+    else:
+        weights = args.publish / "weights"
+        folder = args.publish / "docs" / "experiment"
+        experiment.score_published(results, weights)
+        page = experiment.report(folder, results, drawn=True, speed=args.bench, weights=weights)
+        for path in experiment.publish_weights(results, weights, args.recipe):
+            print(f"weights: {path}")
+    print_answer(results)
+    print(f"report: {page}")
+    return status
+
+
+def archive_of(args: Args) -> Path | None:
+    """Folder of results that count as done runs: what --results or --publish names."""
+    if args.results is None and args.publish is not None:
+        return args.publish / "results" / "experiment"
+    return args.results
+
+
+def make_experiment(args: Args, data: Path) -> Experiment:
+    """The experiment that the options describe.
+
+    Raises:
+        AaffError: an option, a recipe or the data set cannot be used.
+    """
+    from aaff.data import splits
+    from aaff.errors import DataError
+    from experiments.paper.experiment import Experiment, all_folds
+    from experiments.paper.plan import Settings, resized
+
+    if not data.is_dir():
+        raise DataError(f"there is no folder {data}")
+    names = {"seeds": args.recipe, "drives": args.drives_recipe, "ablation": args.ablation_recipe}
+    recipes = {group: resized(full_recipe(name), args.size) for group, name in names.items()}
+    folds: tuple[str, ...] = ()
+    try:
+        folds = all_folds(data, args.layout)
+    except DataError as error:
+        if "drives" in args.only or args.folds:
+            raise
+        print(f"without group drives: {error}")
+        del recipes["drives"]
+    if args.test_split and "test" not in splits(data, args.layout):
+        print(f"{data} has no test split: the report will say so, and --report-only adds it later")
+    settings = Settings(
+        recipes=recipes,
+        seeds=tuple(dict.fromkeys((*PLANNED_SEEDS, *args.seeds))),
+        folds=folds,
+        protocol=args.protocol,
+        test=args.test_split and "test" in splits(data, args.layout),
+    )
+    order = tuple(group for group in args.order if group in recipes)
+    return Experiment(data, args.out, settings, layout=args.layout, order=order, archive=archive_of(args), say=say)
+
+
+def full_recipe(name: str) -> Recipe:
+    """A recipe with every value filled in.
+
+    Raises:
+        OptionError: it cannot be read, or has an unknown key or value.
+    """
+    from aaff.cli.options import parse
+    from aaff.training.recipe import Recipe, read_recipe, to_flags
+
+    return parse(Recipe, to_flags(read_recipe(name), f"recipe {name}"), prog=f"recipe {name}", default=Recipe())
+
+
+def choose(runs: Sequence[PlannedRun], args: Args) -> list[PlannedRun]:
+    """The runs of the plan that this call works on.
+
+    Raises:
+        UnknownNameError: a drive that the plan does not have.
+    """
+    from aaff.errors import UnknownNameError
+
+    known = {run.fold for run in runs if run.fold}
+    for fold in args.folds:
+        if fold not in known:
+            raise UnknownNameError("drive", fold, known)
+    return [
+        run
+        for run in runs
+        if (not args.only or run.group in args.only)
+        and (run.group != "seeds" or not args.seeds or run.seed in args.seeds)
+        and (run.group != "drives" or not args.folds or run.fold in args.folds)
+        and (not args.networks or run.variant.model in args.networks)
+    ]
+
+
+def print_status(experiment: Experiment, runs: Sequence[PlannedRun], jobs: int, threads: int) -> None:
+    """What is done and what is left."""
+    from aaff.cli.console import print_table
+    from experiments.paper.experiment import span
+
+    states = experiment.states()
+    rows = []
+    for run in runs:
+        state = states[run.name]
+        score = f"{100 * state.score:.1f}" if state.score is not None else ""
+        left = experiment.clock.left(run, state)
+        told = state.stage + (f": {state.failure}" if state.failure else "")
+        entire = span(experiment.clock.whole(run))
+        rows.append((run.name, told, f"{state.epoch}/{run.recipe.epochs}", score, entire, span(left) if left else ""))
+    print_table(("run", "state", "epoch", "val mean IoU", "one core needs", "left"), rows, text_columns=2)
+    for group in dict.fromkeys(run.group for run in runs):
+        mine = [run for run in runs if run.group == group]
+        whole = sum(experiment.clock.whole(run) for run in mine) / jobs
+        done = sum(states[run.name].stage == "done" for run in mine)
+        left = experiment.time_left(mine, states, jobs)
+        print(f"{group}: {done} of {len(mine)} done; {span(whole)} in all, {span(left)} left")
+    basis = "measured on the runs so far" if experiment.clock.measured else "guessed; nothing has run here yet"
+    total = span(experiment.time_left(runs, states, jobs))
+    print(f"left: {total} with {jobs} runs side by side on {threads} thread{'s' * (threads > 1)} each ({basis})")
+
+
+def print_answer(results: Path) -> None:
+    """The sentences at the top of the report."""
+    from aaff.files import read_json
+
+    for sentence in read_json(results / "answer.json")["sentences"]:
+        print(sentence.replace("**", ""))
+
+
+def say(line: str) -> None:
+    """A line with the time of day, at once, since somebody may watch a log for hours."""
+    from datetime import datetime
+
+    print(f"{datetime.now():%H:%M:%S} {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""From results to the numbers of the report: means over seeds, paired comparisons, gaps, the front of speed.
+
+Pure arithmetic on :class:`~experiments.paper.results.Results`; the words and pictures are made elsewhere.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aaff.evaluation import ConfusionMatrix
+from experiments.paper.plan import PAPER_ORDER, UNGATED, WIDENED
+from experiments.paper.results import Results, RunResult
+from experiments.paper.rule import BlockAnswer, Comparison, Scores, answer_block, compare, seed_noise
+
+TITLES = {
+    "bisenet": "BiSeNet",
+    "depthwise_bisenet": "DepthwiseBiSeNet",
+    "depthwise_aaff": "DepthwiseAAFF",
+    "depthwise_aaff2": "DepthwiseAAFF2",
+    UNGATED: "DepthwiseAAFF, no gates",
+    WIDENED: "DepthwiseBiSeNet, widened",
+}
+"""How the networks are called in text."""
+
+UNPLANNED = ("seeds, which this plan does not train", "drives, which this plan does not train")
+"""A plan without a group has no pair there, and the rule knows no answer from fewer than both."""
+
+SMALL_THINGS = ("pole", "sign symbol", "fence", "car", "pedestrian", "bicyclist")
+"""Classes of things that come in countable pieces, for the analysis by object size."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation (n − 1) over runs; the deviation is None for one run."""
+
+    mean: float
+    deviation: float | None
+    count: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread | None:
+        """Over some values; None when there are none.
+
+        >>> Spread.of([0.5])
+        Spread(mean=0.5, deviation=None, count=1)
+        """
+        found = list(values)
+        if not found:
+            return None
+        deviation = statistics.stdev(found) if len(found) > 1 else None
+        return cls(statistics.fmean(found), deviation, len(found))
+
+
+def held_out(run: RunResult) -> str:
+    """The split that a run's primary score is of: val, or the drive it has not seen."""
+    return f"drive-{run.fold}" if run.fold else "val"
+
+
+def primary_scores(results: Results, metric: str = "miou") -> Scores:
+    """Score on the held-out split by network (variants by their name) and condition, of groups seeds and drives."""
+    return {
+        (run.name, run.condition): float(run.scores[held_out(run)][metric])
+        for run in results.runs
+        if run.group in ("seeds", "drives") and held_out(run) in run.scores
+    }
+
+
+def conditions(results: Results, group: str) -> list[str]:
+    """The conditions of a group of the plan, in its order."""
+    return list(dict.fromkeys(row["condition"] for row in results.planned(group)))
+
+
+def arithmetic(run: RunResult) -> str:
+    """Device and precision that a run was trained with, such as ``"cpu fp32"``; empty where they are not known."""
+    engine = run.provenance.get("engine", {})
+    return " ".join(str(engine[key]) for key in ("device", "precision") if key in engine)
+
+
+def conditions_by_arithmetic(results: Results) -> dict[str, list[str]]:
+    """The finished conditions of seeds and drives, each under the arithmetic that its runs share."""
+    found: dict[str, list[str]] = {}
+    for run in results.of("seeds") + results.of("drives"):
+        listed = found.setdefault(arithmetic(run), [])
+        if run.condition not in listed:
+            listed.append(run.condition)
+    return found
+
+
+def block_answer(results: Results) -> BlockAnswer:
+    """Does the AAFF block help, by the rule."""
+    seeds = conditions(results, "seeds") or [UNPLANNED[0]]
+    drives = conditions(results, "drives") or [UNPLANNED[1]]
+    return answer_block(
+        primary_scores(results),
+        seeds,
+        drives,
+        block="depthwise_aaff",
+        plain="depthwise_bisenet",
+        ungated=UNGATED,
+        widened=WIDENED,
+    )
+
+
+def against(results: Results, first: str, second: str, metric: str = "miou") -> Comparison:
+    """Two of the four networks over all seeds and drives of the plan."""
+    found = conditions(results, "seeds") + conditions(results, "drives")
+    return compare(primary_scores(results, metric), first, second, found)
+
+
+def depthwise_cost(results: Results) -> Comparison:
+    """BiSeNet − DepthwiseBiSeNet over all pairs."""
+    return against(results, "bisenet", "depthwise_bisenet")
+
+
+def noise(results: Results) -> float | None:
+    """Standard deviation of val mean IoU over seeds, pooled over the networks."""
+    return seed_noise({name: _values(results.of("seeds", name), "val", "miou") for name in PAPER_ORDER})
+
+
+def spread(results: Results, name: str, split: str, metric: str) -> Spread | None:
+    """A score of one of the four networks over its seeds."""
+    return Spread.of(_values(results.of("seeds", name), split, metric))
+
+
+def class_spread(results: Results, name: str, split: str, label: str, metric: str) -> Spread | None:
+    """A class's ``iou`` or ``accuracy`` of one of the four networks over its seeds; None where the class is absent."""
+    values = [run.scores[split]["per_class"].get(label, {}) for run in results.of("seeds", name) if split in run.scores]
+    return Spread.of(v[metric] for v in values if v.get(metric) is not None)
+
+
+def _values(runs: Sequence[RunResult], split: str, metric: str) -> list[float]:
+    return [float(run.scores[split][metric]) for run in runs if split in run.scores]
+
+
+def curve(results: Results, name: str, metric: str) -> tuple[list[int], list[Spread]]:
+    """A column of the histories of a network by epoch, over the seeds that have finished."""
+    rows: dict[int, list[float]] = {}
+    for run in results.of("seeds", name):
+        for row in run.history:
+            if metric in row:
+                rows.setdefault(int(row["epoch"]), []).append(float(row[metric]))
+    epochs = sorted(rows)
+    return epochs, [found for epoch in epochs if (found := Spread.of(rows[epoch])) is not None]
+
+
+@dataclass(frozen=True)
+class Generalisation:
+    """Mean IoU of a network on what it trained on and on what it did not.
+
+    Attributes:
+        train, val, test: of group seeds.
+        drives_seen, drives: of group drives: the two drives it trained on, the third.
+    """
+
+    train: Spread | None
+    val: Spread | None
+    test: Spread | None
+    drives_seen: Spread | None
+    drives: Spread | None
+
+
+def generalisation(results: Results, name: str) -> Generalisation:
+    """Train, val, drives and test of a network."""
+    folds = results.of("drives", name)
+    unseen = [float(run.scores[held_out(run)]["miou"]) for run in folds if held_out(run) in run.scores]
+    seen = [float(s["miou"]) for run in folds for split, s in run.scores.items() if split.startswith("train-without")]
+    three = [spread(results, name, split, "miou") for split in ("train", "val", "test")]
+    return Generalisation(three[0], three[1], three[2], Spread.of(seen), Spread.of(unseen))
+
+
+def pooled_confusion(results: Results, name: str, split: str) -> np.ndarray[Any, Any] | None:
+    """Confusion counts of a network summed over its seeds, int64 [C, C], rows truth; None without a run."""
+    found = [r.scores[split]["confusion"]["counts"] for r in results.of("seeds", name) if split in r.scores]
+    return np.sum([np.array(c, np.int64) for c in found], axis=0) if found else None
+
+
+def pooled(results: Results, name: str, split: str, detail: str, key: str) -> np.ndarray[Any, Any] | None:
+    """Counts of a detail (calibration, borders, objects) summed over the seeds of a network."""
+    found = [r.scores[split][detail][key] for r in results.of("seeds", name) if detail in r.scores.get(split, {})]
+    return np.sum([np.array(c, np.float64) for c in found], axis=0) if found else None
+
+
+def border_scores(counts: np.ndarray[Any, Any]) -> list[tuple[float | None, float | None]]:
+    """Pixel accuracy and mean IoU of each band of :class:`experiments.paper.details.Borders`; None without a pixel.
+
+    Args:
+        counts: [bands, C, C].
+    """
+    rows: list[tuple[float | None, float | None]] = []
+    for band in counts.astype(np.int64):
+        if band.any():
+            metrics = ConfusionMatrix(band.shape[0], band).metrics()
+            rows.append((metrics.pixel_accuracy, metrics.miou))
+        else:
+            rows.append((None, None))
+    return rows
+
+
+def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Which points no other beats: lower first coordinate (cost), higher second (score); by rising cost.
+
+    >>> pareto([(1.0, 0.5), (2.0, 0.4), (3.0, 0.7)])
+    [0, 2]
+    """
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        if not front or points[index][1] > points[front[-1]][1]:
+            front.append(index)
+    return front
+
+
+def unfinished(results: Results) -> list[dict[str, Any]]:
+    """Rows of the plan that are not done."""
+    return [row for row in results.plan["runs"] if row["stage"] != "done"]

@@ -1,0 +1,115 @@
+"""Sections V-C and V-D: what the networks cost, and accuracy against cost."""
+
+from __future__ import annotations
+
+from experiments.paper.analysis import TITLES, pareto, spread
+from experiments.paper.blocks import Block, Heading, Note, Prose, Table, figure, row
+from experiments.paper.chapters.scores import cell, scored_splits
+from experiments.paper.figures import trade_off
+from experiments.paper.plan import PAPER_ORDER
+from experiments.paper.references import PAPER_TABLE
+from experiments.paper.results import Results, RunResult
+from experiments.paper.speed import SpeedRow, main_setting, speed_rows
+
+_BASE = "bisenet"
+
+
+def speed(results: Results) -> list[Block]:
+    """V-C: parameters, operations and latency, as numbers and as ratios to BiSeNet."""
+    blocks: list[Block] = [Heading("V-C. Speed")]
+    networks = _networks(results)
+    if not networks:
+        return [*blocks, Note("No run has finished.")]
+    paper = PAPER_TABLE[_BASE].fps
+    base = networks.get(_BASE)
+    rows = []
+    for name, run in networks.items():
+        ratio = f"{base.macs / run.macs:.2f}" if base else "–"
+        claimed = PAPER_TABLE[name].fps
+        counts = f"{run.parameters:,}", f"{run.macs / 1e9:.3f}"
+        rows.append((TITLES[name], *counts, ratio, f"{claimed / paper:.2f}", str(claimed)))
+    size = next(iter(networks.values())).size
+    columns = ("", "parameters", f"G MACs at {size}", "BiSeNet's MACs / own", "paper, fps ratio", "paper, fps")
+    blocks += [
+        Prose(
+            "The paper's frames per second are near the arithmetic peak of the GPU that it names, so only their ratios "
+            "are worth a comparison. A ratio above 1 is faster than BiSeNet."
+        ),
+        Table(columns, tuple(rows), "What the networks need"),
+    ]
+    measured = speed_rows(results.speed)
+    if not measured:
+        blocks.append(
+            Note("No latency yet: `python -m experiments.paper --bench FILE` takes up what `aaff bench` measured.")
+        )
+        return blocks
+    return [*blocks, _latency_table(measured)]
+
+
+def _latency_table(measured: list[SpeedRow]) -> Table:
+    """Every setting with each network, and its ratio to BiSeNet of the same setting."""
+    base = {r.setting: r.median_ms for r in measured if r.network == _BASE}
+    rows = []
+    for r in measured:
+        ratio = f"{base[r.setting] / r.median_ms:.2f}" if r.setting in base else "–"
+        alone = f"{r.alone_ms:.1f}" if r.alone_ms is not None else "–"
+        times = f"{r.median_ms:.1f}", f"{r.p95_ms:.1f}", alone, f"{r.fps:.1f}", ratio
+        rows.append((f"{r.engine} {r.precision}", TITLES[r.network], r.size, *times))
+    columns = ("engine", "network", "size", "median ms", "p95 ms", "network alone ms", "fps", "× BiSeNet")
+    return Table(columns, tuple(rows), "Frame to map, measured in one run of the benchmark", text_columns=2)
+
+
+def _networks(results: Results) -> dict[str, RunResult]:
+    """One finished run of each of the four networks, for its costs."""
+    found: dict[str, RunResult] = {}
+    for name in PAPER_ORDER:
+        run = next((r for r in results.runs if r.name == name), None)
+        if run is not None:
+            found[name] = run
+    return found
+
+
+def whole(results: Results) -> list[Block]:
+    """V-D: accuracy against latency and operations, the Pareto front, published networks."""
+    blocks: list[Block] = [Heading("V-D. The whole")]
+    splits = scored_splits(results)
+    if not splits:
+        return [*blocks, Note("No score yet.")]
+    split = "test" if "test" in splits else "val"
+    networks = _networks(results)
+    measured = speed_rows(results.speed)
+    setting = main_setting(measured)
+    latency = {r.network: r.median_ms for r in measured if r.setting == setting}
+    label = f"frame to map, ms ({' '.join(setting[:2])}, {setting[2]})" if setting else ""
+    macs = {name: run.macs / 1e9 for name, run in networks.items()}
+    where, epochs = next((run.size, run.recipe["epochs"]) for run in results.of("seeds"))
+    charts = row(
+        figure(
+            "trade-off-latency",
+            trade_off(latency, results, split, label) if latency else None,
+            f"Mean IoU on {split} against latency; dashed: the Pareto front.",
+        ),
+        figure(
+            "trade-off-macs",
+            trade_off(macs, results, split, f"G MACs at {where}"),
+            f"Mean IoU on {split} against multiply-accumulates; dashed: the Pareto front.",
+        ),
+    )
+    blocks.append(
+        Prose(
+            "At the right edge stand published networks trained on CamVid alone at 480×360: mean IoU on **test**, "
+            f"mostly after up to 1000 epochs on train + val, while ours have {epochs} epochs on train"
+            + (" and are scored on val, which is easier" if split == "val" else "")
+            + ". Their cost on this machine was not measured."
+        )
+    )
+    if charts is not None:
+        blocks.append(charts)
+    costs = latency or macs
+    scored = [(n, s) for n in costs if (s := spread(results, n, split, "miou")) is not None]
+    front = [scored[i] for i in pareto([(costs[n], s.mean) for n, s in scored])]
+    if front:
+        what = "latency" if latency else "operations"
+        told = ", ".join(f"{TITLES[n]} ({cell(s)} %)" for n, s in front)
+        blocks.append(Prose(f"No other of the four is both cheaper in {what} and better than: {told}."))
+    return blocks

@@ -1,0 +1,86 @@
+"""The whole report: from a folder of results to ``index.html`` and ``README.md``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aaff.files import write_json, write_text
+from experiments.paper.analysis import block_answer, depthwise_cost, noise
+from experiments.paper.blocks import Document
+from experiments.paper.chapters import answer, block, cost, errors, origin, scores
+from experiments.paper.html import render_html
+from experiments.paper.markdown import write_markdown
+from experiments.paper.results import Results, load_results
+
+PAGE, TEXT = "index.html", "README.md"
+"""The report in its two forms."""
+
+TITLE = "Does the AAFF block help, and what do depthwise convolutions cost and gain?"
+
+
+def build_document(results: Results, pictures: Path | None = None) -> Document:
+    """The report before it has a form.
+
+    Args:
+        results: everything that was measured.
+        pictures: folder with the semantic maps; None leaves them out.
+    """
+    document = Document(TITLE, answer.lead(results))
+    document.add(*answer.state_notes(results))
+    document.add(*answer.chapter(results))
+    document.add(*scores.training(results))
+    document.add(*errors.maps(pictures))
+    document.add(*scores.table(results))
+    document.add(*scores.learning(results))
+    document.add(*scores.carrying_over(results))
+    document.add(*cost.speed(results))
+    document.add(*cost.whole(results))
+    document.add(*block.chapter(results))
+    document.add(*errors.chapter(results))
+    document.add(*origin.chapter(results))
+    made = results.plan["provenance"]
+    document.footer = f"Made by `python -m experiments.paper` {made['aaff']}, {made['date'][:10]}, from results alone."
+    return document
+
+
+def write_report(folder: Path, results_folder: Path, pictures: Path | None = None) -> Path:
+    """Write the report in both forms, and the answer as JSON beside the results.
+
+    Args:
+        folder: gets ``index.html``, ``README.md`` and ``figures/``.
+        results_folder: what :mod:`experiments.paper.results` wrote.
+        pictures: folder with the semantic maps.
+
+    Returns:
+        The HTML page.
+
+    Raises:
+        AaffError: there are no results, or a file cannot be written.
+    """
+    results = load_results(results_folder)
+    write_json(results_folder / "answer.json", answer_to_dict(results))
+    document = build_document(results, pictures)
+    write_markdown(document, folder / TEXT)
+    write_text(folder / PAGE, render_html(document))
+    return folder / PAGE
+
+
+def answer_to_dict(results: Results) -> dict[str, Any]:
+    """What the rule says, JSON-ready."""
+    found = block_answer(results)
+    return {
+        "rule": answer.RULE_PAGE,
+        "sentences": answer.lead(results),
+        "block": found.sentence,
+        "missing": list(found.missing),
+        "comparisons": {
+            "A design": found.design.to_dict(),
+            "B attention": found.attention.to_dict(),
+            "C price": found.price.to_dict(),
+            "A on drives alone": found.drives.to_dict(),
+            "depthwise cost": depthwise_cost(results).to_dict(),
+        },
+        "seed_noise": noise(results),
+        "provenance": results.plan["provenance"],
+    }

@@ -1,0 +1,290 @@
+"""The experiment as a whole: plan, checks, work and report of one folder, for the command and for the demo."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aaff.data.layouts import open_dataset, splits
+from aaff.data.protocols import DRIVES
+from aaff.data.sample import Dataset
+from aaff.errors import DataError
+from aaff.files import read_json, write_json
+from aaff.provenance import file_hash
+from aaff.training.loop import LAST
+from experiments.paper.archive import LATER, Archive
+from experiments.paper.costs import Costs
+from experiments.paper.document import write_report
+from experiments.paper.fault import Scale, demonstrate
+from experiments.paper.measure import measure_checkpoint
+from experiments.paper.pictures import draw_pictures
+from experiments.paper.plan import DEFAULT_ORDER, PAPER_ORDER, PlannedRun, Settings, chosen_folds, make_plan, run_folder
+from experiments.paper.publish import publish, source_of
+from experiments.paper.results import Results, RunResult, add_score, gather, gather_baselines, load_results
+from experiments.paper.runs import (
+    Clock,
+    Progress,
+    check_content,
+    check_run,
+    common_arithmetic,
+    content_hash,
+    frame_names_hash,
+    progress,
+)
+from experiments.paper.work import Job, Workshop, execute
+
+
+class Experiment:
+    """One folder with one plan.
+
+    Args:
+        data: folder of the data set.
+        out: folder of the experiment.
+        settings: what the plan consists of; its ``folds`` are filled in by :func:`all_folds`.
+        layout: of the data set; found out when left out.
+        order: of the groups.
+        archive: folder of results whose runs count as done though their folders are gone.
+        say: told in a line what happens.
+        miniature: the report says that its scores mean nothing.
+
+    Raises:
+        AaffError: the data set cannot be opened.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        out: Path,
+        settings: Settings,
+        *,
+        layout: str | None = None,
+        order: Sequence[str] = DEFAULT_ORDER,
+        archive: Path | None = None,
+        say: Callable[[str], None] = print,
+        miniature: bool = False,
+    ) -> None:
+        self.data, self.out, self.settings, self.layout, self.say = data, out, settings, layout, say
+        self.miniature = miniature
+        self.archive = Archive(archive) if archive is not None else None
+        self._hashes: dict[tuple[str, str | None], str] = {}
+        labels = self._open("train", settings.protocol).labels
+        self.costs = Costs(labels.num_classes, out / "costs.json")
+        self.runs = make_plan(settings, self.costs.macs, order=order)
+        self._train = {(r.recipe.train_split, r.recipe.protocol): None for r in self.runs}
+        self._sets = {split: self._open(split, protocol) for split, protocol in self._train}
+        self.clock = Clock({split: len(found) for split, found in self._sets.items()}, self.costs.macs)
+
+    def _open(self, split: str, protocol: str | None) -> Dataset:
+        return open_dataset(self.data, split, protocol=protocol, layout=self.layout)
+
+    def _state(self, run: PlannedRun, own: Progress) -> Progress:
+        """How far a run is; a result in the archive stands for a folder that holds no finished run."""
+        if self.archive is None or own.stage in ("trained", "done"):
+            return own
+        return self.archive.progress(run) or own
+
+    def states(self) -> dict[str, Progress]:
+        """How far every run is, by its name; the clock learns from it."""
+        self.clock.forget()
+        own = {run.name: progress(self.out, run) for run in self.runs}
+        found = {run.name: self._state(run, own[run.name]) for run in self.runs}
+        for run in self.runs:
+            self.clock.learn(run, own[run.name])
+        if not self.clock.measured:  # better than nothing: what other machines have taken
+            for run in self.runs:
+                self.clock.learn(run, found[run.name])
+        return found
+
+    def check(self) -> dict[str, dict[str, Any]]:
+        """Refuse runs of other settings or data.
+
+        Returns:
+            By the names of runs the ``device`` and ``precision`` of those that are compared under the same
+            condition (a seed, a drive); runs of a condition in which none has begun are left out.
+
+        Raises:
+            AaffError: a run or the data set is not what the plan says; the differing keys are named.
+        """
+        names = {split: frame_names_hash(found) for split, found in self._sets.items()}
+        begun: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        for run in self.runs:
+            frames = names[run.recipe.train_split]
+            found = {run.name: check_run(self.out, run, frames)}
+            if self.archive is not None:
+                found[f"the result of {run.name}"] = self.archive.check(run, frames, self._content)
+            condition = begun.setdefault((run.group, run.condition), {})
+            condition |= {name: arithmetic for name, arithmetic in found.items() if arithmetic is not None}
+        common = {key: common_arithmetic(condition) for key, condition in begun.items()}
+        available = splits(self.data, self.layout)
+        present = [s for s in ("train", "val", *(["test"] if self.settings.test else [])) if s in available]
+        check_content(self.out, [self._open(split, self.settings.protocol) for split in present])
+        return {run.name: shared for run in self.runs if (shared := common[run.group, run.condition]) is not None}
+
+    def _content(self, split: str, protocol: str | None) -> str:
+        if (split, protocol) not in self._hashes:
+            self._hashes[split, protocol] = content_hash(self._open(split, protocol))
+        return self._hashes[split, protocol]
+
+    def work(
+        self, runs: Sequence[PlannedRun], jobs: int, threads: int, *, train: bool = True, every: float = 60
+    ) -> int:
+        """Train and score runs.
+
+        Args:
+            runs: of this plan.
+            jobs: side by side.
+            threads: of each.
+            train: False scores what is trained and trains nothing.
+            every: seconds between two lines about the progress.
+
+        Returns:
+            0, 1 when a run failed, 130 after an interruption.
+        """
+        arithmetic = self.check()
+        states = self.states()
+        left = [r for r in runs if states[r.name].stage == "trained" or (train and states[r.name].stage != "done")]
+        shop = Workshop(self.out, self.data, self.layout, jobs, threads, arithmetic, self.say)
+        return execute(left, shop, tell=lambda active: self._tell(active, runs, jobs), every=every)
+
+    def _tell(self, active: Sequence[Job], runs: Sequence[PlannedRun], jobs: int) -> None:
+        states = self.states()
+        at = ", ".join(f"{j.run.name} {states[j.run.name].epoch}/{j.run.recipe.epochs}" for j in active)
+        done = sum(states[run.name].stage == "done" for run in runs)
+        self.say(f"{done} of {len(runs)} runs done, {span(self.time_left(runs, states, jobs))} left; at {at}")
+
+    def time_left(self, runs: Sequence[PlannedRun], states: Mapping[str, Progress], jobs: int) -> float:
+        """Seconds until all runs are trained, so many side by side."""
+        left = [self.clock.left(run, states[run.name]) for run in runs]
+        return max(sum(left) / jobs, max(left, default=0.0))
+
+    def fault(self, results: Path, scale: Scale | None = None) -> None:
+        """Show the published fault, once.
+
+        Args:
+            results: folder of the results, in which it may be kept already.
+            scale: how small.
+        """
+        path = self.out / "fault.json"
+        if not path.is_file() and not (results / path.name).is_file():
+            self.say("showing the published fault on drawn streets")
+            write_json(path, demonstrate(scale or Scale()))
+
+    def report(
+        self, folder: Path, results: Path, *, drawn: bool, speed: Sequence[Path] = (), weights: Path | None = None
+    ) -> Path:
+        """Write results and report of what is finished.
+
+        Args:
+            folder: for ``index.html``, ``README.md`` and ``figures/``.
+            results: for the JSON files.
+            drawn: show drawn streets in place of frames of the data set.
+            speed: files that ``aaff bench`` wrote; the ones taken up earlier stay when left out.
+            weights: folder of published weights, which show the maps of runs whose folders are gone.
+
+        Returns:
+            The HTML page.
+        """
+        settings = {
+            "protocol": self.settings.protocol or self._open("train", None).protocol,
+            "seeds": list(self.settings.seeds),
+            "held_out_drives": list(self.settings.folds),
+            "test": self.settings.test,
+            "miniature": self.miniature,
+        }
+        gather(results, self.out, self.runs, self.states(), settings, self.costs, self.clock, self.archive)
+        gather_baselines(results, self.data, self.runs, self.layout, self.out / "baselines.json")
+        if (self.out / "fault.json").is_file():
+            write_json(results / "fault.json", read_json(self.out / "fault.json"))
+        if speed:
+            write_json(results / "speed.json", [read_json(path) for path in speed])
+        return write_report(folder, results, self._pictures(load_results(results), drawn, weights))
+
+    def first_seed(self, results: Results, weights: Path | None = None) -> dict[str, tuple[Path, RunResult]]:
+        """Checkpoint and result of the first seed of the four networks, where both are there.
+
+        Args:
+            results: finished runs.
+            weights: folder of published weights, which stand for checkpoints that are gone.
+        """
+        found = {}
+        for run in self.runs:
+            result = next((r for r in results.of("seeds", run.variant.name) if r.seed == self.settings.seeds[0]), None)
+            if run.group != "seeds" or run.seed != self.settings.seeds[0] or result is None:
+                continue
+            path = run_folder(self.out, run) / LAST
+            if not path.is_file() and weights is not None:
+                path = weights / f"{run.variant.name}.safetensors"
+            if path.is_file() and result.checkpoint in (file_hash(path), source_of(path)):
+                found[run.variant.name] = path, result
+        return {name: found[name] for name in PAPER_ORDER if name in found}
+
+    def score_published(self, results: Path, weights: Path) -> None:
+        """Score published weights on the test split, where it came after the folders of their runs had gone.
+
+        Args:
+            results: folder of the results, which get the scores.
+            weights: folder of the published weights, in half precision.
+        """
+        if not self.settings.test or not (results / "plan.json").is_file():
+            return
+        names = {r.variant.name: r.name for r in self.runs if r.group == "seeds" and r.seed == self.settings.seeds[0]}
+        for network, (path, result) in self.first_seed(load_results(results), weights).items():
+            if path.parent == weights and LATER not in result.scores:
+                self.say(f"scoring on {LATER}: {path}")
+                dataset = self._open(LATER, self.settings.protocol)
+                add_score(results, names[network], measure_checkpoint(path, dataset, full=True))
+
+    def publish_weights(self, results: Path, weights: Path, recipe: str) -> list[Path]:
+        """Write weights and cards of the first seed, see :func:`experiments.paper.publish.publish`.
+
+        Args:
+            results: folder of the results.
+            weights: for the files.
+            recipe: what the recipe of group seeds is called.
+        """
+        first = self.first_seed(load_results(results), weights)
+        return publish(weights, first, self._open("val", self.settings.protocol), recipe)
+
+    def _pictures(self, results: Results, drawn: bool, weights: Path | None) -> Path | None:
+        first = self.first_seed(results, weights)
+        if not first:
+            return None
+        folder = self.out / "pictures" / ("drawn" if drawn else "frames")
+        tables = [result.scores["val"]["frames"] for _, result in first.values()]
+        scores = {
+            name: statistics.fmean(values)
+            for name in tables[0]
+            if None not in (values := [table[name] for table in tables])
+        }
+        source = None if drawn else self._open("val", self.settings.protocol)
+        draw_pictures(folder, {name: path for name, (path, _) in first.items()}, source, scores)
+        return folder
+
+
+def all_folds(data: Path, layout: str | None, wanted: Sequence[str] = ()) -> tuple[str, ...]:
+    """The drives that can be held out of train + val.
+
+    Raises:
+        DataError: the data set has no drives, or not the classes of CamVid.
+        UnknownNameError: a wanted drive is not there.
+    """
+    try:
+        found = splits(data, layout, protocol=DRIVES)
+    except DataError as error:
+        raise DataError(f"group drives needs frames named after their drive in train and val: {error}") from error
+    if not found:
+        raise DataError(f"group drives needs two drives or more in train and val of {data}")
+    return chosen_folds(found, wanted)
+
+
+def span(seconds: float) -> str:
+    """A span of time in words.
+
+    >>> span(50), span(600), span(3.5 * 3600)
+    ('1 min', '10 min', '3 h 30 min')
+    """
+    minutes = max(1, round(seconds / 60)) if seconds > 0 else 0
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest:02} min" if hours else f"{rest} min"

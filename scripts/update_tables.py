@@ -1,0 +1,312 @@
+"""Put the figures of ``results/`` into README and docs, between ``<!-- numbers: NAME -->`` and ``<!-- end -->``.
+
+What was measured is not typed there by hand: run this after a measurement, and commit both::
+
+    make tables
+
+``tests/test_update_tables.py`` fails where a page and its results differ.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aaff.files import write_text
+from experiments.paper.references import PAPER_TABLE
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "docs/training.md", "docs/deployment.md")
+BLOCK = re.compile(r"(?P<open><!-- numbers: (?P<name>[\w-]+) -->\n).*?(?P<close><!-- end -->)", re.DOTALL)
+
+
+def read(name: str) -> Any:
+    """One file of ``results/``."""
+    return json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    """Text in the first column, numbers in the others."""
+    rules = ["---", *["---:"] * (len(columns) - 1)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [columns, rules, *rows])
+
+
+def source(*names: str) -> str:
+    """Where the figures above come from."""
+    about = read(names[0])["provenance"]
+    files = " and ".join(f"`results/{name}.json`" for name in names)
+    cores = f"{about['cores']} cores of an {about['processor']}"
+    return f"\n({files}, {about['date'][:10]}, {cores}.)\n"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A share as a figure in percent, without the sign."""
+    return f"{100 * value:.{digits}f}"
+
+
+def score() -> str:
+    """The score of the scratch recipe beside the baselines."""
+    found = read("scratch_depthwise_aaff_val")
+    rows = [[f"`{found['model']}`, `--recipe scratch`, epoch {found['details']['epoch']} of 100, chosen on val", found]]
+    rows += [[name, baseline] for name, baseline in found["baselines"].items()]
+    keys = ("miou", "pixel_accuracy", "mean_class_accuracy")
+    told = table(
+        ["CamVid val, 101 frames, 480×360", "mean IoU %", "pixel accuracy %", "mean class accuracy %"],
+        [[name, *(percent(values[key]) for key in keys)] for name, values in rows],
+    )
+    classes = sorted(found["per_class"].items(), key=lambda item: item[1]["iou"])
+    weak = ", ".join(f"{name} {percent(values['iou'], 0)} %" for name, values in classes[:3])
+    strong = ", ".join(f"{name} {percent(values['iou'], 0)} %" for name, values in classes[:-4:-1])
+    return told + f"\nBy IoU: {strong}; and where it fails: {weak}.\n" + source("scratch_depthwise_aaff_val")
+
+
+def training_speed() -> str:
+    """The sentence on the engine's speed."""
+    found = read("bench_train")
+    loops, ratio = found["loops"], found["ratios"]["engine over plain loop"]
+    engine, plain = loops["this engine"], loops["plain PyTorch loop"]
+    return (
+        f"On two cores, `{found['model']}` at {found['size']} in batches of {found['batch']}: "
+        f"{engine['images_a_second']:.1f} images a second, {ratio:.2f} times a plain PyTorch loop's "
+        f"{plain['images_a_second']:.1f} (`results/bench_train.json`).\n"
+    )
+
+
+def training_loops() -> str:
+    """The loops of ``python -m benchmarks.training``."""
+    found = read("bench_train")
+    columns = ["loop", "precision", "s/step", "images/s", "data", "forward", "loss", "backward", "optimiser"]
+    parts = ("data", "forward", "loss", "backward", "optimizer")
+    rows = [
+        [
+            name,
+            loop["precision"],
+            f"{loop['seconds_a_step']:.3f}",
+            f"{loop['images_a_second']:.2f}",
+            *(f"{percent(loop['share'][part])} %" for part in parts),
+            f"{percent(loop['share_of_peak'], 0)} %",
+            f"{loop['memory_gib']:.2f} GiB",
+        ]
+        for name, loop in found["loops"].items()
+    ]
+    peak, ratios = found["arithmetic_peak_gflops"], found["ratios"]
+    return (
+        table([*columns, "share of peak", "memory"], rows)
+        + f"\nSo the engine is {ratios['engine over plain loop']:.2f} times as fast as the plain loop, and "
+        f"{ratios['engine over resident batch']:.2f} times as fast as without any work on data (medians of the ratios "
+        f"within {found['rounds']} rounds).\nThe peak is what the same threads reach on a large convolution or matrix "
+        f"product in the same run: {peak['fp32']:.0f} GFLOP/s in float32, {peak['bf16']:.0f} in bfloat16.\n"
+        + source("bench_train")
+    )
+
+
+def training_intel() -> str:
+    """The engine where bfloat16 is the slower precision."""
+    found = read("bench_train_intel")
+    engine, ratio = found["loops"]["this engine"], found["ratios"]["engine over plain loop"]
+    measures = {row["without"]: row["times_as_long"] for row in found["measures"]}
+    return (
+        f"Where bfloat16 is the slower one, on Intel's AVX-512 without AMX, the engine takes {engine['precision']}: "
+        f"{engine['images_a_second']:.2f} images/s, {ratio:.2f} times the plain loop. There a step takes "
+        f"{measures['fp32']:.2f} times as long in bfloat16 and {measures['winograd']:.2f} times as long without "
+        f"Winograd convolutions.\n" + source("bench_train_intel")
+    )
+
+
+def training_measures() -> str:
+    """What each measure of the engine brings."""
+    names = {
+        "bf16": "bf16 (float32 with Winograd convolutions in its place)",
+        "channels-last": "channels-last memory",
+        "native-logits loss": "the loss from native logits, strip by strip",
+        "kept memory": "freed memory kept for the next step",
+        "strided": "the way back of strided depthwise convolutions",
+        "fused optimizer": "the fused optimiser",
+        "cache": "decoded frames kept in memory",
+        "winograd": "Winograd convolutions, in float32 beside float32",
+    }
+    found = {row["without"]: row["times_as_long"] for row in read("bench_train")["measures"]}
+    return table(["without", "a step takes"], [[told, f"{found[key]:.2f} × as long"] for key, told in names.items()])
+
+
+def side_by_side() -> str:
+    """Two runs at once against one."""
+    found = read("bench_train")["side_by_side"]
+    return (
+        f"Two runs side by side on one thread each do {found['ratio']:.2f} times the work of one run on two threads "
+        f"({found['images_a_second_together']:.2f} images/s together against {found['images_a_second_one_run']:.2f}).\n"
+        "Where several trainings wait, as in `python -m experiments.paper`, run them so.\n"
+    )
+
+
+def speed(name: str) -> str:
+    """The four networks in OpenVINO at one size: milliseconds, and frames a second as ratios beside the paper's."""
+    found = {(row["network"], row["precision"]): row for row in read(name)["rows"] if row["engine"] == "openvino"}
+    precisions = ("fp32", "bf16", "int8")
+    first = next(iter(PAPER_TABLE))
+
+    def ratio(network: str, precision: str) -> str:
+        ours, other = (found[n, precision]["frame_to_map"]["median_ms"] for n in (network, first))
+        return f"{other / ours:.2f}"
+
+    rows = [
+        [
+            f"`{network}`",
+            *(f"{found[network, p]['frame_to_map']['median_ms']:.1f} ms" for p in precisions),
+            f"{found[network, 'int8']['frame_to_map']['fps']:.0f}",
+            *(ratio(network, p) for p in precisions),
+            f"{paper.fps / PAPER_TABLE[first].fps:.2f}",
+        ]
+        for network, paper in PAPER_TABLE.items()
+    ]
+    size = found[first, "fp32"]["size"].replace("x", "×")
+    ratios = [f"fps ratio, {p}" for p in precisions]
+    return table([f"frame to map, {size}", *precisions, "fps, int8", *ratios, "the paper's"], rows) + source(name)
+
+
+def engines(name: str) -> str:
+    """One trained network in every engine and precision."""
+    found = read(name)
+    titles = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "PyTorch"}
+    rows = []
+    for row in found["rows"]:
+        alone, peak = row.get("network_alone"), row.get("share_of_peak")
+        rows.append(
+            [
+                f"{titles[row['engine']]}, {row['precision']}",
+                f"{row['frame_to_map']['median_ms']:.1f} ms",
+                f"{row['frame_to_map']['p95_ms']:.1f} ms",
+                f"{alone['median_ms']:.1f} ms" if alone else "–",
+                f"{percent(row['overhead'])} %" if alone else "–",
+                f"{row['throughput']['fps']:.0f}" if row.get("throughput") else "–",
+                f"{percent(peak, 0)} %" if peak else "–",
+                f"{row['ratio']:.2f}",
+            ]
+        )
+    columns = ["frame to map", "p95", "network alone", "around it", "fps, several at once", "share of peak", "ratio"]
+    return table([f"`{found['rows'][0]['network']}`, 480×360", *columns], rows) + source(name)
+
+
+def parity() -> str:
+    """What the gate of the export found."""
+    titles = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
+    reports = {precision: read(f"export_depthwise_aaff_{precision}") for precision in ("fp32", "int8")}
+    torch = reports["fp32"]["torch_fp32_miou"]
+    rows = [["PyTorch, fp32", "", percent(torch, 2), ""]]
+    rows += [
+        [
+            f"{titles[row['engine']]}, {row['precision']}",
+            percent(row["agreement"], 3),
+            percent(row["miou"], 2),
+            f"{0 - 100 * row['loss']:+.2f}",
+        ]
+        for report in reports.values()
+        for row in report["rows"]
+    ]
+    frames = reports["fp32"]["frames"]
+    told = table([f"CamVid val, {frames} frames", "pixels equal %", "mean IoU %", "difference"], rows)
+    return told + source(*(f"export_depthwise_aaff_{precision}" for precision in reports))
+
+
+def answer() -> str:
+    """The sentences at the top of the experiment's report."""
+    return "\n\n".join(read("experiment/answer")["sentences"]) + "\n"
+
+
+def shipped() -> str:
+    """The model that runs when nothing is named."""
+    fp32, int8 = (read(f"shipped_depthwise_aaff_{precision}") for precision in ("fp32", "int8"))
+    return (
+        f"Without `--model` a `depthwise_aaff` runs that comes with the package, trained on CamVid's 367 train frames "
+        f"alone: {percent(fp32['rows'][0]['miou'])} % mean IoU on val in fp32, {percent(int8['rows'][0]['miou'])} % in "
+        "int8 (`results/shipped_depthwise_aaff_*.json`; weights for research and other non-commercial use).\n"
+    )
+
+
+def video() -> str:
+    """From video file to video file, and memory over a long one."""
+    found, street, long = read("video_speed"), read("video_speed_val"), read("video_memory")
+    return (
+        f"A video of {found['end_to_end']['frames']} drawn frames at {found['model_size']}, decoded, segmented, "
+        f"overlaid and written as H.264 on two cores: {found['end_to_end']['fps']:.1f} a second from file to file, "
+        f"{found['ratio']:.2f} times the rate from frame to map alone (`{found['model']}`, {found['precision']}; "
+        f"`results/video_speed.json`); of CamVid's val frames as a video of {street['video']['seconds']:.0f} s "
+        f"{street['end_to_end']['fps']:.1f}, {street['ratio']:.2f} times (`results/video_speed_val.json`).\n"
+        f"Over {long['frames']:,} frames memory goes from {long['first_mib']:.0f} to {long['last_mib']:.0f} MiB: "
+        f"{long['growth_mib_per_1000_frames']:+.2f} MiB for 1000 frames (`results/video_memory.json`).\n"
+    )
+
+
+def install() -> str:
+    """What the core install brings."""
+    found = read("core_install")
+    heavy = sorted(found["packages"].items(), key=lambda item: -item[1]["megabytes"])
+    told = ", ".join(f"{name} {about['megabytes']:.0f}" for name, about in heavy[:6])
+    start = found["start_to_first_map_seconds"]
+    return (
+        f"`pip install .` alone takes {found['megabytes']:.0f} MB (10⁶ bytes) in {len(found['packages'])} packages: "
+        f"{told}, the rest under {heavy[6][1]['megabytes']:.0f} each. `import aaff` takes "
+        f"{found['import_aaff_seconds']:.2f} s; the first start answers a frame after {start['first']:.1f} s, "
+        f"later ones after {start['later']:.1f} s, the whole process counted (`results/core_install.json`).\n"
+    )
+
+
+def scenes() -> str:
+    """How hard the drawn scenes are."""
+    found = read("scenes_difficulty")
+    presence = found["class_presence"]
+    return (
+        f"On drawn streets a position prior scores {percent(found['position_prior']['miou'])} % mean IoU, a linear "
+        f"classifier on colour and position {percent(found['linear_classifier']['miou'])} %, `depthwise_aaff` after "
+        f"{found['network']['minutes']:.0f} minutes of training {percent(found['network']['miou'])} %; every class "
+        f"is in at least {percent(min(presence.values()), 0)} % of the frames (`results/scenes_difficulty.json`).\n"
+    )
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "score": score,
+    "speed-480x360": lambda: speed("bench_480x360"),
+    "speed-800x640": lambda: speed("bench_800x640"),
+    "engines": lambda: engines("bench_engines_480x360"),
+    "engines-intel": lambda: engines("bench_engines_480x360_intel"),
+    "parity": parity,
+    "answer": answer,
+    "shipped": shipped,
+    "video": video,
+    "install": install,
+    "training-speed": training_speed,
+    "training-loops": training_loops,
+    "training-measures": training_measures,
+    "training-intel": training_intel,
+    "side-by-side": side_by_side,
+    "scenes": scenes,
+}
+
+
+def render(text: str) -> str:
+    """A page with every block made anew.
+
+    Raises:
+        KeyError: a block has a name that is not in ``BLOCKS``.
+    """
+    return BLOCK.sub(lambda found: f"{found['open']}{BLOCKS[found['name']]()}{found['close']}", text)
+
+
+def main() -> int:
+    """Write the pages that have changed and name them."""
+    for page in PAGES:
+        path = ROOT / page
+        old = path.read_text(encoding="utf-8")
+        new = render(old)
+        if new != old:
+            write_text(path, new)
+            print(f"written: {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

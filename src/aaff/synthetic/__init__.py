@@ -1,0 +1,104 @@
+"""Street scenes drawn by numpy and OpenCV: a data set without a download.
+
+A *drive* is a camera on its way along one street, in one light; its frames make a video.  Another number
+is another street.  The picture of (drive, frame, size) is always the same, on any number of threads.
+
+>>> scene = render(drive=3, frame=0, size=Size(96, 72))
+>>> scene.image.shape, scene.label.shape, scene.label.dtype
+((72, 96, 3), (72, 96), dtype('uint8'))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from aaff.errors import OptionError
+from aaff.labels import CAMVID11, CAMVID_RAW, IGNORE, UInt8Array
+from aaff.preprocess import Size
+from aaff.synthetic.bridges import Bridge
+from aaff.synthetic.buildings import House
+from aaff.synthetic.camera import FAR, Camera
+from aaff.synthetic.canvas import Canvas
+from aaff.synthetic.ground import paint_ground
+from aaff.synthetic.lens import outline, photograph
+from aaff.synthetic.site import CHUNK
+from aaff.synthetic.sky import paint_sky
+from aaff.synthetic.street import street
+from aaff.synthetic.traffic import moving
+from aaff.synthetic.trees import Tree
+from aaff.synthetic.vehicles import Vehicle
+from aaff.synthetic.world import chunk, strip_of
+
+__all__ = ["Scene", "frames", "merge", "render"]
+
+_LARGE = (House, Tree, Bridge, Vehicle)
+_SMALLEST = 9.0  # pixels that a person must be high to be drawn; an annotator leaves out what is smaller
+
+_MERGE = np.full(256, IGNORE, np.uint8)
+for _i, _merged in enumerate(merged for _, _, merged in CAMVID_RAW if merged != "void"):
+    _MERGE[_i] = CAMVID11.names.index(_merged)
+_MERGE.setflags(write=False)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One drawn frame with its truth.
+
+    Attributes:
+        image: RGB uint8 [H, W, 3].
+        label: uint8 [H, W], ids of :data:`aaff.labels.CAMVID11`, 255 = ignored.
+        raw: uint8 [H, W], ids of :data:`aaff.labels.CAMVID32`, 255 = ignored; ``label`` is its merge.
+    """
+
+    image: UInt8Array
+    label: UInt8Array
+    raw: UInt8Array
+
+
+def merge(raw: UInt8Array) -> UInt8Array:
+    """Ids of ``CAMVID32`` to ids of ``CAMVID11``; void stays void."""
+    return _MERGE[raw]
+
+
+def render(drive: int, frame: int, size: Size = Size(480, 360)) -> Scene:
+    """Draw one frame.
+
+    Args:
+        drive: which street and camera, 0 or more.
+        frame: which frame of the drive, 0 or more, 30 a second.
+        size: width and height in pixels, each at least 16.
+
+    Raises:
+        OptionError: a number is out of range.
+    """
+    if drive < 0 or frame < 0:
+        raise OptionError(f"drive {drive}, frame {frame}: both are counted from 0")
+    if size.width < 16 or size.height < 16:
+        raise OptionError(f"scenes of {size} are too small to show anything; 16x16 is the least")
+    road = street(drive)
+    camera = Camera(road, frame, size)
+    canvas = Canvas(road, camera)
+    first, last = int((camera.s - 24.0) // CHUNK), int((camera.s + FAR + 10.0) // CHUNK)
+    things = [thing for k in range(first, last + 1) for thing in chunk(drive, k).things]
+    things += moving(road, camera)
+    far = camera.focal * 1.7 / _SMALLEST
+    seen = [t for t in things if -22.0 < t.s - camera.s < (FAR if isinstance(t, _LARGE) else far)]
+    paint_sky(canvas)
+    for thing in seen:
+        if thing.s - camera.s < (100.0 if isinstance(thing, _LARGE) else 50.0):
+            thing.shadow(canvas)
+    canvas.settle_shadows()
+    paint_ground(canvas, strip_of(drive, first, last))
+    for thing in sorted(seen, key=lambda t: t.order(), reverse=True):
+        thing.draw(canvas)
+    raw = outline(canvas)
+    return Scene(photograph(canvas, frame), merge(raw), raw)
+
+
+def frames(drive: int, count: int, size: Size = Size(480, 360), *, start: int = 0, step: int = 1) -> Iterator[Scene]:
+    """Draw ``count`` frames of a drive, every ``step``-th from ``start`` on; step 1 makes a video of 30 fps."""
+    for index in range(count):
+        yield render(drive, start + index * step, size)

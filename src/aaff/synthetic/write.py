@@ -1,0 +1,186 @@
+"""Drawn scenes on disk: a data set in any layout, or a video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from aaff.data.layouts import list_layouts, write_dataset
+from aaff.data.sample import Sample
+from aaff.errors import DataError, OptionError, UnknownNameError
+from aaff.files import replacing
+from aaff.labels import CAMVID11, CAMVID32, CITYSCAPES19, IGNORE, LabelMap, UInt8Array
+from aaff.preprocess import Size
+from aaff.synthetic import Scene, frames, render
+from aaff.synthetic.street import FPS
+
+SPACING = 30
+"""Frames between two that are written: one a second, as in CamVid."""
+
+_PER_DRIVE = 6
+_SPLITS = ("train", "val", "test")
+_ROOM = 10_000  # drives that each split of each seed has for itself
+
+_LABELS = {labels.name: labels for labels in (CAMVID11, CAMVID32, CITYSCAPES19)}
+_USUAL = {"kaggle": "camvid32", "original": "camvid32", "cityscapes": "cityscapes19"}
+
+_TO_CITYSCAPES = {
+    "road": ("LaneMkgsDriv", "LaneMkgsNonDriv", "Road"),
+    "sidewalk": ("ParkingBlock", "Sidewalk"),
+    "building": ("Archway", "Bridge", "Building", "Tunnel"),
+    "wall": ("Wall",),
+    "fence": ("Fence",),
+    "pole": ("Column_Pole",),
+    "traffic light": ("TrafficLight",),
+    "traffic sign": ("Misc_Text", "SignSymbol"),
+    "vegetation": ("Tree",),
+    "terrain": ("RoadShoulder", "VegetationMisc"),
+    "sky": ("Sky",),
+    "person": ("Child", "Pedestrian"),
+    "rider": ("Bicyclist",),
+    "car": ("Car", "SUVPickupTruck"),
+    "truck": ("Truck_Bus",),
+    "train": ("Train",),
+    "motorcycle": ("MotorcycleScooter",),
+}
+"""Class of Cityscapes to the raw classes that are nearest to it; the others become void."""
+
+
+def write_scenes(
+    root: str | Path,
+    *,
+    layout: str = "segnet",
+    size: Size = Size(480, 360),
+    train: int = 300,
+    val: int = 60,
+    test: int = 60,
+    seed: int = 0,
+    labels: str | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> None:
+    """Write a data set of drawn streets.
+
+    Each split has its own drives, and frames of a drive lie a second apart, as in CamVid.
+
+    Args:
+        root: folder of the data set; made when missing.
+        layout: one of :func:`aaff.data.layouts.list_layouts`.
+        size: of images and labels.
+        train, val, test: how many frames; 0 leaves a split out.
+        seed: another number gives other streets.
+        labels: ``"camvid11"``, ``"camvid32"`` or ``"cityscapes19"``; None takes what is usual for the layout.
+        progress: called with split, frames written and frames in all.
+
+    Raises:
+        OptionError: a count or the seed is negative, or nothing is asked for.
+        UnknownNameError: there is no such layout or label set.
+        DataError: the folder already holds something, or the layout cannot hold these labels.
+    """
+    root = Path(root)
+    counts = dict(zip(_SPLITS, (train, val, test), strict=True))
+    if min(counts.values()) < 0 or seed < 0:
+        raise OptionError("the number of frames and the seed cannot be negative")
+    if not any(counts.values()):
+        raise OptionError("no frames are asked for; give train, val or test")
+    if layout not in list_layouts():
+        raise UnknownNameError("layout", layout, list_layouts())
+    chosen = labels if labels is not None else _USUAL.get(layout, "camvid11")
+    if chosen not in _LABELS:
+        raise UnknownNameError("label set", chosen, _LABELS)
+    if root.is_dir() and any(root.iterdir()):
+        # Frames of another seed or size would mix with these.
+        raise DataError(f"the folder {root} is not empty; name a new one")
+    for split, count in counts.items():
+        if count:
+            write_dataset(
+                layout, root, split, _samples(split, count, size, seed, _LABELS[chosen], progress), _LABELS[chosen]
+            )
+
+
+def plan(split: str, count: int, seed: int = 0) -> list[tuple[int, int]]:
+    """(drive, frame) of every frame of a split, as :func:`write_scenes` writes them.
+
+    >>> plan("val", 3, seed=0)
+    [(10000, 0), (10000, 30), (10000, 60)]
+    """
+    base = (len(_SPLITS) * seed + _SPLITS.index(split)) * _ROOM
+    drives = max(1, min(count // 4, 4), -(-count // _PER_DRIVE))
+    return [
+        (base + drive, SPACING * i)
+        for drive in range(drives)
+        for i in range(count // drives + (1 if drive < count % drives else 0))
+    ]
+
+
+def _samples(
+    split: str,
+    count: int,
+    size: Size,
+    seed: int,
+    labels: LabelMap,
+    progress: Callable[[str, int, int], None] | None,
+) -> Iterator[Sample]:
+    for done, (drive, frame) in enumerate(plan(split, count, seed), 1):
+        scene = render(drive, frame, size)
+        yield Sample(f"D{drive:05d}_{frame:05d}", scene.image, _label(scene, labels))
+        if progress is not None:
+            progress(split, done, count)
+
+
+def _label(scene: Scene, labels: LabelMap) -> UInt8Array:
+    if labels is CAMVID11:
+        return scene.label
+    if labels is CAMVID32:
+        return scene.raw
+    return _CITYSCAPES[scene.raw]
+
+
+_CITYSCAPES = np.full(256, IGNORE, np.uint8)
+for _name, _raws in _TO_CITYSCAPES.items():
+    for _raw in _raws:
+        _CITYSCAPES[CAMVID32.names.index(_raw)] = CITYSCAPES19.names.index(_name)
+
+
+def write_video(
+    path: str | Path,
+    *,
+    seconds: float = 20.0,
+    size: Size = Size(480, 360),
+    drive: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> None:
+    """Write one drive as an H.264 video of 30 frames a second.
+
+    Args:
+        path: an ``.mp4`` or ``.mkv`` file; replaced when there is one.
+        size: even width and height.
+        progress: called with ``"video"``, frames written and frames in all.
+
+    Raises:
+        OptionError: an odd side, another suffix, or no time.
+        AaffError: the file cannot be written.
+    """
+    path = Path(path)
+    count = round(seconds * FPS)
+    if count < 1:
+        raise OptionError(f"a video of {seconds} seconds has no frame")
+    if size.width % 2 or size.height % 2:
+        raise OptionError(f"a video needs an even width and height, not {size}")
+    if path.suffix.lower() not in (".mp4", ".mkv"):
+        raise OptionError(f"{path} must end in .mp4 or .mkv")
+    import av
+
+    with replacing(path) as temporary, av.open(str(temporary), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(int(FPS)))
+        stream.width, stream.height, stream.pix_fmt = size.width, size.height, "yuv420p"
+        stream.options = {"crf": "20", "preset": "veryfast"}
+        for done, scene in enumerate(frames(drive, count, size), 1):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(scene.image, format="rgb24")):
+                container.mux(packet)
+            if progress is not None:
+                progress("video", done, count)
+        for packet in stream.encode():
+            container.mux(packet)

@@ -1,0 +1,95 @@
+"""``python -m benchmarks.training``: figures that add up, loops that learn the same, and clear refusals."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import torch
+
+from aaff.preprocess import Size
+from aaff.training.engine import has_bf16_instructions
+from benchmarks.training.__main__ import main
+from benchmarks.training.loops import EngineLoop, Measure, PlainLoop, Spec, Spells, recipe_for
+
+NETWORK = ("width=0.25", "sides=1", "spatial=false")
+
+
+def spec(data: Path, **more: object) -> Spec:
+    return Spec(data, recipe_for("depthwise_aaff", NETWORK, Size(64, 48), 4, 1), steps=1, **more)  # type: ignore[arg-type]
+
+
+def test_figures_are_printed_and_written(scenes_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bench.json"
+    words = f"--data {scenes_dir} --size 64x48 --batch 4 --steps 1 --rounds 1 --threads 1 --workers 1"
+    assert main([*words.split(), "--options", *NETWORK, "--measures", "--side-by-side", "--json", str(file)]) == 0
+    told = capsys.readouterr()
+    assert "plain PyTorch loop" in told.out
+    assert "engine over plain loop: " in told.out
+    result = json.loads(file.read_text())
+    assert (result["model"], result["size"], result["batch"], result["rounds"]) == ("depthwise_aaff", "64x48", 4, 1)
+    assert {"versions", "processor", "commit"} <= set(result["provenance"])
+    loops = result["loops"]
+    assert list(loops) == ["plain PyTorch loop", "this engine", "this engine, one resident batch"]
+    for row in loops.values():
+        assert row["images_a_second"] == pytest.approx(4 / row["seconds_a_step"], rel=0.01)
+        assert sum(row["share"].values()) == pytest.approx(1, abs=1e-3)
+        assert all(0 <= share <= 1 for share in row["share"].values())
+        assert row["share_of_peak"] > 0
+        assert 0 < row["memory_gib"] < 6
+        assert row["threads"] == 1
+    assert loops["plain PyTorch loop"]["precision"] == "fp32"
+    plain, engine = (loops[name]["seconds_a_step"] for name in ("plain PyTorch loop", "this engine"))
+    assert result["ratios"]["engine over plain loop"] == pytest.approx(plain / engine, rel=0.02)
+    switched_off = {row["without"] for row in result["measures"]}
+    chosen = loops["this engine"]["precision"]
+    other = {"fp32": "bf16", "bf16": "fp32"}[chosen]
+    sometimes = {chosen} if chosen == "bf16" or has_bf16_instructions() else set()
+    sometimes |= {"strided"} if chosen == "bf16" else set()
+    assert switched_off == set(get_args(Measure)) - {chosen, other, "strided"} | sometimes
+    assert result["side_by_side"]["runs"] == 1
+    assert threading.active_count() < 10
+
+
+@pytest.mark.parametrize("without", [None, *get_args(Measure)])
+def test_every_loop_begins_with_the_same_loss(scenes_dir: Path, without: str | None) -> None:
+    """Same weights, same batch, same objective: else the times would not compare the same thing."""
+    torch.set_num_threads(1)
+    plain = Spells(spec(scenes_dir, plain=True))
+    batch = next(plain._batches(0))
+    engine = EngineLoop(spec(scenes_dir, without=without))
+    assert isinstance(plain.loop, PlainLoop)
+    assert engine.one_step(*batch) == pytest.approx(plain.loop.step(*batch), rel=0.03)  # one of them may be bfloat16
+
+
+def test_loops_see_the_same_batches_whoever_decodes_them(scenes_dir: Path) -> None:
+    one = Spells(spec(scenes_dir, plain=True, workers=1))._batches(3)
+    two = Spells(spec(scenes_dir, workers=1))._batches(3)
+    for _ in range(6):  # longer than an epoch of what is kept
+        (images, labels), (also, truth) = next(one), next(two)
+        assert images.shape == (4, 48, 64, 3)
+        assert torch.equal(images, also)
+        assert torch.equal(labels, truth)
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--batch 1", "--batch is 1; batch norm after global pooling needs 2 frames or more"),
+        ("--batch 1000", "the batch of 1000 is larger than the split of 24 frames"),
+        ("--steps 0", "--steps is 0 and --rounds 4; both must be at least 1"),
+        ("--workers -1", "--workers is -1; it must be 0 or more"),
+        ("--threads -2", "engine.threads is -2; it must be at least 1, or 0 for all cores"),
+        ("--model depthwise_aff", "did you mean"),
+        ("--options gates=none", "gate"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    scenes_dir: Path, capsys: pytest.CaptureFixture[str], words: str, told: str
+) -> None:
+    assert main(["--data", str(scenes_dir), "--size", "64x48", *words.split()]) == 2
+    assert told in capsys.readouterr().err

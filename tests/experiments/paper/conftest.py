@@ -1,0 +1,51 @@
+"""Made-up results, and an experiment of seconds that was really carried out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments.paper.work import Workshop
+from tests.experiments.paper.made_up import write_made_up
+from tests.experiments.paper.tiny import do_next, experiment
+
+MakeUp = Callable[..., Path]
+
+
+@pytest.fixture
+def made_up(tmp_path: Path) -> MakeUp:
+    """Writes results of so many finished seeds and drives; runs that are missing stay in the plan."""
+
+    def make(
+        *,
+        seeds: int = 3,
+        drives: int = 3,
+        ablation: bool = True,
+        test: bool = True,
+        speed: bool = True,
+        fault: bool = True,
+    ) -> Path:
+        return write_made_up(tmp_path / "results", seeds, drives, ablation, test, speed, fault)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(scenes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an experiment whose two runs are trained and scored.  Read only."""
+    out = tmp_path_factory.mktemp("experiment")
+    runs = experiment(scenes_dir, out).runs
+    shop = Workshop(out, scenes_dir, None, 1, 1, {run.name: {"device": "cpu", "precision": "fp32"} for run in runs})
+    for run in runs:
+        assert do_next(shop, run) == 0
+        assert do_next(shop, run) == 0
+    return out
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """The finished experiment, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "experiment"))
