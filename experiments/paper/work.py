@@ -21,8 +21,8 @@ from typing import Any
 
 from aaff.provenance import usable_cores
 from aaff.training.interruption import interrupts
-from aaff.training.loop import STATE
 from aaff.training.recipe import to_flags
+from aaff.training.trainer import STATE
 from experiments.paper.measure import to_words
 from experiments.paper.plan import PlannedRun, run_folder
 from experiments.paper.runs import forget_failure, last_line, note_failure, progress

@@ -8,10 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 
-class Interrupted(Exception):  # noqa: N818  # no error: someone asked for it
-    """The training was asked to stop; everything is as after the last step."""
-
-
 @contextmanager
 def interrupts(numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM)) -> Iterator[Callable[[], bool]]:
     """Inside the block these signals only make the given question true; a second SIGINT is immediate.
