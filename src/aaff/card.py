@@ -30,6 +30,8 @@ class ModelCard:
         size: frame size it was trained and scored at.
         normalization: how RGB 0–255 becomes the network's input.
         recipe: the effective training recipe, flat or nested, JSON-ready.
+        temperature: the logits are divided by it before the softmax that gives the confidence; chosen on the
+            validation split so that confidence is calibrated.
         score: metrics with ``split``; ``selected_on`` names the split that chose this epoch.  None: unscored.
         epoch: epochs trained, 0 for an untrained network.
         licence: licence of the weights.
@@ -43,6 +45,7 @@ class ModelCard:
     size: Size
     normalization: Normalization = field(default_factory=Normalization)
     recipe: dict[str, Any] = field(default_factory=dict)
+    temperature: float = 1.0
     score: dict[str, Any] | None = None
     epoch: int = 0
     licence: str = "not stated"
@@ -81,6 +84,7 @@ class ModelCard:
                 size=Size.parse(data["size"]),
                 normalization=Normalization(_triple(norm["mean"]), _triple(norm["std"])),
                 recipe=dict(data.get("recipe") or {}),
+                temperature=float(data.get("temperature", 1.0)),
                 score=data.get("score"),
                 epoch=int(data.get("epoch", 0)),
                 licence=str(data.get("licence", "not stated")),

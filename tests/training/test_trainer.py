@@ -287,7 +287,7 @@ class TestBadInput:
         from aaff.training.engine import resolve
 
         learner = Learner(chosen, 11, np.ones((1, 11), np.int64), resolve(chosen.engine), Group())
-        learner.net.tail.classify.weight.data[0, 0] = float("inf")
+        learner.net.classifier.weight.data[0, 0] = float("inf")
         before = {name: value.clone() for name, value in learner.net.named_parameters()}
         images = torch.randint(0, 256, (4, 48, 64, 3), dtype=torch.uint8)
         with pytest.raises(Exception, match="the loss is"):
