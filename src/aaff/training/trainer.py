@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,15 @@ from aaff.data.augment import Augment
 from aaff.data.loader import Batch, Plan, Transform, batches
 from aaff.errors import AaffError, OptionError
 from aaff.evaluation.evaluate import Report
-from aaff.files import write_text
+from aaff.files import remove_stale, write_text
+from aaff.locks import only_process
 from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.preprocess import Size
 from aaff.provenance import provenance
+from aaff.signals import interrupts
 from aaff.training.allocator import keep_freed_memory
 from aaff.training.distributed import PATIENCE, Group, join, leave
 from aaff.training.engine import Engine, loading_processes, resolve
-from aaff.training.interruption import interrupts
 from aaff.training.learner import DivergedError, Learner, finite
 from aaff.training.optimization import learning_rate_factor
 from aaff.training.preparation import Splits, check_network, class_counts, open_splits, refuse_leaks, resumed_engine
@@ -96,34 +97,36 @@ def train(
         reporter: told of every step and epoch.
 
     Raises:
+        OptionError: another process works on the run.
         AaffError: and its kinds, with one sentence; what is on disk stays complete and resumable.
     """
     deadline = time.monotonic() + 60 * minutes if minutes is not None else None
     folder, group = Path(run), join(patience)
     reporter = reporter or Reporter(quiet=not group.main)
-    if not resume and group.share((folder / STATE).exists()):
-        raise OptionError(f"{folder} holds a run already; add --resume to continue it, or choose another folder")
-    snapshot = group.share(load_snapshot(folder / STATE) if group.main else None) if resume else None
-    if snapshot is None:
-        engine = resolve(recipe.engine, group)
-    else:
-        engine, notice = resumed_engine(recipe, snapshot, group)
-        if notice:
-            reporter.say(notice)
-    if engine.device == "cpu":
-        keep_freed_memory()
-    check_network(recipe)
-    splits = open_splits(data, recipe, layout, say=reporter.say)
-    if snapshot is not None and snapshot.data != splits.fingerprint:
-        raise OptionError(f"{folder} was trained on other frames than {data} has; resume with the same data")
-    if splits.val is not None and snapshot is None and group.main and not allow_leaks:
-        refuse_leaks(splits.train, splits.val)
-    trainer = Trainer(recipe, engine, group, splits, folder, reporter)
-    if snapshot is None:
-        trainer.start()
-    else:
-        trainer.restore(snapshot)
-    outcome = trainer.fit(transform=transform, checkpoint_seconds=checkpoint_seconds, deadline=deadline)
+    with only_process(folder, "the run") if group.main else nullcontext():
+        if not resume and group.share((folder / STATE).exists()):
+            raise OptionError(f"{folder} holds a run already; add --resume to continue it, or choose another folder")
+        snapshot = group.share(load_snapshot(folder / STATE) if group.main else None) if resume else None
+        if snapshot is None:
+            engine = resolve(recipe.engine, group)
+        else:
+            engine, notice = resumed_engine(recipe, snapshot, group)
+            if notice:
+                reporter.say(notice)
+        if engine.device == "cpu":
+            keep_freed_memory()
+        check_network(recipe)
+        splits = open_splits(data, recipe, layout, say=reporter.say)
+        if snapshot is not None and snapshot.data != splits.fingerprint:
+            raise OptionError(f"{folder} was trained on other frames than {data} has; resume with the same data")
+        if splits.val is not None and snapshot is None and group.main and not allow_leaks:
+            refuse_leaks(splits.train, splits.val)
+        trainer = Trainer(recipe, engine, group, splits, folder, reporter)
+        if snapshot is None:
+            trainer.start()
+        else:
+            trainer.restore(snapshot)
+        outcome = trainer.fit(transform=transform, checkpoint_seconds=checkpoint_seconds, deadline=deadline)
     leave()
     return outcome
 
@@ -185,8 +188,11 @@ class Trainer:
         self.position = snapshot.position
         if not self.group.main:
             return
-        for path in self.folder.glob(".*-????????.*"):  # what a killed process was writing
-            path.unlink(missing_ok=True)
+        frames = self.folder / "frames"
+        for folder in (self.folder, frames):  # what a killed process was writing
+            remove_stale(folder)
+        for path in (*self.folder.glob(".tmp*"), *self.folder.glob(".*-????????.*"), *frames.glob(".epoch-*")):
+            path.unlink(missing_ok=True)  # the names that version 0.1 used
         with _how_to_continue():
             write_history(self.folder, self.position.history, self.recipe.val_split)
 
@@ -195,7 +201,7 @@ class Trainer:
     ) -> Outcome:
         """Train to the last epoch, or to the end of the step in which a stop is asked for.
 
-        SIGINT or SIGTERM to any of the processes asks for a stop, and so does the deadline.
+        SIGINT, SIGTERM or SIGHUP to any of the processes asks for a stop, and so does the deadline.
 
         Args:
             transform: ``f(image=, mask=)`` applied to whole frames first.
