@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from aaff.errors import AaffError, OptionError
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 _held: set[int] = set()
 
@@ -27,7 +26,7 @@ def lock(path: Path, *, wait: bool = True) -> int | None:
         FileNotFoundError: there is nothing at ``path``.
         BlockingIOError: another process holds the lock, and ``wait`` is false.
     """
-    if fcntl is None:
+    if sys.platform == "win32":
         return None
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -49,7 +48,7 @@ def lock(path: Path, *, wait: bool = True) -> int | None:
 
 def release(handle: int | None) -> None:
     """Release what :func:`lock` returned."""
-    if handle is not None and fcntl is not None:
+    if handle is not None and sys.platform != "win32":
         _held.discard(handle)
         fcntl.flock(handle, fcntl.LOCK_UN)  # a child that is just being forked may still have the handle
         os.close(handle)
