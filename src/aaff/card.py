@@ -1,21 +1,22 @@
-"""What a trained network says about itself: the card that every checkpoint and exported file carries.
+"""The model card that every checkpoint and exported file carries.
 
-Nobody should need the training code, or a guess, to know what a file's outputs mean, how a frame must
-be normalised, which data and split its score comes from and what its licence allows.
+It says what the file's outputs mean, how a frame must be normalised, which data and split its score comes from
+and what its licence allows, so that nobody needs the training code, or a guess, to use the file.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from aaff.errors import ModelError
+from aaff.errors import AaffError, ModelError, shown
 from aaff.labels import LabelMap
 from aaff.preprocess import Normalization, Size
 
 FORMAT = 1
-"""Version of the card; a reader refuses a newer one."""
+"""Version of the model card; a reader refuses a newer one."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,6 @@ class ModelCard:
         size: frame size it was trained and scored at.
         normalization: how RGB 0–255 becomes the network's input.
         recipe: the effective training recipe, flat or nested, JSON-ready.
-        temperature: the logits are divided by it before the softmax that gives the confidence; chosen on the
-            validation split so that confidence is calibrated.
         score: metrics with ``split``; ``selected_on`` names the split that chose this epoch.  None: unscored.
         epoch: epochs trained, 0 for an untrained network.
         licence: licence of the weights.
@@ -45,7 +44,6 @@ class ModelCard:
     size: Size
     normalization: Normalization = field(default_factory=Normalization)
     recipe: dict[str, Any] = field(default_factory=dict)
-    temperature: float = 1.0
     score: dict[str, Any] | None = None
     epoch: int = 0
     licence: str = "not stated"
@@ -63,7 +61,7 @@ class ModelCard:
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], where: str = "the model's card") -> ModelCard:
+    def from_dict(cls, data: Mapping[str, Any], where: str = "the model card") -> ModelCard:
         """Read what :meth:`to_dict` wrote.
 
         Args:
@@ -72,28 +70,62 @@ class ModelCard:
         Raises:
             ModelError: something is missing, has the wrong type, or was written by a newer version.
         """
-        if int(data.get("format", 0)) > FORMAT:
-            raise ModelError(f"{where} was written by a newer version of aaff; update with: pip install -U aaff")
+        fields = _Fields(data, where)
+        version = fields.get("format", int, 0)
+        if version > FORMAT:
+            raise ModelError(f"{where} was written by a newer version of aaff (format {version}); update aaff")
+        norm = _Fields(fields.get("normalization", dict), f"{where}: normalization")
+        std = norm.triple("std")
+        if min(std) <= 0:
+            raise ModelError(f"{where}: normalization: std is {list(std)}; all three must be above 0")
         try:
-            norm = data["normalization"]
-            return cls(
-                network=str(data["network"]),
-                options=dict(data["options"]),
-                labels=LabelMap.from_dict(data["labels"]),
-                protocol=str(data["protocol"]),
-                size=Size.parse(data["size"]),
-                normalization=Normalization(_triple(norm["mean"]), _triple(norm["std"])),
-                recipe=dict(data.get("recipe") or {}),
-                temperature=float(data.get("temperature", 1.0)),
-                score=data.get("score"),
-                epoch=int(data.get("epoch", 0)),
-                licence=str(data.get("licence", "not stated")),
-                provenance=dict(data.get("provenance") or {}),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{where} lacks what a model's card needs: {error}") from error
+            labels = LabelMap.from_dict(fields.get("labels", dict))
+            size = Size.parse(fields.get("size", str))
+        except AaffError as error:
+            raise ModelError(f"{where}: {error}") from error
+        return cls(
+            network=fields.get("network", str),
+            options=fields.get("options", dict),
+            labels=labels,
+            protocol=fields.get("protocol", str),
+            size=size,
+            normalization=Normalization(norm.triple("mean"), std),
+            recipe=fields.get("recipe", dict, {}),
+            score=fields.get("score", dict, None),
+            epoch=max(0, fields.get("epoch", int, 0)),
+            licence=fields.get("licence", str, "not stated"),
+            provenance=fields.get("provenance", dict, {}),
+        )
 
 
-def _triple(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (float(v) for v in values)
-    return red, green, blue
+_REQUIRED = object()
+_CALLED = {int: "a whole number", str: "text", dict: "a mapping"}
+
+
+class _Fields:
+    """The entries of a model card, each of its type."""
+
+    def __init__(self, data: object, where: str) -> None:
+        if not isinstance(data, Mapping):
+            raise ModelError(f"{where} must be a mapping of names to values, not {shown(data)}")
+        self._data, self._where = data, where
+
+    def get(self, name: str, kind: type, default: object = _REQUIRED) -> Any:
+        """The value of an entry; null counts as absent where there is a default."""
+        value = self._data.get(name)
+        if value is None and default is not _REQUIRED:
+            return default
+        if name not in self._data:
+            raise ModelError(f"{self._where} has no {name!r}, which a model card needs")
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ModelError(f"{self._where}: {name!r} must be {_CALLED[kind]}, not {shown(value)}")
+        return value
+
+    def triple(self, name: str) -> tuple[float, float, float]:
+        """Three finite numbers."""
+        values = self._data.get(name)
+        numbers = values if isinstance(values, list | tuple) and len(values) == 3 else ()
+        if not numbers or not all(type(v) in (int, float) and math.isfinite(v) for v in numbers):
+            raise ModelError(f"{self._where}: {name!r} must be three numbers, not {shown(values)}")
+        red, green, blue = map(float, numbers)
+        return red, green, blue

@@ -1,16 +1,49 @@
-"""What can go wrong for a user, said in one sentence: what, where, how to mend it.
+"""What can go wrong for a user, said in one sentence: what, where, how to fix it.
 
 The command line turns every :class:`AaffError` into that sentence and exit status 2.  Anything else
-that escapes is a defect of ours and keeps its traceback.
+that escapes is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import reprlib
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
+
+_QUOTE = reprlib.Repr()
+_QUOTE.maxlevel, _QUOTE.maxlist, _QUOTE.maxtuple, _QUOTE.maxdict, _QUOTE.maxset = 2, 4, 4, 4, 4
+_QUOTE.maxstring = _QUOTE.maxlong = _QUOTE.maxother = 80
+
+_LISTED = 40
+"""Valid names that a message lists before it only counts the rest."""
+_COMPARED = 200
+"""Characters of a name that is compared with the valid ones; the comparison is quadratic."""
+
+
+def shown(value: object) -> str:
+    """A value from a user's file as an error message may quote it: short, on one line, without control characters.
+
+    >>> shown("x" * 1000), shown([[["deep"]]])
+    ("'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'", '[[[...]]]')
+    """
+    try:
+        return _QUOTE.repr(value)
+    except (ValueError, RecursionError):  # a whole number of thousands of digits
+        return f"a value of type {type(value).__name__}"
+
+
+def brief(message: object) -> str:
+    """Another program's message as a part of a sentence: one line, no control characters, at most 200 characters.
+
+    >>> brief("broken\\n  header\\x1b[2J")
+    'broken header?[2J'
+    """
+    text = " ".join(str(message)[:1000].split())
+    text = "".join(sign if sign.isprintable() else "?" for sign in text)
+    return text if len(text) <= 200 else text[:199] + "…"
 
 
 class AaffError(Exception):
@@ -35,8 +68,9 @@ class UnknownNameError(AaffError, KeyError):
     def __init__(self, kind: str, name: object, valid: Iterable[str]) -> None:
         options = sorted(valid)
         close = nearest(str(name), options)
-        hint = f"did you mean {close!r}?" if close else f"valid: {', '.join(options)}"
-        self.message = f"unknown {kind} {str(name)!r}; {hint}"
+        more = f" and {len(options) - _LISTED} more" if len(options) > _LISTED else ""
+        hint = f"did you mean {close!r}?" if close else f"valid: {', '.join(options[:_LISTED])}{more}"
+        self.message = f"unknown {kind} {shown(str(name))}; {hint}"
         super().__init__(self.message)
 
     def __str__(self) -> str:  # KeyError would show the message in quotes
@@ -56,6 +90,8 @@ def nearest(name: str, valid: Iterable[str], *, cutoff: float = 0.5) -> str | No
     >>> nearest("depthwise_aff", ["bisenet", "depthwise_aaff"])
     'depthwise_aaff'
     """
+    if len(name) > _COMPARED:
+        return None
     found = difflib.get_close_matches(name.lower(), list(valid), n=1, cutoff=cutoff)
     return found[0] if found else None
 

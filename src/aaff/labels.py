@@ -7,7 +7,8 @@ own ``class_dict.csv`` and of the SegNet release.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,13 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aaff.errors import DataError
+from aaff.errors import DataError, shown
 
 RGB = tuple[int, int, int]
 UInt8Array = npt.NDArray[np.uint8]
 
 IGNORE = 255
 """Label id of a pixel that no loss and no metric counts."""
+
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class LabelMap:
         void_color: RGB colour of ignored pixels; not a class colour.
 
     Raises:
-        DataError: lengths differ, names or colours repeat, more than 255 classes, a value outside 0–255.
+        DataError: lengths differ, names or colours repeat, more than 255 classes, a value outside 0–255, a name of
+            more than 100 characters or with control characters.
 
     >>> CAMVID11.names[3], CAMVID11.num_classes
     ('road', 11)
@@ -49,20 +53,26 @@ class LabelMap:
     void_color: RGB = (0, 0, 0)
 
     def __post_init__(self) -> None:
-        where = f"label map {self.name!r}"
+        where = f"label map {shown(self.name)}"
+        for name in (self.name, *self.names[:256]):
+            if len(name) > _LONGEST_NAME or any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name):
+                raise DataError(
+                    f"{where} has the name {shown(name)}; a name has at most {_LONGEST_NAME} characters and no control "
+                    "characters"
+                )
         if not 1 <= len(self.names) <= 255:
-            raise DataError(f"{where} has {len(self.names)} classes; 1 to 255 are possible")
+            raise DataError(f"{where} has {len(self.names)} classes; it must have 1 to 255")
         if len(self.names) != len(self.colors):
             raise DataError(f"{where} has {len(self.names)} names but {len(self.colors)} colours")
         for what, values in (("name", self.names), ("colour", (*self.colors, self.void_color))):
             seen: set[object] = set()
             for value in values:
                 if value in seen:
-                    raise DataError(f"{where} uses the {what} {value} twice (void counts as one)")
+                    raise DataError(f"{where} uses the {what} {shown(value)} twice (void counts as one)")
                 seen.add(value)
         for color in (*self.colors, self.void_color):
             if len(color) != 3 or not all(0 <= int(part) <= 255 for part in color):
-                raise DataError(f"{where} has the colour {color}; three values of 0 to 255 are needed")
+                raise DataError(f"{where} has the colour {shown(color)}; a colour is three values of 0 to 255")
 
     @property
     def num_classes(self) -> int:
@@ -103,20 +113,33 @@ class LabelMap:
         Raises:
             DataError: a key is missing or a value has the wrong type.
         """
-        try:
-            return cls(
-                str(data["name"]),
-                tuple(str(n) for n in data["names"]),
-                tuple(_rgb(c) for c in data["colors"]),
-                _rgb(data.get("void_color", (0, 0, 0))),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"not a label map ({error}); it needs name, names and colors") from error
+        if not isinstance(data, Mapping):
+            raise DataError(f"a label map is a mapping with name, names and colors, not {shown(data)}")
+        name, names, colors = (data.get(key) for key in ("name", "names", "colors"))
+        if not isinstance(name, str):
+            raise DataError(f"the name of a label map must be text, not {shown(name)}")
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+            raise DataError(f"the names of label map {shown(name)} must be a list of texts, not {shown(names)}")
+        if not isinstance(colors, list):
+            raise DataError(f"the colors of label map {shown(name)} must be a list, not {shown(colors)}")
+        void = data.get("void_color", [0, 0, 0])
+        return cls(name, tuple(names), tuple(to_rgb(c) for c in colors), to_rgb(void))
 
 
-def _rgb(value: Sequence[Any]) -> RGB:
-    red, green, blue = (int(part) for part in value)
-    return red, green, blue
+def to_rgb(value: object, what: str = "a colour") -> RGB:
+    """A colour as a file gives it, checked.
+
+    Args:
+        value: a list or tuple.
+        what: names it in the error message.
+
+    Raises:
+        DataError: it is not three whole numbers in [0, 255].
+    """
+    parts = list(value) if isinstance(value, list | tuple) and len(value) == 3 else []
+    if len(parts) != 3 or not all(type(part) is int and 0 <= part <= 255 for part in parts):
+        raise DataError(f"{what} is {shown(value)}; it must be three values of 0 to 255, such as [128, 64, 128]")
+    return parts[0], parts[1], parts[2]
 
 
 @dataclass(frozen=True)
@@ -145,7 +168,7 @@ class ColorTable:
         for entry in self.entries:
             before = seen.setdefault(entry.color, entry)
             if before != entry:
-                raise DataError(f"colour {entry.color} stands for both {before.name!r} and {entry.name!r}")
+                raise DataError(f"colour {entry.color} stands for both {shown(before.name)} and {shown(entry.name)}")
 
     @cached_property
     def _ids(self) -> npt.NDArray[np.uint16]:

@@ -1,7 +1,7 @@
-"""From a frame of any size to what a network takes, and back: one place for sizes and for resizing.
+"""From a frame of any size to the network's input size and back: one place for sizes and for resizing.
 
 Training, evaluation and the deployed model all use these functions, so that a score and a prediction
-mean the same picture.  Sizes on the command line are WIDTHxHEIGHT; arrays are [H, W].
+refer to the same picture.  Sizes on the command line are WIDTHxHEIGHT; arrays are [H, W].
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from aaff.errors import OptionError
+from aaff.errors import OptionError, shown
 from aaff.labels import UInt8Array
+
+_LONGEST_SIDE = 65_535
 
 
 class Size(NamedTuple):
@@ -32,12 +34,14 @@ class Size(NamedTuple):
         """Read ``WIDTHxHEIGHT``.
 
         Raises:
-            OptionError: the text is something else or a side is below 1.
+            OptionError: the text is of another form, or a side is 0 or above 65535.
         """
-        parts = text.lower().replace("×", "x").split("x")
-        if len(parts) == 2 and all(p.strip().isdigit() and int(p) > 0 for p in parts):
-            return cls(int(parts[0]), int(parts[1]))
-        raise OptionError(f"size {text!r} is not WIDTHxHEIGHT, such as 480x360")
+        parts = [part.strip() for part in text.lower().replace("×", "x").split("x")]
+        if len(parts) == 2 and all(p.isascii() and p.isdigit() and len(p) <= 5 for p in parts):
+            size = cls(int(parts[0]), int(parts[1]))
+            if min(size) > 0 and max(size) <= _LONGEST_SIDE:
+                return size
+        raise OptionError(f"size {shown(text)} is not WIDTHxHEIGHT (each 1 to {_LONGEST_SIDE}), such as 480x360")
 
     @classmethod
     def of(cls, image: npt.NDArray[np.generic]) -> Size:

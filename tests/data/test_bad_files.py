@@ -104,7 +104,7 @@ def test_ids_out_of_range_are_named(dataset: Dataset) -> None:
     with pytest.raises(DataError, match=r"a_1\.png has the unknown id 12 \(2400 pixels\)"):
         dataset[0]
     Image.fromarray(np.full((40, 60), 300, np.uint16)).save(path)
-    with pytest.raises(DataError, match=r"a_1\.png has label ids up to 300"):
+    with pytest.raises(DataError, match=r"a_1\.png .*300"):
         dataset[0]
 
 

@@ -130,7 +130,7 @@ def test_a_mask_saved_as_jpeg_gets_the_reason(frame: Sample, tmp_path: Path) -> 
     label = open_dataset(tmp_path, "train").pairs[0].label
     Image.open(label).resize((64, 64), Image.Resampling.BILINEAR).save(label.with_suffix(".jpg"))
     label.unlink()
-    with pytest.raises(DataError, match="save masks as PNG"):
+    with pytest.raises(DataError, match=r"JPEG.*PNG"):
         open_dataset(tmp_path, "train").label(0)
 
 
@@ -297,7 +297,7 @@ def test_a_layout_of_fixed_classes_refuses_others(layout: str, tmp_path: Path) -
         write_dataset(layout, tmp_path, "train", [raw_frame()], CAMVID32)
 
 
-@pytest.mark.parametrize("name", ["void", "Unlabelled", " blank", "two\nlines", "#road"])
+@pytest.mark.parametrize("name", ["void", "Unlabelled", " blank", "two\u2028lines", "#road"])
 def test_class_names_that_a_table_cannot_hold_are_refused(name: str, frame: Sample, tmp_path: Path) -> None:
     labels = LabelMap("x", (name, *CAMVID11.names[1:]), CAMVID11.colors)
     for layout in ("kaggle", "original"):

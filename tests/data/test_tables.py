@@ -75,7 +75,7 @@ def test_label_colors_of_the_original_are_read(tmp_path: Path) -> None:
         ("name,r,g,b\nSky,1,2,256\n", "line 2: the colour 1 2 256"),
         ("name,r,g,b\nSky,1,2,-3\n", "line 2: the colour 1 2 -3"),
         ("name,r,g,b\nSky,1,2,3\nSea,1,2,3\n", "colour .* twice"),
-        ("name,r,g,b\nSky,1,2,3\nSky,1,2,4\n", "class Sky twice"),
+        ("name,r,g,b\nSky,1,2,3\nSky,1,2,4\n", "class .Sky. twice"),
     ],
 )
 def test_a_broken_class_dict_names_the_line(text: str, says: str, tmp_path: Path) -> None:

@@ -169,9 +169,9 @@ def _describe(args: Args, card_file: Path) -> int:
     from aaff.card import ModelCard
     from aaff.errors import ModelError
     from aaff.export.describe import describe_foreign
-    from aaff.files import read_json
+    from aaff.textfile import read_json
 
-    card = ModelCard.from_dict(read_json(card_file), str(card_file))
+    card = ModelCard.from_dict(read_json(card_file, kind=ModelError), str(card_file))
     if not args.model.is_file():
         raise ModelError(f"there is no file {args.model}")
     out = _out(args, args.model.with_name(f"{args.model.stem}-aaff.onnx"))

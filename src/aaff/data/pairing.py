@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aaff.data.sample import Pair
-from aaff.errors import DataError
-from aaff.images import IMAGE_SUFFIXES
+from aaff.errors import DataError, shown
+from aaff.folders import IMAGE_SUFFIXES, is_image_file
 
 SHOWN = 3
 """How many missing files an error names before it counts the rest."""
@@ -78,14 +79,9 @@ def image_files(folder: Path) -> list[Path]:
     Raises:
         DataError: there is no such folder.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"there is no folder {folder}")
     return sorted(p for p in folder.iterdir() if is_image_file(p))
-
-
-def is_image_file(path: Path) -> bool:
-    """Whether the name is that of an image; the content is not looked at."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def by_name(files: Iterable[Path], *, ending: str = "") -> dict[str, Path]:
@@ -101,7 +97,7 @@ def by_name(files: Iterable[Path], *, ending: str = "") -> dict[str, Path]:
     for path in files:
         name = path.stem.removesuffix(ending)
         if name in found:
-            raise DataError(f"both {found[name]} and {path} belong to the frame {name!r}; remove one of them")
+            raise DataError(f"both {found[name]} and {path} belong to the frame {shown(name)}; remove one of them")
         found[name] = path
     return found
 

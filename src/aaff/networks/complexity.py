@@ -59,11 +59,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Complexity:
-    """Cost of one network for one frame of ``size``; its native logits stand at 1/``stride``."""
+    """Cost of one network for one frame of ``size``."""
 
     size: Size
     layers: tuple[Layer, ...]
-    stride: int
 
     @property
     def parameters(self) -> int:
@@ -109,4 +108,4 @@ def complexity(net: SegmentationNetwork, size: Size = DEFAULT_SIZE) -> Complexit
             module.register_forward_hook(hook(name))
     with torch.no_grad():
         shadow.logits(torch.empty(1, 3, size.height, size.width, device="meta"))
-    return Complexity(size, tuple(layers), net.stride)
+    return Complexity(size, tuple(layers))

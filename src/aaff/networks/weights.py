@@ -1,4 +1,4 @@
-"""Checkpoints: one ``.safetensors`` file with the weights, and the model's card as JSON in its header.
+"""Checkpoints: one ``.safetensors`` file with the weights, and the model card as JSON in its header.
 
 Never pickle: opening a file from a stranger runs nothing.  Auxiliary heads belong to training and
 are not kept.
@@ -6,22 +6,27 @@ are not kept.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from aaff.card import ModelCard
-from aaff.errors import ModelError
+from aaff.errors import ModelError, brief, shown
 from aaff.files import replacing
 from aaff.networks.base import SegmentationNetwork
 from aaff.networks.registry import create_model
+from aaff.textfile import parse_json
 
 _AUXILIARY = "auxiliary."
+_CARD, _HASH = "aaff", "aaff.sha256"
+"""Keys in the header: the model card, and a hash of it and of the weights (absent in files before 0.2.0)."""
 
 TRAINING_OPTIONS = ("auxiliary", "pretrained")
 """Options of networks that decide how training begins or is supervised, and nothing of a trained network."""
@@ -49,7 +54,8 @@ def save_checkpoint(
             kept[name] = tensor.to(dtype if dtype and tensor.is_floating_point() else tensor.dtype).contiguous()
     description = card.to_dict()
     description["options"] = {k: v for k, v in card.options.items() if k not in TRAINING_OPTIONS}
-    write_tensors(path, kept, {"aaff": json.dumps(description, ensure_ascii=False)})
+    text = json.dumps(description, ensure_ascii=False)
+    write_tensors(path, kept, {_CARD: text, _HASH: _content_hash(kept, text)})
 
 
 def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -59,19 +65,21 @@ def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[s
         AaffError: the file cannot be written, for a full disk for instance; an older one is still whole.
     """
     with replacing(path) as temporary:
-        # The library's own save_file leaves a ".tmp…" file behind when it is killed.
-        temporary.write_bytes(save(tensors, metadata=metadata))
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:  # how the library tells of a full disk
+            raise OSError(str(error)) from error
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelCard]:
-    """Weights (float32 on the processor) and card of a checkpoint, without building its network.
+    """Weights (float32 on the CPU) and card of a checkpoint, without building its network.
 
     Raises:
-        ModelError: no such file, no safetensors file (a pickle, for instance), a truncated one, or one
-            without the card of this package.
+        ModelError: no such file, not a safetensors file (a pickle, for instance), a truncated or changed one, one
+            without the model card of this package, or with weights that are NaN or infinite.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ModelError(f"there is no checkpoint {path}")
     try:
         with safe_open(path, framework="pt") as file:
@@ -79,13 +87,25 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelCard]:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is not a complete .safetensors checkpoint ({_why(path, error)})") from error
-    if "aaff" not in metadata:
-        raise ModelError(f"{path} holds weights but no description of their network; it was not written by aaff")
-    try:
-        card = ModelCard.from_dict(json.loads(metadata["aaff"]), str(path))
-    except json.JSONDecodeError as error:
-        raise ModelError(f"the description in {path} cannot be read: {error}") from error
+    if _CARD not in metadata:
+        raise ModelError(f"{path} holds weights but no model card; it was not written by aaff")
+    if _HASH in metadata and metadata[_HASH] != _content_hash(state, metadata[_CARD]):
+        raise ModelError(f"{path} is damaged: its contents do not match the hash in its header; copy it again")
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(f"{path} cannot be used: the weight {shown(name)} has NaN or infinite values")
+    card = ModelCard.from_dict(parse_json(metadata[_CARD], f"the model card in {path}", kind=ModelError), str(path))
     return {n: t.float() if t.is_floating_point() else t for n, t in state.items()}, card
+
+
+def _content_hash(state: Mapping[str, Tensor], card: str) -> str:
+    """SHA-256 over the card and over every tensor's name, type, shape and bytes, as 64 hexadecimal digits."""
+    digest = hashlib.sha256(card.encode())
+    for name in sorted(state):
+        tensor = state[name]
+        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def load_checkpoint(path: str | Path) -> tuple[SegmentationNetwork, ModelCard]:
@@ -118,7 +138,7 @@ def load_state(net: SegmentationNetwork, state: Mapping[str, Tensor], where: str
             )
     for name in state:
         if name not in own and not name.startswith(_AUXILIARY):
-            raise ModelError(f"{where} has a weight {name!r} that the network does not have")
+            raise ModelError(f"{where} has a weight {shown(name)} that the network does not have")
     net.load_state_dict(dict(state), strict=False)
 
 
@@ -126,4 +146,4 @@ def _why(path: Path, error: Exception) -> str:
     head = path.read_bytes()[:8] if path.is_file() else b""
     if head[:2] == b"PK" or head[:1] == b"\x80":
         return "it is a pickle, which aaff never opens; save it as safetensors"
-    return f"cut off or of another kind: {error}"
+    return f"cut off or of another kind: {brief(error)}"

@@ -1,4 +1,4 @@
-"""The deployed model: one ``.onnx`` file that carries its card, and a hash that tells whether it is whole.
+"""The deployed model: one ``.onnx`` file that carries its model card, and a hash that tells whether it is intact.
 
 The description lies in the file's ``metadata_props``, so that every ONNX tool shows it.  It is read and
 written here without the ``onnx`` package, which running a model does not need: an ONNX file is a
@@ -8,27 +8,26 @@ protobuf message, and its metadata are top-level fields that may stand in any or
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aaff.card import ModelCard
-from aaff.errors import ModelError
+from aaff.errors import ModelError, shown
 from aaff.runtime.protobuf import Broken, Field, delimited, fields
+from aaff.textfile import parse_json
 
 CARD = "aaff.card"
-"""Metadata key of the card, JSON: network, labels and colours, protocol, size, normalisation, score, licence, …"""
+"""Metadata key of the model card, JSON: network, labels, colours, protocol, size, normalisation, score, licence, …"""
 PRECISION = "aaff.precision"
 """``"fp32"`` or ``"int8"``: what the graph itself computes in."""
 CONFIDENT = "aaff.confidence"
-"""Present when the graph has the output :data:`CONFIDENCE`; ``"native"`` when :data:`NATIVE_CONFIDENCE` is inside."""
+"""Present when the graph has the output :data:`CONFIDENCE`."""
 PARITY = "aaff.parity"
 """How the file compared with its PyTorch network when it was exported, JSON."""
 NATIVE = "aaff.native"
-"""Present in files that :mod:`aaff.export` made: the tensors :data:`NORMALIZED` and :data:`LOGITS` are inside.  The
-value is the native stride (``"yes"`` in files of version 0.1, whose stride is 4)."""
+"""Present in files that :mod:`aaff.export` made: the tensors :data:`NORMALIZED` and :data:`LOGITS` are inside."""
 HASH = "aaff.sha256"
 """SHA-256 over the raw top-level fields of the file, in their order, without this entry."""
 
@@ -37,15 +36,13 @@ INPUT, OUTPUT, CONFIDENCE = "frames", "class_map", "confidence"
 second output, uint8 [N, H, W], 255 for certain."""
 NORMALIZED, LOGITS = "normalized", "logits"
 """Names of two tensors inside: the network's float input [N, 3, H, W] and its native logits [N, C, h, w]."""
-NATIVE_CONFIDENCE = "native_confidence"
-"""Name of the confidence at the native stride, uint8 [N, 1, h, w]."""
 
 _GRAPH, _METADATA, _LAST = 7, 14, 25
 """Field numbers of ``onnx.ModelProto``, and the highest one."""
 _OUTPUT = 12
 """Field number of the outputs in ``onnx.GraphProto``."""
-_TYPES = {LOGITS: b"\x08\x01", NATIVE_CONFIDENCE: b"\x08\x02"}
-"""``onnx.TypeProto.Tensor`` of any shape: float32 and uint8."""
+_FLOAT = b"\x08\x01"
+"""``onnx.TypeProto.Tensor`` of float32 and any shape."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +54,8 @@ class ModelFile:
         card: what it says about itself; ``card.size`` is the frame size of its graph.
         precision: ``"fp32"`` or ``"int8"``.
         parity: the comparison with its PyTorch network; empty for a file that somebody else described.
-        stride: of the native logits, where the graph has the tensors :data:`NORMALIZED` and :data:`LOGITS` inside;
-            None for a file from elsewhere.
+        native: whether the graph has the tensors :data:`NORMALIZED` and :data:`LOGITS` of this package.
         confidence: whether the graph has the output :data:`CONFIDENCE`, as its second one.
-        native_confidence: whether it has :data:`NATIVE_CONFIDENCE` inside.
         sha256: hash of its contents, 64 hexadecimal digits.
         data: the file's bytes.
     """
@@ -69,9 +64,8 @@ class ModelFile:
     card: ModelCard
     precision: str
     parity: Mapping[str, Any]
-    stride: int | None
+    native: bool
     confidence: bool
-    native_confidence: bool
     sha256: str
     data: bytes = field(repr=False)
 
@@ -80,7 +74,7 @@ def read_model_file(path: str | Path) -> ModelFile:
     """Read a deployed model and check it.
 
     Raises:
-        ModelError: there is no such file, it is cut off, changed or no ONNX file at all, or it comes from
+        ModelError: there is no such file, it is cut off, changed or not an ONNX file at all, or it comes from
             elsewhere and lacks the description; says how to give it.
     """
     path = Path(path)
@@ -110,34 +104,23 @@ def parse_model_file(data: bytes, path: Path) -> ModelFile:
         )
     if content_hash(data, str(path)) != metadata[HASH]:
         raise ModelError(f"{path} is damaged: its contents do not match the hash inside; copy or export it again")
-    try:
-        card = ModelCard.from_dict(json.loads(metadata[CARD]), str(path))
-        parity = json.loads(metadata.get(PARITY, "{}"))
-    except json.JSONDecodeError as error:
-        raise ModelError(f"the description in {path} cannot be read: {error}") from error
+    what = f"the model card in {path}"
+    card = ModelCard.from_dict(parse_json(metadata[CARD], what, kind=ModelError), str(path))
+    parity = parse_json(metadata.get(PARITY, "{}"), f"the comparison in {path}", kind=ModelError)
+    if not isinstance(parity, dict):
+        raise ModelError(f"the comparison in {path} must be a mapping, not {shown(parity)}")
     if metadata[PRECISION] not in ("fp32", "int8"):
-        raise ModelError(f"{path} is in {metadata[PRECISION]}, which this version of aaff does not know; update aaff")
+        raise ModelError(f"{path} is in {shown(metadata[PRECISION])}, which this version of aaff does not know")
     return ModelFile(
         path=path,
         card=card,
         precision=metadata[PRECISION],
         parity=parity,
-        stride=_stride(metadata.get(NATIVE), path),
+        native=NATIVE in metadata,
         confidence=CONFIDENT in metadata,
-        native_confidence=metadata.get(CONFIDENT) == "native",
         sha256=metadata[HASH],
         data=data,
     )
-
-
-def _stride(value: str | None, path: Path) -> int | None:
-    if value is None:
-        return None
-    if value == "yes":
-        return 4
-    if not value.isdecimal() or int(value) not in (1, 2, 4, 8, 16, 32):
-        raise ModelError(f"{path} has logits at stride {value[:20]!r}, which this version of aaff does not know")
-    return int(value)
 
 
 def read_metadata(data: bytes, where: str) -> dict[str, str]:
@@ -154,7 +137,7 @@ def write_metadata(data: bytes, entries: Mapping[str, str], where: str = "the mo
     """The same ONNX file with these metadata, in place of entries of the same keys, and the hash of it all.
 
     Raises:
-        ModelError: ``data`` is no whole ONNX file.
+        ModelError: ``data`` is not a complete ONNX file.
     """
     replaced = {*entries, HASH}
     kept = b"".join(
@@ -176,20 +159,14 @@ def content_hash(data: bytes, where: str) -> str:
     return digest.hexdigest()
 
 
-def ending_at(model: ModelFile, *tensors: str) -> bytes:
-    """An ONNX file of the model's graph with tensors inside as its only outputs, without metadata.
+def ending_at(model: ModelFile, tensor: str) -> bytes:
+    """An ONNX file of the model's graph with one float tensor inside as its only output, without metadata.
 
     Nodes that only the former outputs need are dead.  Runtimes leave them out, so that running it costs
-    what leads to ``tensors``.
-
-    Args:
-        tensors: :data:`LOGITS` or :data:`NATIVE_CONFIDENCE`, in the order of the outputs.
+    what leads to ``tensor``.
     """
     data = model.data
-    outputs = b"".join(
-        delimited(_OUTPUT, delimited(1, tensor.encode()) + delimited(2, delimited(1, _TYPES[tensor])))
-        for tensor in tensors
-    )
+    output = delimited(1, tensor.encode()) + delimited(2, delimited(1, _FLOAT))
     pieces = []
     for f in _fields(data, str(model.path)):
         if f.number != _GRAPH:
@@ -197,7 +174,7 @@ def ending_at(model: ModelFile, *tensors: str) -> bytes:
                 pieces.append(data[f.start : f.end])
             continue
         kept = [data[g.start : g.end] for g in fields(data, f.payload, f.end) if g.number != _OUTPUT]
-        pieces.append(delimited(_GRAPH, b"".join(kept) + outputs))
+        pieces.append(delimited(_GRAPH, b"".join(kept) + delimited(_OUTPUT, output)))
     return b"".join(pieces)
 
 
@@ -207,13 +184,13 @@ def _fields(data: bytes, where: str) -> Iterator[Field]:
     try:
         for f in fields(data):
             if f.number > _LAST or f.number < 1:
-                raise ModelError(f"{where} is no ONNX file")
+                raise ModelError(f"{where} is not an ONNX file")
             graph |= f.number == _GRAPH
             yield f
     except Broken:
-        raise ModelError(f"{where} is cut off, or no ONNX file at all; copy or export it again") from None
+        raise ModelError(f"{where} is cut off, or not an ONNX file at all; copy or export it again") from None
     if not graph:
-        raise ModelError(f"{where} is no ONNX file: there is no graph in it")
+        raise ModelError(f"{where} is not an ONNX file: there is no graph in it")
 
 
 def _entry(data: bytes, outer: Field, where: str) -> tuple[str, str]:

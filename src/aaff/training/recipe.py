@@ -15,11 +15,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from aaff.data.photometric import Photometric
-from aaff.errors import OptionError, UnknownNameError
+from aaff.errors import OptionError, UnknownNameError, shown
 from aaff.preprocess import Size
+from aaff.textfile import parse_yaml, read_yaml
 from aaff.training.options import LossOptions, OptimOptions
 
 
@@ -179,8 +178,8 @@ class Recipe:
         for entry in self.options:
             name, sign, value = entry.partition("=")
             if not sign or not name:
-                raise OptionError(f"options: {entry!r} is not NAME=VALUE, such as gate=none")
-            result[name.strip()] = yaml.safe_load(value)
+                raise OptionError(f"options: {shown(entry)} is not NAME=VALUE, such as gate=none")
+            result[name.strip()] = parse_yaml(value, f"options: {name.strip()}", kind=OptionError)
         return result
 
     def to_dict(self) -> dict[str, Any]:
@@ -213,23 +212,18 @@ def read_recipe(name: str) -> dict[str, Any]:
     """The values of a recipe file, or of a shipped recipe by name.
 
     Raises:
-        OptionError: there is no such file or recipe, it is no YAML mapping, or a key is unknown.
+        OptionError: there is no such file or recipe, it is not a YAML mapping, or a key is unknown.
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
-            raise OptionError(f"there is no recipe file {path}")
-        text = path.read_text(encoding="utf-8")
+        data = read_yaml(path, kind=OptionError)
+    elif name in list_recipes():
+        data = parse_yaml((_shipped() / f"{name}.yaml").read_text(encoding="utf-8"), f"recipe {name}", kind=OptionError)
     else:
-        if name not in list_recipes():
-            raise UnknownNameError("recipe", name, list_recipes())
-        text = (_shipped() / f"{name}.yaml").read_text(encoding="utf-8")
-    try:
-        data = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise OptionError(f"recipe {name} is not YAML: {' '.join(str(error).split())}") from error
+        raise UnknownNameError("recipe", name, list_recipes())
+    data = {} if data is None else data
     if not isinstance(data, dict):
-        raise OptionError(f"recipe {name} must hold KEY: VALUE lines, not a {type(data).__name__}")
+        raise OptionError(f"recipe {name} must hold KEY: VALUE lines, not {shown(data)}")
     to_flags(data, f"recipe {name}")  # names an unknown key while the file is still known
     return data
 
@@ -254,13 +248,15 @@ def _flags(data: Mapping[str, Any], cls: type, where: str, prefix: str) -> list[
         flag = f"--{prefix}{key}".replace("_", "-")
         if dataclasses.is_dataclass(known[key]):
             if not isinstance(value, Mapping):
-                raise OptionError(f"{where}: {prefix}{key} must hold KEY: VALUE lines, not {value!r}")
+                raise OptionError(f"{where}: {prefix}{key} must hold KEY: VALUE lines, not {shown(value)}")
             words += _flags(value, typing.cast(type, known[key]), where, f"{prefix}{key}.")
         elif isinstance(value, Mapping):
             raise OptionError(f"{where}: {prefix}{key} takes one value, not KEY: VALUE lines")
         elif isinstance(value, bool):
             words.append(flag if value else f"--{prefix}no-{key}".replace("_", "-"))
         elif isinstance(value, list):
+            if any(isinstance(v, list | dict) or v is None for v in value):
+                raise OptionError(f"{where}: {prefix}{key} must hold plain values, not {shown(value)}")
             words += [flag, *map(str, value)] if value else []
         elif value is not None:
             words += [flag, str(value)]

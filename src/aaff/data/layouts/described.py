@@ -25,6 +25,7 @@ it is a class.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -36,13 +37,15 @@ import yaml
 from aaff.data.layouts.base import ColorReader, IdReader, Layout, Meaning, checked, ordered_splits
 from aaff.data.layouts.lists import read_frame_list
 from aaff.data.layouts.tables import unused_color
-from aaff.data.pairing import Listing, image_files, is_image_file
+from aaff.data.pairing import Listing, image_files
 from aaff.data.protocols import DRIVES, PROTOCOLS
 from aaff.data.sample import LabelReader, Sample
-from aaff.errors import DataError, OptionError, nearest
+from aaff.errors import DataError, OptionError, brief, nearest, shown
 from aaff.files import write_text
+from aaff.folders import is_image_file
 from aaff.images import write_image
-from aaff.labels import CAMVID11, IGNORE, RGB, ColorEntry, ColorTable, LabelMap
+from aaff.labels import CAMVID11, IGNORE, RGB, ColorEntry, ColorTable, LabelMap, to_rgb
+from aaff.textfile import read_yaml
 
 FILE = "dataset.yaml"
 
@@ -105,7 +108,7 @@ class Described(Layout):
         }
         splits: dict[str, Any] = {}
         if file.is_file():
-            old = _mapping(_load(file), "the file", file)
+            old = _mapping(read_yaml(file), "the file", file)
             if {**old, "splits": {}} != {**plain, "splits": {}}:
                 raise DataError(f"{file} has other classes than those to be written; choose another folder")
             splits = dict(old["splits"])
@@ -124,30 +127,32 @@ def read_description(path: Path) -> Description:
     """Read a ``dataset.yaml``.
 
     Raises:
-        DataError: no YAML, a key is missing, unknown or of another kind, or values collide.
+        DataError: not YAML, a key is missing, unknown or of another kind, or values collide.
     """
-    data = _mapping(_load(path), "the file", path, _KEYS)
+    data = _mapping(read_yaml(path), "the file", path, _KEYS)
     for key in ("name", "classes", "splits"):
         if not data.get(key):
             raise DataError(f"{path} has no {key!r}; it needs name, classes and splits")
+    if not isinstance(data["name"], str | int) or isinstance(data["name"], bool):
+        raise DataError(f"{path}: the name of the data set must be text, not {shown(data['name'])}")
     encoding = data.get("encoding", "ids")
     if encoding not in ("ids", "colors"):
-        raise DataError(f"{path}: encoding is {encoding!r} but must be ids or colors")
+        raise DataError(f"{path}: encoding is {shown(encoding)} but must be ids or colors")
     colors: dict[str, RGB] = {}
     values: dict[str, list[Any]] = {}
     for name, described in _mapping(data["classes"], "'classes'", path).items():
         if not isinstance(name, str):
-            raise DataError(f"{path}: the class name {name!r} is no text for YAML; put it in quotes")
+            raise DataError(f"{path}: the class name {shown(name)} is not text in YAML; put it in quotes")
         plain = {"color": described} if isinstance(described, list) else described
-        plain = _mapping(plain, f"class {name!r}", path, _CLASS_KEYS)
-        colors[name] = _color(plain.get("color"), f"the colour of {name!r}", path)
+        plain = _mapping(plain, f"class {shown(name)}", path, _CLASS_KEYS)
+        colors[name] = to_rgb(plain.get("color"), f"{path}: the colour of {shown(name)}")
         values[name] = _list(plain.get("values", [colors[name] if encoding == "colors" else len(colors) - 1]))
     void = data.get("void_color")
-    void_color = unused_color(list(colors.values())) if void is None else _color(void, "void_color", path)
+    void_color = unused_color(list(colors.values())) if void is None else to_rgb(void, f"{path}: void_color")
     labels = LabelMap(str(data["name"]), tuple(colors), tuple(colors.values()), void_color)
     known = PROTOCOLS.get(labels.name)
     if known is not None and (known.names != labels.names or known.name != labels.name):
-        raise DataError(f"{path}: {labels.name!r} is the name of other classes; give this data set a name of its own")
+        raise DataError(f"{path}: {shown(labels.name)} is the name of other classes; give the data set another name")
     splits = {
         str(split): _split(places, str(split), path)
         for split, places in _mapping(data["splits"], "'splits'", path).items()
@@ -162,24 +167,26 @@ def _reader(encoding: str, values: Mapping[str, list[Any]], ignore: Any, labels:
             ignore = [] if (0, 0, 0) in labels.colors else [[0, 0, 0]]
         entries = [(name, value, ids[name]) for name, own in values.items() for value in own]
         entries += [("void", value, IGNORE) for value in _list(ignore)]
-        table = [ColorEntry(name, _color(value, f"a value of {name!r}", path), i) for name, value, i in entries]
+        table = [ColorEntry(name, to_rgb(value, f"{path}: a value of {shown(name)}"), i) for name, value, i in entries]
         return ColorReader(ColorTable(tuple(table)))
     meaning: dict[int, int] = {}
     pairs = [(value, ids[name]) for name, own in values.items() for value in own]
     ignored = [255] if ignore is None else _list(ignore)
     for value, label_id in [*pairs, *((value, IGNORE) for value in ignored)]:
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 255:
-            raise DataError(f"{path}: the value {value!r} is no id; ids are 0 to 255")
+            raise DataError(f"{path}: the value {shown(value)} is not an id; ids must be in [0, 255]")
         if meaning.setdefault(value, label_id) != label_id:
             raise DataError(f"{path}: the value {value} stands for two classes (or for one and for ignore)")
     return IdReader(meaning)
 
 
 def _split(places: Any, split: str, path: Path) -> Mapping[str, Any]:
-    found = _mapping(places, f"split {split!r}", path, _SPLIT_KEYS)
+    found = _mapping(places, f"split {shown(split)}", path, _SPLIT_KEYS)
     for key in ("images", "labels"):
         if not all(isinstance(place, str) for place in _list(found.get(key))):
-            raise DataError(f"{path}: split {split!r} needs {key!r}: a folder, a pattern or a list of them")
+            raise DataError(f"{path}: split {shown(split)} needs {key!r}: a folder, a pattern or a list of them")
+    if not isinstance(found.get("names", ""), str):
+        raise DataError(f"{path}: 'names' of split {shown(split)} must be the name of a file")
     return found
 
 
@@ -191,16 +198,21 @@ def _files(root: Path, places: str | list[str]) -> dict[str, Path]:
             continue
         before, star, after = place.rpartition("/")[2].partition("*")
         if not star or "*" in after or set("?[") & set(place):
-            raise DataError(f"the pattern {place!r} needs exactly one * in its last part, for the name of the frame")
+            raise DataError(f"the pattern {shown(place)} needs exactly one *, in its last part, for the frame's name")
         name = re.compile(re.escape(before) + "(.*)" + re.escape(after))
-        for path in sorted(Path(root.anchor if Path(place).is_absolute() else root).glob(place.lstrip("/"))):
+        anchor = Path(place).anchor
+        try:
+            found_here = sorted((Path(anchor) if anchor else root).glob(place[len(anchor) :]))
+        except (ValueError, NotImplementedError, OSError) as error:
+            raise DataError(f"the pattern {shown(place)} cannot be used: {brief(error)}") from error
+        for path in found_here:
             match = name.fullmatch(path.name)
             if match is not None and is_image_file(path):
                 found.append((match[1] if "." in after else Path(match[1]).stem, path))
     names: dict[str, Path] = {}
     for frame, path in found:
         if names.setdefault(frame, path) != path:
-            raise DataError(f"both {names[frame]} and {path} belong to the frame {frame!r}; remove one of them")
+            raise DataError(f"both {names[frame]} and {path} belong to the frame {shown(frame)}; remove one of them")
     return names
 
 
@@ -209,49 +221,22 @@ def _missing(root: Path, places: Mapping[str, Any]) -> str:
     for key in ("images", "labels"):
         for place in _list(places[key]):
             fixed = root / place.partition("*")[0].rpartition("/")[0] if "*" in place else root / place
-            if not fixed.is_dir():
+            if not os.path.isdir(fixed):
                 return f"the {key} folder {fixed}"
     names = places.get("names")
-    return f"the list {root / str(names)}" if names is not None and not (root / str(names)).is_file() else ""
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe, and strict where plain YAML silently takes the later of two equal keys: that would shift the ids."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _load(path: Path) -> Any:
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except yaml.YAMLError as error:
-        raise DataError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file in UTF-8 (byte {error.start})") from error
+    return f"the list {root / str(names)}" if names is not None and not os.path.isfile(root / str(names)) else ""
 
 
 def _mapping(value: Any, what: str, path: Path, keys: tuple[str, ...] = ()) -> dict[Any, Any]:
     if not isinstance(value, dict):
-        raise DataError(f"{path}: {what} must be keys with values, not {value!r}")
+        raise DataError(f"{path}: {what} must be a mapping of keys to values, not {shown(value)}")
     for key in value:
         if keys and key not in keys:
             close = nearest(str(key), keys)
             hint = f"did you mean {close!r}?" if close else f"known: {', '.join(keys)}"
-            raise DataError(f"{path}: {what} has the unknown key {key!r}; {hint}")
+            raise DataError(f"{path}: {what} has the unknown key {shown(key)}; {hint}")
     return value
 
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _color(value: Any, what: str, path: Path) -> RGB:
-    parts = list(value) if isinstance(value, (list, tuple)) else []
-    if len(parts) != 3 or not all(isinstance(p, int) and not isinstance(p, bool) and 0 <= p <= 255 for p in parts):
-        raise DataError(f"{path}: {what} is {value!r} but must be three values of 0 to 255, such as [128, 64, 128]")
-    return parts[0], parts[1], parts[2]

@@ -5,35 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from aaff.data.pairing import is_image_file
-from aaff.errors import DataError
+from aaff.errors import DataError, shown
 from aaff.files import write_text
+from aaff.folders import is_image_file
+from aaff.textfile import read_text
 
 
 def read_frame_list(path: Path) -> list[str]:
     """Frame names of a list, in its order.
 
-    A line is a name, a file, or an image file and its label file parted by a blank, as in the lists
+    A line is a name, a file, or an image file and its label file separated by a blank, as in the lists
     of the SegNet release.  Folders and the suffix of an image do not count.
 
     Raises:
-        DataError: no such file, no text, or a frame stands there twice.
+        DataError: no such file, not text, or a frame occurs twice.
     """
-    if not path.is_file():
-        raise DataError(f"there is no list of frames {path}")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file in UTF-8 (byte {error.start})") from error
     names: dict[str, None] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip():
             continue
         words = line.split()
         whole = Path(words[0] if len(words) == 2 and all(is_image_file(Path(w)) for w in words) else line.strip())
         name = whole.stem if is_image_file(whole) else whole.name
         if name in names:
-            raise DataError(f"{path}, line {number}: the frame {name!r} stands there twice")
+            raise DataError(f"{path}, line {number}: the frame {shown(name)} occurs twice")
         names[name] = None
     return list(names)
 

@@ -20,7 +20,7 @@ from aaff.data.layouts.lists import read_frame_list, write_frame_list
 from aaff.data.layouts.tables import read_label_colors, table_meaning, write_label_colors
 from aaff.data.pairing import Listing, by_name, image_files, labels_by_name
 from aaff.data.sample import Sample
-from aaff.errors import DataError
+from aaff.errors import DataError, shown
 from aaff.images import write_image
 from aaff.labels import LabelMap
 
@@ -107,7 +107,7 @@ def _split_of(name: str, root: Path) -> str:
     split = camvid_split(name)
     if split is None:
         raise DataError(
-            f"{root} has no train.txt, val.txt or test.txt, and the name of frame {name!r} does not tell its split "
-            "as those of CamVid do; write such lists, one frame name a line"
+            f"{root} has no train.txt, val.txt or test.txt, and the name of frame {shown(name)} does not tell its "
+            "split as those of CamVid do; write such lists, one frame name a line"
         )
     return split

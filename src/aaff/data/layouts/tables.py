@@ -8,15 +8,17 @@ is a data set of its own, with ids in the order of its rows.
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from aaff.data.layouts.base import ColorReader, Meaning
 from aaff.data.protocols import PROTOCOLS, protocol_labels
-from aaff.errors import DataError, OptionError
+from aaff.errors import DataError, OptionError, brief, shown
 from aaff.files import write_text
 from aaff.labels import CAMVID11, CAMVID32, CAMVID_RAW, IGNORE, RGB, ColorEntry, ColorTable, LabelMap
+from aaff.textfile import read_text
 
 Rows = Sequence[tuple[str, RGB]]
 """Name and colour of each row of a table."""
@@ -27,6 +29,8 @@ _HEADINGS = {
     "green": ("g", "green"),
     "blue": ("b", "blue"),
 }
+_LARGEST = 1_000_000
+"""Bytes of a table of at most 255 classes and their colours."""
 _VOID_NAMES = ("void", "unlabeled", "unlabelled", "ignore", "ignored")
 
 
@@ -39,7 +43,11 @@ def read_class_dict(path: Path) -> list[tuple[str, RGB]]:
     Raises:
         DataError: no such file, or a line is not a name and three values of 0 to 255.
     """
-    rows = [[cell.strip() for cell in row] for row in csv.reader(_read_text(path).splitlines(), skipinitialspace=True)]
+    try:
+        lines = csv.reader(_read_text(path).splitlines(), skipinitialspace=True)
+        rows = [[cell.strip() for cell in row] for row in lines]
+    except csv.Error as error:
+        raise DataError(f"{path} is not a table of names and colours: {error}") from error
     numbered = [(number, row) for number, row in enumerate(rows, 1) if any(row)]
     if not numbered:
         raise DataError(f"{path} is empty; it needs a line 'name,r,g,b' and one line a class")
@@ -49,7 +57,7 @@ def read_class_dict(path: Path) -> list[tuple[str, RGB]]:
         for what, spellings in _HEADINGS.items():
             place = next((i for i, cell in enumerate(heading) if cell in spellings), None)
             if place is None:
-                raise DataError(f"{path} has no column for {what}; its headings are {', '.join(numbered[0][1])}")
+                raise DataError(f"{path} has no column for {what}; its headings are {shown(numbered[0][1])}")
             columns[what] = place
         numbered = numbered[1:]
     found = []
@@ -65,7 +73,7 @@ def read_label_colors(path: Path) -> list[tuple[str, RGB]]:
     """Rows of a ``label_colors.txt``: three colour values, blanks or tabs, and the name.
 
     Raises:
-        DataError: no such file, or a line is something else.
+        DataError: no such file, or a line is of another form.
     """
     found = []
     for number, line in enumerate(_read_text(path).splitlines(), 1):
@@ -73,7 +81,7 @@ def read_label_colors(path: Path) -> list[tuple[str, RGB]]:
             continue
         words = line.split(maxsplit=3)
         if len(words) < 4:
-            raise DataError(f"{path}, line {number}: {line.strip()!r} is not three colour values and a name")
+            raise DataError(f"{path}, line {number}: {shown(line.strip())} is not three colour values and a name")
         found.append((words[3].strip(), _color(words[:3], path, number)))
     return _checked(found, path)
 
@@ -123,8 +131,8 @@ def table_meaning(root: Path, file: Path, rows: Rows, protocol: str | None) -> M
         return Meaning(own_name, labels, ColorReader(table))
     if strange and protocol in PROTOCOLS:
         raise OptionError(
-            f"{file} has the class {strange[0]!r}, which CamVid does not know, so it cannot give protocol {protocol}; "
-            f"leave the protocol out or name its own, {own_name!r}"
+            f"{file} has the class {shown(strange[0])}, which CamVid does not know, so it cannot give protocol "
+            f"{protocol}; leave the protocol out or name its own, {own_name!r}"
         )
     labels = protocol_labels(protocol or CAMVID11.name)
     ids = {"camvid11": _CAMVID11_IDS, "camvid32": _CAMVID32_IDS}.get(labels.name)
@@ -132,7 +140,11 @@ def table_meaning(root: Path, file: Path, rows: Rows, protocol: str | None) -> M
     if ids is None or missing:
         raise OptionError(
             f"{file} cannot give protocol {protocol}: "
-            + (f"its class {missing[0]!r} is a merged one; use camvid11" if ids else "its classes are those of CamVid")
+            + (
+                f"its class {shown(missing[0])} is a merged one; use camvid11"
+                if ids
+                else "its classes are those of CamVid"
+            )
         )
     table = ColorTable(tuple(ColorEntry(name, color, ids[_plain(name)]) for name, color in rows))
     return Meaning(protocol or labels.name, labels, ColorReader(table))
@@ -153,7 +165,7 @@ def _own_classes(name: str, rows: Rows) -> tuple[LabelMap, ColorTable]:
 
 
 def _own_name(root: Path) -> str:
-    name = re.sub(r"\W+", "-", root.resolve().name).strip("-").lower() or "own"
+    name = re.sub(r"\W+", "-", Path(os.path.realpath(root)).name).strip("-").lower() or "own"
     return f"{name}-own" if name in PROTOCOLS else name
 
 
@@ -173,15 +185,14 @@ _CAMVID11_IDS = (
 def _read_text(path: Path) -> str:
     if not path.is_file():
         raise DataError(f"there is no {path.name} in {path.parent}; it must say what the colours of the masks mean")
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file in UTF-8 (byte {error.start})") from error
+    return read_text(path, limit=_LARGEST)
 
 
 def _color(values: Sequence[str], path: Path, number: int) -> RGB:
-    if not all(v.isdecimal() and int(v) <= 255 for v in values):
-        raise DataError(f"{path}, line {number}: the colour {' '.join(values)} is not three values of 0 to 255")
+    if not all(v.isascii() and v.isdecimal() and len(v) <= 3 and int(v) <= 255 for v in values):
+        raise DataError(
+            f"{path}, line {number}: the colour {brief(' '.join(values))} must be three whole numbers in [0, 255]"
+        )
     red, green, blue = (int(v) for v in values)
     return red, green, blue
 
@@ -193,7 +204,7 @@ def _checked(rows: list[tuple[str, RGB]], path: Path) -> list[tuple[str, RGB]]:
         seen = set()
         for row in rows:
             if row[place] in seen:
-                raise DataError(f"{path} names the {what} {row[place]} twice; each may stand there once")
+                raise DataError(f"{path} names the {what} {shown(row[place])} twice; each must be listed once")
             seen.add(row[place])
     if any(not name for name, _ in rows):
         raise DataError(f"{path} has a colour without a name")

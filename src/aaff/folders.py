@@ -1,0 +1,65 @@
+"""Finding a user's files: what counts as an image or a video by its name, and the files of a folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+IMAGE_SUFFIXES = (
+    ".png .jpg .jpeg .jpe .jfif .bmp .tif .tiff .webp .avif .gif .ppm .pgm .pnm".split()  # ffmpeg and Pillow agree
+)
+"""What counts as an image when a folder is searched, lower case.  Of a ``.gif`` the first picture is read."""
+
+VIDEO_SUFFIXES = (
+    ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .flv .ogv .3gp .gif .h264 .h265 .hevc".split()
+)
+"""What counts as a video by its name, lower case.  A file of another name is looked into."""
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether the name is that of an image; the content is not looked at, hidden files do not count."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def is_video_file(path: Path) -> bool:
+    """Whether the name is that of a video and not of an image, hidden files left out."""
+    suffix = path.suffix.lower()
+    return suffix in VIDEO_SUFFIXES and suffix not in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def files_below(folder: str | Path) -> Iterator[Path]:
+    """The files of a folder and its sub-folders, hidden ones left out, in no particular order.
+
+    Links to folders are followed.  A folder that is reached twice, through links in a circle for instance, is
+    searched once.
+    """
+    seen = set[tuple[int, int]]()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        status = os.stat(place)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        # Real folders before links to them, so that a file keeps its own name rather than the link's.
+        folders[:] = sorted(
+            (name for name in folders if not name.startswith(".")),
+            key=lambda name: (os.path.islink(os.path.join(place, name)), name),
+        )
+        for name in names:
+            path = Path(place, name)
+            if not name.startswith(".") and os.path.isfile(path):
+                yield path
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """A key that sorts numbers in names by their value.
+
+    >>> [str(path) for path in sorted([Path("frame10.png"), Path("frame2.png")], key=natural)]
+    ['frame2.png', 'frame10.png']
+    """
+    pieces = re.split(r"([0-9]+)", str(path))
+    return [
+        (1, int(piece), piece) if piece.isdigit() and len(piece) < 19 else (0, 0, piece) for piece in pieces if piece
+    ]
