@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.paper.charts import Chart
-
 
 @dataclass(frozen=True)
 class Heading:
@@ -66,12 +64,12 @@ class Figure:
 
     Attributes:
         name: of its file, without suffix.
-        chart: the drawing.
+        svg: the chart.
         caption: below it.
     """
 
     name: str
-    chart: Chart
+    svg: str
     caption: str
 
 
@@ -137,9 +135,9 @@ class Document:
         self.blocks += [block for block in blocks if block is not None]
 
 
-def figure(name: str, chart: Chart | None, caption: str) -> Figure | None:
+def figure(name: str, svg: str | None, caption: str) -> Figure | None:
     """A figure, or None when there is nothing to show."""
-    return None if chart is None else Figure(name, chart, caption)
+    return None if svg is None else Figure(name, svg, caption)
 
 
 def row(*figures: Figure | None) -> Row | None:

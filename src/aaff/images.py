@@ -1,41 +1,163 @@
 """Image files in and out: the edge where pictures become RGB uint8 arrays.
 
 Reading goes through Pillow (it keeps the ids of palette PNGs, says when a file is truncated and
-knows every mode a camera or a drawing program writes); arrays go out as PNG or JPEG, atomically.
+knows every mode a camera or a paint program writes); arrays go out as PNG or JPEG, atomically.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from aaff.errors import DataError
+from aaff.errors import AaffError, DataError, OptionError, brief
 from aaff.files import replacing
 from aaff.labels import UInt8Array
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
-"""What counts as an image when a folder is searched, lower case."""
+WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
+"""Formats that pictures are saved in, lower case.  What is read is in :data:`aaff.folders.IMAGE_SUFFIXES`."""
+
+MAX_PIXELS = 178_956_970
+"""Larger pictures are refused, since a small file can decode to gigabytes; the limit is Pillow's own."""
+MAX_PIXELS_VARIABLE = "AAFF_MAX_PIXELS"
+"""Environment variable with another limit.  Worker processes inherit it."""
+
+# Pillow knows more formats.  Some start other programs (EPS, PDF: Ghostscript) whatever the file is called.
+_FORMATS: tuple[str, ...] = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "TGA")
+if importlib.util.find_spec("PIL.AvifImagePlugin") is not None:  # since Pillow 11.3
+    _FORMATS += ("AVIF",)
+_LOSSY = ("JPEG", "MPO", "AVIF")
+
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation → what shows the picture upright; 1 and unknown values leave it as it is."""
+
+# What these warn of is either harmless (metadata that nobody reads) or refused with a sentence (the size).
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", message="(Corrupt EXIF|Possibly corrupt EXIF|Metadata Warning|Truncated File Read)")
 
 
-def _open(path: str | Path) -> Image.Image:
-    """The decoded picture.
+class _Decoded(NamedTuple):
+    """A picture in memory, upright.
+
+    Attributes:
+        picture: its pixels.
+        format: Pillow's name of the file's format.
+        raw: Pillow's name of the file's pixel type, such as ``"L;4"``; empty when it tells none.
+    """
+
+    picture: Image.Image
+    format: str
+    raw: str
+
+
+def pixel_limit() -> int:
+    """How many pixels a picture may have: :data:`MAX_PIXELS`, or the value of ``AAFF_MAX_PIXELS``.
 
     Raises:
-        DataError: there is no such file, it is no image, or it is cut off.
+        OptionError: that value is not a positive whole number.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"there is no image file {path}")
+    text = os.environ.get(MAX_PIXELS_VARIABLE, "")
+    if not text:
+        return MAX_PIXELS
+    if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text) > 0):
+        raise OptionError(f"{MAX_PIXELS_VARIABLE} is {text[:40]!r}; it must be a number of pixels, such as 500000000")
+    return int(text)
+
+
+def check_pixels(width: int, height: int, where: str) -> None:
+    """Refuse a picture above the limit.
+
+    Raises:
+        DataError: ``where`` names the file; says how to allow it.
+    """
+    if width * height > pixel_limit():
+        raise DataError(
+            f"{where} has {width * height:,} pixels, more than the limit of {pixel_limit():,}; if you trust the file, "
+            f"set the environment variable {MAX_PIXELS_VARIABLE}={width * height} (aaff predict: --max-pixels)"
+        )
+
+
+@contextlib.contextmanager
+def _decoding(where: str) -> Iterator[None]:
+    """Turn what goes wrong inside a decoder into a sentence."""
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture
+        yield
+    except (AaffError, MemoryError):
+        raise
     except UnidentifiedImageError as error:
-        raise DataError(f"{path} is not an image (its content is of no known image format)") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read the image {path}: {error}; is the file complete?") from error
+        raise DataError(f"{where} is not an image (its content is in no format that aaff reads)") from error
+    except OSError as error:
+        hint = "" if error.errno else "; is the file complete?"
+        raise DataError(f"cannot read the image {where}: {brief(error.strerror or error)}{hint}") from error
+    except Exception as error:  # a dozen decoders, and each raises what it likes on a damaged file
+        raise DataError(f"cannot read the image {where}: {brief(error)}; is the file complete?") from error
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """A picture of which only the header is read.
+
+    Raises:
+        DataError: there is no such file, it is not an image, or it is too large.
+    """
+    where = str(path)
+    if not os.path.isfile(path):
+        raise DataError(f"there is no image file {where}")
+    if Image.MAX_IMAGE_PIXELS is not None and pixel_limit() > 2 * Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = pixel_limit()  # somebody asked for it, and Pillow has one limit for the process
+    # A file object, not a name: Pillow would map a named file into memory, and then decodes TIFFs that are turned by
+    # 90° with the wrong width (13.0), and dies of a file that gets shorter meanwhile.
+    with _decoding(where), open(path, "rb") as file:
+        try:
+            picture = Image.open(file, formats=_FORMATS)
+        except Image.DecompressionBombError as error:
+            raise DataError(
+                f"{where} has more pixels than the limit ({brief(error)}); if you trust the file, set the environment "
+                f"variable {MAX_PIXELS_VARIABLE} to a larger number (aaff predict: --max-pixels)"
+            ) from error
+        with picture:
+            check_pixels(*picture.size, where)
+            yield picture
+
+
+def _decode(path: str | Path) -> _Decoded:
+    with _opened(path) as picture:
+        # The raw type is told by the tiles, which loading uses up.
+        tiles = getattr(picture, "tile", None)
+        args = tiles[0][3] if tiles else ""
+        raw = args if isinstance(args, str) else next((a for a in args or () if isinstance(a, str)), "")
+        return _Decoded(_turned(picture), picture.format or "", raw)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, read alone: other tags may be of any type, and writing them back would fail on some."""
+    try:
+        value = picture.getexif().get(_ORIENTATION)
+    except Exception:  # damaged metadata; the pixels are what was asked for
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _turned(picture: Image.Image) -> Image.Image:
+    picture.load()  # Pillow turns a TIFF while it decodes it, and forgets its orientation then
+    method = _UPRIGHT.get(_orientation(picture))
+    return picture if method is None else picture.transpose(method)
 
 
 def read_image(path: str | Path) -> UInt8Array:
@@ -45,9 +167,11 @@ def read_image(path: str | Path) -> UInt8Array:
     photograph is turned upright as its EXIF tag says.  Transparent pixels keep their colour.
 
     Raises:
-        DataError: no such file, no image, a truncated one, or one of floating-point values.
+        DataError: no such file, not an image, a truncated or too large one, or one of floating-point values.
     """
-    return to_rgb(_open(path), str(path))
+    decoded = _decode(path)
+    with _decoding(str(path)):
+        return _rgb(decoded.picture, str(path))
 
 
 def to_rgb(picture: Image.Image, where: str = "the picture") -> UInt8Array:
@@ -57,9 +181,13 @@ def to_rgb(picture: Image.Image, where: str = "the picture") -> UInt8Array:
         where: names the picture in an error message.
 
     Raises:
-        DataError: it holds floating-point values, or whole numbers outside 16 bits.
+        DataError: it cannot be decoded, or holds floating-point values or whole numbers outside 16 bits.
     """
-    picture = ImageOps.exif_transpose(picture) or picture
+    with _decoding(where):
+        return _rgb(_turned(picture), where)
+
+
+def _rgb(picture: Image.Image, where: str) -> UInt8Array:
     if picture.mode.startswith("I"):
         values = np.asarray(picture).astype(np.int64)
         if values.size and (values.min() < 0 or values.max() > 65535):
@@ -72,38 +200,77 @@ def to_rgb(picture: Image.Image, where: str = "the picture") -> UInt8Array:
 
 
 def read_ids(path: str | Path) -> UInt8Array:
-    """An index image (8-bit greyscale or palette) as it is: uint8 [H, W], ids not colours.
+    """An index image (greyscale of 1 to 16 bits, or palette) as it is stored: uint8 [H, W], ids not colours.
 
     Raises:
-        DataError: the file is no index image; a colour mask needs a colour table instead.
+        DataError: the file is not an index image (a colour mask needs a colour table instead), has ids above
+            255, or is in a lossy format.
     """
-    picture = _open(path)
-    if picture.mode in ("L", "P"):
-        return np.array(picture, np.uint8)
-    if picture.mode in ("1",):
+    picture, _, raw = _lossless(path)
+    if picture.mode == "1":
         return np.array(picture.convert("L"), np.uint8) // 255
+    if picture.mode in ("L", "P"):
+        ids = np.array(picture, np.uint8)
+        # Pillow spreads grey values of 2 and 4 bits over 0–255.
+        return ids // {"L;2": 85, "L;4": 17}[raw] if raw in ("L;2", "L;4") else ids
     if picture.mode.startswith("I"):
         values = np.asarray(picture).astype(np.int64)
         if values.size and values.min() >= 0 and values.max() <= 255:
             return values.astype(np.uint8)
-        raise DataError(f"{path} has label ids up to {int(values.max())}; ids go from 0 to 255")
+        raise DataError(f"{path} has label ids from {int(values.min())} to {int(values.max())}; they must be in 0–255")
     raise DataError(
         f"{path} is a picture in {picture.mode}, not an index image of one channel; "
         "colour masks need a layout with a table of colours"
     )
 
 
+def read_mask(path: str | Path) -> UInt8Array:
+    """A colour mask as RGB uint8 [H, W, 3].
+
+    Raises:
+        DataError: as :func:`read_image`, or the file is in a lossy format.
+    """
+    decoded = _lossless(path)
+    with _decoding(str(path)):
+        return _rgb(decoded.picture, str(path))
+
+
+def _lossless(path: str | Path) -> _Decoded:
+    decoded = _decode(path)
+    if decoded.format in _LOSSY:
+        raise DataError(
+            f"{path} is a {decoded.format} file, which is lossy: pixels where two classes meet get the values of "
+            "others; save labels as PNG"
+        )
+    return decoded
+
+
 def read_size(path: str | Path) -> tuple[int, int]:
     """Width and height from the header alone, without decoding, before any EXIF rotation.
 
     Raises:
-        DataError: no such file or no image.
+        DataError: no such file, not an image, or a too large one.
     """
+    with _opened(path) as picture:
+        return picture.size
+
+
+def is_image(path: str | Path) -> bool:
+    """Whether the content of a file begins as an image does; the name does not count."""
     try:
-        with Image.open(path) as picture:
-            return picture.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read the image {path}: {error}") from error
+        read_size(path)
+    except DataError:
+        return False
+    return True
+
+
+def is_animated(path: str | Path) -> bool:
+    """Whether an image file has several pictures that follow one another, as a moving GIF has."""
+    try:
+        with _opened(path) as picture, _decoding(str(path)):
+            return bool(getattr(picture, "is_animated", False))
+    except DataError:
+        return False
 
 
 def write_image(path: str | Path, image: UInt8Array) -> None:

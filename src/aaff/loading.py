@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -163,9 +164,9 @@ def find_model(path: str | Path | None = None, *, precision: str | None = None) 
     if path is None:
         return find_shipped(precision)
     name, path = str(path), Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _in_run(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         published = find_published(name)
         if published is not None:
             return published

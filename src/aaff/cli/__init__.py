@@ -4,15 +4,14 @@ A verb is a line in :data:`VERBS` and a module beside this file (``data check`` 
 with a dataclass ``Args`` and ``run(args) -> int``.  Only the module of the chosen verb is imported,
 and its heavy imports stand inside its functions, so that help comes at once.
 
-Exit status: 0 success (warnings too), 1 findings, 2 could not run, 130 interrupted (Ctrl-C, SIGTERM, SIGHUP), 141
-nobody reads the output any more.
+Exit status: 0 fine (warnings too), 1 findings, 2 could not run, 130 interrupted.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -20,8 +19,6 @@ from types import ModuleType
 from typing import Any
 
 from aaff.errors import AaffError, OptionError, UnknownNameError, missing_extra
-from aaff.privacy import share_cache_folder
-from aaff.signals import stopping_raises
 
 VERBS: dict[str, str] = {
     "data check": "look for everything that is wrong with a data set",
@@ -37,8 +34,6 @@ VERBS: dict[str, str] = {
 }
 """Every verb and what it does, in the order of the help."""
 
-_INTERRUPTED = 130
-_BROKEN_PIPE = 141
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _SMALLER = "out of memory; try a smaller batch, a smaller size or fewer workers"
@@ -50,44 +45,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
     Args:
-        argv: the words after ``aaff``; default: those of the process.
+        argv: the words after ``aaff``; those of the process if left out.
     """
-    share_cache_folder()
     return exit_status(lambda: _dispatch(list(sys.argv[1:] if argv is None else argv)))
 
 
 def exit_status(command: Callable[[], int]) -> int:
     """Run a command; turn what a user can fix into one sentence on standard error and an exit status.
 
-    SIGTERM and SIGHUP end the command as Ctrl-C does: results are finished or removed.
-
     Args:
         command: returns its own exit status.
     """
-    with stopping_raises() as stopped:
-        try:
-            status = _status(command)
-        except OSError:
-            if not stopped():
-                raise
-            status = _INTERRUPTED  # the terminal that hung up takes no more output
-    _drop_output()
-    return _INTERRUPTED if status and stopped() else status
-
-
-def _status(command: Callable[[], int]) -> int:
-    """Run a command; what went wrong is printed as a sentence."""
+    # Sentences and file names have characters that an output's encoding may lack; an escape is better than no word.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = command()
-        _flush()
+        sys.stdout.flush()
         return status
     except AaffError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         _fail("interrupted")
-        return _INTERRUPTED
+        return 130
     except BrokenPipeError:
-        return _BROKEN_PIPE
+        # The reader (head, less) has seen enough.  What is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except ModuleNotFoundError as error:
         explained = missing_extra(error)
         if explained is None:
@@ -101,24 +86,13 @@ def _status(command: Callable[[], int]) -> int:
             return _fail(f"the disk is full{where}; free some space and run the same command again")
         if error.errno in _FORBIDDEN and where:
             return _fail(f"no permission to use {error.filename}; choose a folder of your own")
+        if error.strerror and where:  # a name that is too long, links in a circle, a file where a folder should be
+            return _fail(f"cannot use {error.filename}: {error.strerror}")
         raise
     except Exception as error:
         if any(words in str(error) for words in _NO_MEMORY):
             return _fail(_SMALLER)
         raise
-
-
-def _flush() -> None:
-    if sys.stdout is not None:
-        sys.stdout.flush()
-
-
-def _drop_output() -> None:
-    """What cannot be written goes nowhere, so that the interpreter does not fail on it at its end."""
-    try:
-        _flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse_words(words: Sequence[str]) -> tuple[ModuleType, Any]:
@@ -197,6 +171,5 @@ def _help(group: str = "") -> str:
 
 
 def _fail(sentence: str) -> int:
-    with contextlib.suppress(OSError):  # nobody reads it
-        print(f"aaff: {sentence}", file=sys.stderr)
+    print(f"aaff: {sentence}", file=sys.stderr)
     return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,9 @@ class Args:
     out."""
     threads: int | None = None
     """Processor threads; all cores if left out."""
+    max_pixels: int | None = None
+    """Read images and videos of up to so many pixels a frame; 178956970 if left out, since a small file can decode
+    to gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,11 @@ class Job:
 def run(args: Args) -> int:
     """Write the maps and print one line about them; status 1 when files were skipped."""
     from aaff.errors import OptionError
+    from aaff.images import MAX_PIXELS_VARIABLE
     from aaff.video.sources import source_kind
 
+    if args.max_pixels is not None:
+        os.environ[MAX_PIXELS_VARIABLE] = str(args.max_pixels)
     if args.out.exists() and not args.out.is_dir():
         raise OptionError(f"--out {args.out} is a file; name a folder")
     if args.frames is not None and args.frames < 1:
@@ -99,6 +106,7 @@ def _run_images(args: Args) -> int:
     from aaff.cli.data_tables import reading
     from aaff.errors import DataError
     from aaff.loading import load
+    from aaff.runtime.frames import find_videos
 
     forms = list(dict.fromkeys(args.write or ("map", "overlay", "index", "json")))
     jobs = plan(args.source, args.out, forms)[: args.frames]
@@ -121,6 +129,8 @@ def _run_images(args: Args) -> int:
             progress(done, len(jobs))
     for sentence in skipped:
         print(f"skipped: {sentence}", file=sys.stderr)
+    if videos := find_videos(args.source):
+        print(f"warning: videos left out: {len(videos)}; name each as a source: {videos[0]}", file=sys.stderr)
     card = segmenter.card
     print(
         f"{len(latencies)} of {len(jobs)} images done"
@@ -148,8 +158,8 @@ def plan(source: str, out: Path, forms: Sequence[Form]) -> list[Job]:
 
     root = Path(source) if Path(source).is_dir() else None
     images = find_images(source)
-    if root is not None and out.resolve() != root.resolve():
-        images = [image for image in images if not image.resolve().is_relative_to(out.resolve())]
+    if root is not None and _real(out) != _real(root):
+        images = [image for image in images if not _real(image).is_relative_to(_real(out))]
         if not images:
             raise DataError(f"every image of folder {source} lies in --out {out}; name another folder for the results")
     jobs = [Job(image, out / name) for image, name in zip(images, output_names(images, root), strict=True)]
@@ -157,13 +167,17 @@ def plan(source: str, out: Path, forms: Sequence[Form]) -> list[Job]:
     return jobs
 
 
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve raises on links in a circle
+
+
 def _keep_sources(jobs: Sequence[Job], forms: Sequence[Form]) -> None:
     from aaff.errors import OptionError
 
-    sources = {job.image.resolve() for job in jobs}
+    sources = {_real(job.image) for job in jobs}
     for job in jobs:
         for form in forms:
-            if job.file(form).resolve() in sources:
+            if _real(job.file(form)) in sources:
                 raise OptionError(
                     f"the result {job.file(form)} would overwrite an image of the source; name another --out"
                 )

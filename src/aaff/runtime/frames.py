@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import itertools
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from aaff.errors import DataError
-from aaff.images import IMAGE_SUFFIXES, read_image, to_rgb
+from aaff.folders import IMAGE_SUFFIXES, files_below, is_image_file, is_video_file, natural
+from aaff.images import read_image, to_rgb
 from aaff.labels import UInt8Array
 
 Picture = UInt8Array | Image.Image | str | Path
@@ -26,18 +26,15 @@ def to_frame(picture: Picture) -> UInt8Array:
     """Any picture as RGB uint8 [H, W, 3]; an array that already is one comes back as it is.
 
     Grey arrays [H, W] and [H, W, 1] are repeated over the channels.  Whether an array is RGB or BGR
-    cannot be seen: turn frames of OpenCV round first, with ``frame[..., ::-1]``.
+    cannot be seen: reverse the channels of OpenCV's frames first, with ``frame[..., ::-1]``.
 
     Raises:
-        DataError: no such file, no image, or an array of another type or shape; says what would fit.
+        DataError: no such file, not an image, or an array of another type or shape; says what fits.
     """
     if isinstance(picture, str | Path):
         return read_image(picture)
     if isinstance(picture, Image.Image):
-        try:
-            return to_rgb(picture)
-        except (OSError, SyntaxError) as error:  # Pillow decodes late: a truncated file shows up only here
-            raise DataError(f"cannot decode the picture: {error}; is its file complete?") from error
+        return to_rgb(picture)
     if not isinstance(picture, np.ndarray):
         raise DataError(
             f"a frame is an array, a Pillow picture or a path, not {type(picture).__name__}"
@@ -80,39 +77,62 @@ def find_images(source: str | Path) -> list[Path]:
     """The image files that a source stands for, in the order of their names (``frame2`` before ``frame10``).
 
     Args:
-        source: a file (whatever its suffix), a folder (searched with its sub-folders for files with a
-            suffix of :data:`aaff.images.IMAGE_SUFFIXES`), or a pattern such as ``"drive/*.png"``
+        source: a file (whatever its suffix), a folder (searched with its sub-folders, linked ones too, for files
+            with a suffix of :data:`aaff.folders.IMAGE_SUFFIXES`), or a pattern such as ``"drive/*.png"``
             (``**`` for sub-folders).  Hidden files are left out.
 
     Raises:
         DataError: there is no such file or folder, or no image in it.
     """
+    return _find(source)[0]
+
+
+def find_videos(source: str | Path) -> list[Path]:
+    """The video files that a folder or pattern holds beside the images of :func:`find_images`, by their names.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    return _find(source, demand=False)[1]
+
+
+def _find(source: str | Path, *, demand: bool = True) -> tuple[list[Path], list[Path]]:
+    """Images and videos of a source; with ``demand`` it is an error when there is no image."""
     path = Path(source)
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        found = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+    if os.path.isfile(path):
+        return [path], []
+    if os.path.isdir(path):
+        found = [p for p in files_below(path) if not _hidden(p, path)]
         where = f"folder {path}"
     elif glob.has_magic(str(source)):
-        found = [Path(name) for name in glob.glob(str(source), recursive=True)]
+        found = [p for p in _matches(str(source)) if not _hidden(p, path)]
         where = f"pattern {str(source)!r}"
     else:
         raise DataError(f"there is no file or folder {path}")
-    images = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and not _hidden(p, path) and p.is_file()]
-    if not images:
-        raise DataError(f"{where} gives no image (looked for {', '.join(IMAGE_SUFFIXES)})")
-    return sorted(images, key=_natural)
+    images = sorted((p for p in found if is_image_file(p)), key=natural)
+    videos = sorted((p for p in found if is_video_file(p)), key=natural)
+    if demand and not images:
+        inside = f"; it has a video, name it instead: {videos[0]}" if videos else ""
+        raise DataError(f"{where} has no image (looked for {', '.join(IMAGE_SUFFIXES)}){inside}")
+    return images, videos
+
+
+def _matches(pattern: str) -> list[Path]:
+    if "**" not in pattern:
+        return [Path(name) for name in glob.glob(pattern) if os.path.isfile(name)]
+    # glob follows links to folders in every circle that they make; pathlib does not follow them.
+    path = Path(pattern)
+    anchor = Path(path.anchor)
+    relative = str(path.relative_to(anchor)) + ("/*" if path.name == "**" else "")
+    try:
+        return [p for p in anchor.glob(relative) if os.path.isfile(p)]
+    except (ValueError, NotImplementedError) as error:
+        raise DataError(f"the pattern {pattern!r} cannot be used: {error}") from error
 
 
 def _hidden(path: Path, root: Path) -> bool:
     inside = path.relative_to(root).parts if path.is_relative_to(root) else path.parts[-1:]
     return any(part.startswith(".") for part in inside)
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    """Numbers in names by their value."""
-    pieces = re.split(r"(\d+)", str(path))
-    return [(1, int(piece), piece) if piece.isdecimal() else (0, 0, piece) for piece in pieces if piece]
 
 
 def output_names(images: Sequence[Path], root: Path | None = None) -> list[Path]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from aaff.errors import DataError, MissingExtraError, OptionError, UnknownNameError
 from aaff.files import write_text
-from aaff.images import IMAGE_SUFFIXES, write_image, write_indexed
+from aaff.images import WRITTEN_SUFFIXES, write_image, write_indexed
 from aaff.labels import LabelMap, UInt8Array
 from aaff.preprocess import Size
 from aaff.runtime import rendering
@@ -153,7 +153,7 @@ class Prediction:
         kind = kind or ("json" if suffix == ".json" else "overlay")
         if kind not in get_args(Kind):
             raise UnknownNameError("form of a prediction", kind, get_args(Kind))
-        allowed = {"json": (".json",), "overlay": IMAGE_SUFFIXES, "side": IMAGE_SUFFIXES}.get(kind, (".png",))
+        allowed = {"json": (".json",), "overlay": WRITTEN_SUFFIXES, "side": WRITTEN_SUFFIXES}.get(kind, (".png",))
         if suffix not in allowed:
             raise OptionError(f"cannot save the {kind} of a prediction as {path}; use {' or '.join(allowed)}")
         if kind == "json":

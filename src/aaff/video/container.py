@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Generator
 from fractions import Fraction
@@ -13,13 +14,24 @@ import av
 import av.container
 import numpy as np
 
-from aaff.errors import DataError
+from aaff.errors import DataError, brief
+from aaff.images import check_pixels
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
 from aaff.video.sources import DEFAULT_RATE, Frame, Source, SourceInfo, shown_name
 
 _TIMEOUT = 15.0
-"""Seconds without an answer after which a file on the web counts as gone."""
+"""Seconds without data after which a file on the web counts as gone."""
+_FORMATS = (
+    "mov matroska avi mpegts mpeg mpegvideo asf flv ogg nut mxf rm wtv dv swf gif apng ivf obu av1 h261 h263 h264 hevc "
+    "vvc m4v vc1 mjpeg yuv4mpegpipe webp webp_pipe ismv 3gp live_flv"
+)
+"""FFmpeg's names of the containers that hold a video themselves.  Others are read from other files or addresses
+(playlists: hls, concat, dash, …), from devices, or are text."""
+_ONE_EACH = ("h264", "hevc", "mpeg4", "mjpeg", "prores", "ffv1", "av1", "libdav1d", "vp9", "libvpx-vp9", "msmpeg4v3")
+"""Decoders that give one frame for each packet, so that a packet without one is a lost frame.  Others have packets
+that only other frames need."""
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"[Reference]", b"v=0")
 _FINEST = 1_000_000
 """Ticks a second that every container can hold; finer ones are rounded to 1/90000 s."""
 _MISSING = Fraction(1, 2)
@@ -38,7 +50,8 @@ class VideoFile(Source):
     header says.
 
     Raises:
-        DataError: there is no such file, it is no video, has no frame, or its codec is not known here.
+        DataError: there is no such file, it is not a video but a playlist for instance, has no frame, is too large,
+            or its codec is not known here.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -46,10 +59,11 @@ class VideoFile(Source):
         self._path = str(path)
         self._name = shown_name(path)
         self._damaged = 0
+        self._lost = 0
         self._rest = self._decode()
         first = next(self._rest, None)
         if first is None:
-            raise DataError(f"{self._name} is a video without a frame that can be decoded; is the file complete?")
+            raise DataError(f"{self._name} has no frame that can be decoded; is the file complete?")
         self._first = first
 
     def __iter__(self) -> Generator[Frame, None, None]:
@@ -59,6 +73,7 @@ class VideoFile(Source):
     def _decode(self) -> Generator[Frame, None, None]:
         with _open(self._path, self._name) as container:
             stream = _video_stream(container, self._name)
+            check_pixels(stream.width, stream.height, self._name)
             rate, tick = _rate(stream), _tick(stream)
             clock = _Clock(tick, rate, _start(container, stream))
             index = 0
@@ -85,17 +100,29 @@ class VideoFile(Source):
     ) -> Generator[av.VideoFrame, None, None]:
         """What can be decoded; the rest is counted."""
         packets = container.demux(stream)
+        balance = 0  # packets that have not given a frame
         while True:
             try:
-                frames = [frame for frame in next(packets).decode() if isinstance(frame, av.VideoFrame)]
+                packet = next(packets)
             except StopIteration:
-                return
-            except av.FFmpegError:  # from the file: no further packet will come; from the decoder: the next one may do
+                break
+            except av.FFmpegError:  # from the file: no further packet will come
                 self._damaged += 1
                 continue
+            balance += packet.size > 0 and not packet.is_discard
+            self._damaged += packet.is_corrupt
+            try:
+                frames = [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
+            except av.FFmpegError:  # from the decoder: the next packet may do
+                self._damaged += 1
+                balance -= 1
+                continue
             for frame in frames:
+                balance -= 1
                 self._damaged += frame.is_corrupt
                 yield frame
+        if stream.codec_context.name in _ONE_EACH:
+            self._lost = max(0, balance)
 
     def _judge(self, stream: av.VideoStream, count: int, clock: _Clock) -> None:
         """Say what was missing, once the end is reached."""
@@ -108,7 +135,11 @@ class VideoFile(Source):
             )
         elif self._damaged:
             self.problems.append(
-                f"{self._name} is damaged or cut off: {self._damaged} of its packets could not be decoded whole"
+                f"{self._name} is damaged or cut off: {self._damaged} of its packets could not be decoded completely"
+            )
+        if self._lost:
+            self.problems.append(
+                f"{self._name} is damaged: {self._lost} of its {count + self._lost} frames could not be decoded"
             )
 
 
@@ -146,24 +177,30 @@ def _open(path: str, name: str) -> av.container.InputContainer:
     try:
         if "://" not in path and os.path.getsize(path) == 0:
             raise DataError(f"{name} is empty (0 bytes)")
-        return av.open(path, timeout=_TIMEOUT if "://" in path else None)
-    except av.InvalidDataError as error:
+        web = "://" in path
+        return av.open(
+            path if web else f"file:{path}",  # else FFmpeg takes what stands before a colon for a protocol
+            timeout=_TIMEOUT if web else None,
+            metadata_errors="replace",
+            options={"format_whitelist": ",".join(_FORMATS.split())} | ({} if web else {"protocol_whitelist": "file"}),
+        )
+    except (av.InvalidDataError, av.ArgumentError) as error:
         raise DataError(f"{name} {_what_it_is(path)}") from error
     except EOFError as error:
         raise DataError(f"{name} is a video without a frame; is the file complete?") from error
-    except OSError as error:
-        raise DataError(f"cannot open {name}: {error.strerror or error}") from error
-    except av.FFmpegError as error:
-        raise DataError(f"cannot open {name}: {error.strerror or error}") from error
+    except (OSError, ValueError, av.FFmpegError) as error:
+        raise DataError(f"cannot open {name}: {brief(getattr(error, 'strerror', None) or error)}") from error
 
 
 def _what_it_is(path: str) -> str:
     """Why a file cannot be opened."""
     try:
         with open(path, "rb") as file:
-            start = file.read(12)
-    except OSError:
+            start = file.read(512)
+    except (OSError, ValueError):
         start = b""
+    if start.lstrip(b"\xef\xbb\xbf \r\n").startswith(_PLAYLISTS):
+        return "is a playlist, which names other files to be read; give the video itself"
     if start[4:8] in (b"ftyp", b"mdat", b"wide"):
         return (
             "is an MP4 or MOV file without its index, which is written last: recording or copying it was cut off; "
@@ -220,11 +257,9 @@ def _length(stream: av.VideoStream) -> Fraction | None:
 
 def _tagged_end(stream: av.VideoStream) -> Fraction | None:
     """When this stream ends, as Matroska files say when they were closed well."""
-    try:
-        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
-        return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
-    except (KeyError, ValueError):
-        return None
+    # Strictly: the tag is a text from the file, and Fraction("1e999999999") would never end.
+    match = re.fullmatch(r"([0-9]{1,4}):([0-9]{2}):([0-9]{2}(\.[0-9]{1,9})?)", stream.metadata.get("DURATION", ""))
+    return None if match is None else 3600 * int(match[1]) + 60 * int(match[2]) + Fraction(match[3])
 
 
 def _beyond_the_end(stream: av.VideoStream, path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Generator
@@ -12,17 +13,11 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from PIL import Image
-
 from aaff.errors import DataError, OptionError
-from aaff.images import IMAGE_SUFFIXES
+from aaff.folders import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from aaff.images import is_animated, is_image
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
-
-VIDEO_SUFFIXES = (
-    ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .flv .ogv .3gp .gif .h264 .h265 .hevc".split()
-)
-"""What counts as a video by its name, lower case.  A file of another name is looked into."""
 
 DEFAULT_RATE = Fraction(30)
 """Frames a second where a source does not say."""
@@ -98,22 +93,24 @@ def source_kind(source: str | Path | int) -> Literal["images", "video", "camera"
     """
     text = str(source)
     path = Path(text)
-    if isinstance(source, int) or (re.fullmatch(r"(camera:)?\d+", text) and not path.exists()):
+    if isinstance(source, int) or (re.fullmatch(r"(camera:)?[0-9]{1,9}", text) and not os.path.exists(path)):
         return "camera"
     if text.startswith("camera:"):
         raise OptionError(f"{text} names no camera; cameras are numbered: camera:0, camera:1, …")
     if "://" in text:
         return "video" if _on_the_web(text) else "camera"
-    if path.is_char_device():
+    if os.path.exists(path) and path.is_char_device():
         return "camera"
     suffix = path.suffix.lower()
-    if path.is_dir() or suffix in IMAGE_SUFFIXES or (glob.has_magic(text) and not path.exists()):
+    if suffix == ".gif" and os.path.isfile(path):
+        return "video" if is_animated(path) else "images"
+    if os.path.isdir(path) or suffix in IMAGE_SUFFIXES or (glob.has_magic(text) and not os.path.exists(path)):
         return "images"
     if suffix in VIDEO_SUFFIXES:
-        if not path.exists():
+        if not os.path.exists(path):
             raise DataError(f"there is no video file {path}")
         return "video"
-    return "video" if path.exists() and not _is_picture(path) else "images"
+    return "video" if os.path.exists(path) and not is_image(path) else "images"
 
 
 def open_source(source: str | Path | int, *, rate: Fraction | None = None) -> Source:
@@ -165,23 +162,15 @@ def short_name(source: str | Path | int) -> str:
         name = words[-1] if not _on_the_web(text) else Path(words[-1]).stem
     elif text.startswith("camera:") or text.isdecimal():
         name = "camera" + text.removeprefix("camera:")
-    elif glob.has_magic(text) and not Path(text).exists():
+    elif glob.has_magic(text) and not os.path.exists(text):
         fixed = [part for part in Path(text).parent.parts if not glob.has_magic(part)]
-        name = Path(*fixed).resolve().name
+        name = Path(os.path.abspath(Path(*fixed))).name
     else:
-        path = Path(text).resolve()
-        name = path.name if path.is_dir() else path.stem
+        path = Path(os.path.abspath(text))
+        name = path.name if os.path.isdir(path) else path.stem
     return re.sub(r"[^\w.\-]+", "_", name) or "video"
 
 
 def _on_the_web(address: str) -> bool:
     parts = urlsplit(address)
     return parts.scheme in ("http", "https") and Path(parts.path).suffix.lower() in VIDEO_SUFFIXES
-
-
-def _is_picture(path: Path) -> bool:
-    try:
-        with Image.open(path):
-            return True
-    except (OSError, SyntaxError, ValueError):
-        return False

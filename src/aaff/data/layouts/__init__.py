@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -50,8 +51,8 @@ def find_layout(root: str | Path, name: str | None = None) -> Layout:
         DataError: there is no such folder, it is empty, or nothing fits; what was looked for is named.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise DataError(f"there is no folder {root}" if not root.exists() else f"{root} is a file, not a folder")
+    if not os.path.isdir(root):
+        raise DataError(f"{root} is a file, not a folder" if os.path.exists(root) else f"there is no folder {root}")
     if name is not None:
         if name not in _LAYOUTS:
             raise UnknownNameError("layout", name, _LAYOUTS)

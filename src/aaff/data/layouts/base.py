@@ -13,7 +13,7 @@ import numpy as np
 from aaff.data.pairing import Listing
 from aaff.data.sample import LabelReader, Sample
 from aaff.errors import DataError
-from aaff.images import read_ids, read_image
+from aaff.images import read_ids, read_mask
 from aaff.labels import IGNORE, RGB, ColorTable, LabelMap, UInt8Array
 
 
@@ -33,8 +33,7 @@ class UnknownValuesError(DataError):
         shown = ", ".join(f"{value} ({count} pixel{'' if count == 1 else 's'})" for value, count in ordered[:5])
         more = f" and {len(ordered) - 5} more" if len(ordered) > 5 else ""
         plural = "s" if len(ordered) > 1 else ""
-        lossy = "; JPEG changes colours, so save masks as PNG" if path.suffix.lower() in (".jpg", ".jpeg") else ""
-        super().__init__(f"{path} has the unknown {kind}{plural} {shown}{more}; known are {known}{lossy}")
+        super().__init__(f"{path} has the unknown {kind}{plural} {shown}{more}; known are {known}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class ColorReader:
     table: ColorTable
 
     def __call__(self, path: Path) -> UInt8Array:
-        ids, unknown = self.table.decode(read_image(path))
+        ids, unknown = self.table.decode(read_mask(path))
         if unknown:
             raise UnknownValuesError(path, unknown, f"the {len(self.table.entries)} colours of its table")
         return ids

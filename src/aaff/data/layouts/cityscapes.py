@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from aaff.data.layouts.base import IdReader, Layout, Meaning, checked, ordered_splits
-from aaff.data.pairing import Listing, by_name, is_image_file
+from aaff.data.pairing import Listing, by_name
 from aaff.data.sample import Sample
 from aaff.errors import DataError, OptionError
+from aaff.folders import files_below, is_image_file
 from aaff.images import write_image
 from aaff.labels import CITYSCAPES19, IGNORE, LabelMap, UInt8Array
 
@@ -79,4 +80,4 @@ class Cityscapes(Layout):
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if is_image_file(p))
+    return sorted(p for p in files_below(folder) if is_image_file(p))
