@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -24,14 +25,14 @@ from aaff.data.loader import Batch, Plan, batches
 from aaff.data.sample import Dataset
 from aaff.errors import OptionError
 from aaff.labels import IGNORE
-from aaff.networks import create_model
-from aaff.networks.strided import StridedDepthwiseConv2d
+from aaff.networks import SegmentationNetwork, create_model
 from aaff.preprocess import Normalization, Size
 from aaff.training.allocator import keep_freed_memory
 from aaff.training.distributed import Group
 from aaff.training.engine import loading_processes, resolve
+from aaff.training.kernels.strided import StridedDepthwiseConv2d
 from aaff.training.learner import Learner
-from aaff.training.objective import class_weights
+from aaff.training.objective import LossParts, Objective, class_weights
 from aaff.training.optimization import parameter_groups
 from aaff.training.preparation import class_counts
 from aaff.training.recipe import Recipe
@@ -162,8 +163,11 @@ def full_size_loss(logits: Tensor, labels: Tensor, weights: Tensor | None, reduc
     return F.cross_entropy(large, labels, weights, ignore_index=IGNORE, reduction=reduction)
 
 
-class EngineLoop(Learner):
-    """The step of ``aaff train`` with a stopwatch, and with one of its measures switched off where asked."""
+class EngineLoop:
+    """The step of ``aaff train``, with one of its measures switched off where asked.
+
+    The times of its phases are those that the step names for a profiler (``torch.profiler.record_function``).
+    """
 
     def __init__(self, spec: Spec) -> None:
         recipe = spec.recipe
@@ -181,48 +185,41 @@ class EngineLoop(Learner):
         dataset = spec.dataset()
         self.dataset = CachedDataset(dataset) if recipe.engine.cache and spec.without != "cache" else dataset
         self.workers = loading_processes(recipe.engine, engine, Group())
-        super().__init__(recipe, dataset.labels.num_classes, class_counts(self.dataset), engine, Group())
+        counts = class_counts(self.dataset)
+        self.learner = learner = Learner(recipe, dataset.labels.num_classes, counts, engine, Group())
         if spec.without == "strided":
-            for module in self.net.modules():
+            for module in learner.net.modules():
                 if type(module) is StridedDepthwiseConv2d:
                     module.__class__ = torch.nn.Conv2d  # type: ignore[assignment]
         if spec.without == "channels-last":
-            self.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            contiguous(learner.net)
         if spec.without == "fused optimizer":
-            self.optimizer = torch.optim.AdamW(parameter_groups(self.net, recipe.optim), betas=recipe.optim.betas)
+            learner.optimizer = torch.optim.AdamW(parameter_groups(learner.net, recipe.optim), betas=recipe.optim.betas)
+        if spec.without == "native-logits loss":
+            learner.objective = FullSizeObjective(recipe.loss, learner.num_classes, learner.objective.weights)
         self._lr, self._number = recipe.optim.lr, 0
 
-    def one_step(self, images: Tensor, labels: Tensor) -> float:
+    def step(self, images: Tensor, labels: Tensor) -> float:
         """One step on images uint8 [n, H, W, 3] and labels uint8 [n, H, W]."""
         self._number += 1
-        return super().step(images, labels, self._lr, self._number)
+        with patch("aaff.training.learner.record_function", self.watch):
+            return self.learner.step(images, labels, self._lr, self._number)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        with self.watch("forward"):
-            if self.spec.without != "channels-last":
-                return super().forward(images)
-            with self.engine.autocast():
-                return self.net.logits_with_auxiliary(self.engine.normalize(images, self.normalization).contiguous())
 
-    def loss(self, logits: Tensor, auxiliary: Mapping[str, Tensor], labels: Tensor, normalizer: Tensor) -> Tensor:
-        with self.watch("loss"):
-            if self.spec.without != "native-logits loss":
-                return super().loss(logits, auxiliary, labels, normalizer)
-            heads = [logits, *auxiliary.values()]
-            sums = [full_size_loss(h.float(), labels.long(), self.objective.weights, "sum") for h in heads]
-            return torch.stack(sums).sum() / normalizer
+def contiguous(net: SegmentationNetwork) -> None:
+    """Let a network compute in PyTorch's default memory format."""
+    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    logits = net.logits_with_auxiliary
+    net.logits_with_auxiliary = lambda x: logits(x.contiguous())  # type: ignore[method-assign]
 
-    def backward(self, loss: Tensor) -> None:
-        with self.watch("backward"):
-            super().backward(loss)
 
-    def clip(self) -> Tensor:
-        with self.watch("optimizer"):
-            return super().clip()
+class FullSizeObjective(Objective):
+    """The cross-entropy of logits that PyTorch's own operations enlarge."""
 
-    def update(self, lr: float, number: int) -> None:
-        with self.watch("optimizer"):
-            super().update(lr, number)
+    def __call__(self, logits: Tensor, auxiliary: Mapping[str, Tensor], target: Tensor) -> LossParts:
+        heads = [logits, *auxiliary.values()]
+        total = torch.stack([full_size_loss(h.float(), target.long(), self.weights, "sum") for h in heads]).sum()
+        return LossParts(total, self.normalizer(target), {})
 
 
 class Spells:
@@ -257,14 +254,13 @@ class Spells:
         """One step to warm up, then those that count: seconds a step, in all and by phase, and the last loss."""
         loop, steps = self.loop, self.spec.steps
         source: Iterator[Batch] = self._batches(number) if self.kept is None else itertools.repeat(self.kept)
-        step = loop.step if isinstance(loop, PlainLoop) else loop.one_step
-        step(*next(source))
+        loop.step(*next(source))
         loop.watch.restart()
         began = time.perf_counter()
         for _ in range(steps):
             with loop.watch("data"):
                 batch = next(source)
-            loss = step(*batch)
+            loss = loop.step(*batch)
         seconds = time.perf_counter() - began
         if isinstance(source, Generator):
             source.close()  # ends the processes that load ahead

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from experiments.paper.charts import Chart
+
 
 @dataclass(frozen=True)
 class Heading:
@@ -64,12 +66,12 @@ class Figure:
 
     Attributes:
         name: of its file, without suffix.
-        svg: the chart.
+        chart: the drawing.
         caption: below it.
     """
 
     name: str
-    svg: str
+    chart: Chart
     caption: str
 
 
@@ -135,9 +137,9 @@ class Document:
         self.blocks += [block for block in blocks if block is not None]
 
 
-def figure(name: str, svg: str | None, caption: str) -> Figure | None:
+def figure(name: str, chart: Chart | None, caption: str) -> Figure | None:
     """A figure, or None when there is nothing to show."""
-    return None if svg is None else Figure(name, svg, caption)
+    return None if chart is None else Figure(name, chart, caption)
 
 
 def row(*figures: Figure | None) -> Row | None:

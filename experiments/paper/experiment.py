@@ -13,7 +13,7 @@ from aaff.data.sample import Dataset
 from aaff.errors import DataError
 from aaff.files import read_json, write_json
 from aaff.provenance import file_hash
-from aaff.training.loop import LAST
+from aaff.training.trainer import LAST
 from experiments.paper.archive import LATER, Archive
 from experiments.paper.costs import Costs
 from experiments.paper.document import write_report

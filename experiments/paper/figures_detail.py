@@ -3,56 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
 
 from experiments.paper.analysis import TITLES, border_scores, pooled, pooled_confusion
+from experiments.paper.charts import (
+    COLORS,
+    DIM,
+    INK,
+    MARKERS,
+    RIGHT,
+    WRONG,
+    Chart,
+    finish,
+    name_rows,
+    new_axes,
+    styled,
+)
 from experiments.paper.details import BORDER_WIDTHS, CONFIDENCE_BINS, OBJECT_AREAS
-from experiments.paper.figures import NARROW, percent
 from experiments.paper.plan import PAPER_ORDER
 from experiments.paper.results import Results
-from experiments.paper.svg import Axis, Chart, categories
 
 
-def confusion(results: Results, name: str, split: str, labels: Sequence[str]) -> str | None:
-    """Confusion matrix of a network as a picture: each row (truth) shared out over the answers, in percent."""
+@styled
+def confusion(results: Results, name: str, split: str, labels: Sequence[str]) -> Chart | None:
+    """Confusion matrix of a network: each row (ground truth) shared out over the predictions, in percent."""
     counts = pooled_confusion(results, name, split)
     if counts is None:
         return None
-    rows = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    cell, left, top = 34, 92, 84
-    side = cell * len(labels)
-    width, height = left + side + 44, top + side + 30
-    parts = [f'<text class="bold" x="0" y="14">{escape(TITLES[name])}</text>']
-    for i, label in enumerate(labels):
-        middle = left + cell * (i + 0.5)
-        parts.append(
-            f'<text x="{left - 6}" y="{top + cell * (i + 0.5) + 4:.0f}" text-anchor="end">{escape(label)}</text>'
-        )
-        turn = f'transform="translate({middle + 4:.0f} {top - 6}) rotate(-50)"'
-        parts.append(f"<text {turn}>{escape(label)}</text>")
-        for j, other in enumerate(labels):
-            share = float(rows[i, j])
-            place = f'x="{left + cell * j}" y="{top + cell * i}" width="{cell - 1}" height="{cell - 1}"'
-            # The square root shows a few percent too, which is where the errors are.
-            color, strength = ("s2" if i == j else "s1"), max(0.04, share**0.5)
-            note = f"<title>{escape(label)} answered as {escape(other)}: {100 * share:.1f} %</title>"
-            parts.append(
-                f'<g class="{color}"><rect {place} fill="currentColor" opacity="{strength:.2f}">{note}</rect></g>'
-            )
-            if share >= 0.005:
-                at = f'x="{left + cell * (j + 0.5):.0f}" y="{top + cell * (i + 0.5) + 4:.0f}"'
-                kind = ' class="inverse"' if share > 0.4 else ""
-                parts.append(f'<text{kind} {at} text-anchor="middle" font-size="11">{100 * share:.0f}</text>')
-    where = f'x="{left + side / 2:.0f}" y="{height - 8}" text-anchor="middle" font-size="12"'
-    parts.append(
-        f'<text class="dim" {where}>percent of the true pixels (row) by answer (column), {escape(split)}</text>'
-    )
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" viewBox="0 0 {width} {height}">'
-    return f"{head}<title>Confusion matrix of {escape(TITLES[name])}</title>{''.join(parts)}</svg>"
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    # The square root shows a few percent too, which is where the errors are.
+    strength = np.maximum(0.04, np.sqrt(shares))[..., None]
+    right = np.eye(len(labels), dtype=bool)[..., None]
+    picture = 1 - strength * (1 - np.where(right, to_rgb(RIGHT), to_rgb(WRONG)))
+    axes = new_axes(4.6)
+    axes.imshow(picture)
+    axes.set_xticks(range(len(labels)), labels, rotation=50, ha="left")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False, labelcolor=INK)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    for row, column in zip(*np.nonzero(shares >= 0.005), strict=True):
+        share = shares[row, column]
+        color = "white" if share > 0.4 else INK
+        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=7.5, color=color)
+    axes.set(xlabel="prediction", ylabel="ground truth")
+    return finish(axes, f"Confusion matrix of {TITLES[name]}")
 
 
 def calibration_error(results: Results, name: str, split: str) -> float | None:
@@ -63,19 +64,14 @@ def calibration_error(results: Results, name: str, split: str) -> float | None:
     return float(np.abs(table[1] - table[2]).sum() / max(table[0].sum(), 1.0))
 
 
-def calibration(results: Results, split: str) -> str | None:
-    """Reliability curves: how often an answer is right, by the confidence it was given."""
+@styled
+def calibration(results: Results, split: str) -> Chart | None:
+    """Reliability curves: how often a prediction is right, by its confidence."""
     shown = {n: e for n in PAPER_ORDER if (e := calibration_error(results, n, split)) is not None}
     if not shown:
         return None
-    chart = Chart(
-        Axis(0, 1, "confidence, %", percent),
-        Axis(0, 1, "right, %", percent),
-        title=f"Reliability on {split}",
-        legend=[f"{TITLES[n]} (ECE {100 * shown[n]:.1f})" if n in shown else None for n in PAPER_ORDER],
-        height=400,
-    )
-    chart.line([0, 1], [0, 1], 5, dash=True)
+    axes = new_axes(4.2)
+    axes.plot([0, 100], [0, 100], color=DIM, linestyle="--", linewidth=1)
     for name in shown:
         pixels, right, total = (
             pooled(results, name, split, "calibration", k) for k in ("pixels", "right", "confidence_sum")
@@ -85,31 +81,27 @@ def calibration(results: Results, split: str) -> str | None:
         assert total is not None
         # A bin with a handful of pixels says nothing; below 1 / classes there can be none.
         full = pixels > max(0.0002 * pixels.sum(), CONFIDENCE_BINS)
-        xs, ys = (total[full] / pixels[full]).tolist(), (right[full] / pixels[full]).tolist()
-        series = PAPER_ORDER.index(name)
-        chart.line(xs, ys, series)
-        for x, y in zip(xs, ys, strict=True):
-            chart.mark(x, y, series, size=2.6, note=f"{TITLES[name]}: {percent(y)} right at {percent(x)}")
-    return chart.render()
+        xs, ys = 100 * total[full] / pixels[full], 100 * right[full] / pixels[full]
+        axes.plot(xs, ys, color=COLORS[name], marker=MARKERS[name], markersize=3)
+    axes.set(xlabel="confidence, %", ylabel="accuracy, %", xlim=(0, 101), ylim=(0, 101))
+    names = {n: f"{TITLES[n]} (ECE {100 * error:.1f})" for n, error in shown.items()}
+    return finish(axes, f"Reliability on {split}", list(shown), names)
 
 
-def borders(results: Results, split: str) -> str | None:
+@styled
+def borders(results: Results, split: str) -> Chart | None:
     """Pixel accuracy by distance to the nearest border between two classes."""
     found = {
-        n: border_scores(c) for n in PAPER_ORDER if (c := pooled(results, n, split, "borders", "counts")) is not None
+        n: [accuracy for accuracy, _ in border_scores(c)]
+        for n in PAPER_ORDER
+        if (c := pooled(results, n, split, "borders", "counts")) is not None
     }
     if not found:
         return None
-    values = [accuracy for rows in found.values() for accuracy, _ in rows if accuracy is not None]
-    chart = Chart(
-        Axis(-0.3, len(BORDER_WIDTHS) + 0.3, "distance to the border, pixels", names=band_names()),
-        Axis(max(0.0, min(values) - 0.05), 1, "pixel accuracy, %", percent),
-        title=f"Accuracy near borders on {split}",
-        legend=[TITLES[n] if n in found else None for n in PAPER_ORDER],
-    )
-    for name, rows in found.items():
-        _line(chart, [accuracy for accuracy, _ in rows], PAPER_ORDER.index(name), TITLES[name])
-    return chart.render()
+    axes = new_axes(3.4)
+    _lines(axes, found, band_names())
+    axes.set(xlabel="distance to the border, pixels", ylabel="pixel accuracy, %", ylim=(None, 100))
+    return finish(axes, f"Accuracy near borders on {split}", list(found))
 
 
 def band_names() -> tuple[str, ...]:
@@ -137,45 +129,39 @@ def objects_found(results: Results, name: str, split: str, classes: Sequence[int
     return [float(r / t) if t else None for r, t in zip(right, total, strict=True)]
 
 
-def object_sizes(results: Results, split: str, classes: Sequence[int]) -> str | None:
+@styled
+def object_sizes(results: Results, split: str, classes: Sequence[int]) -> Chart | None:
     """Share of the objects that are found, by their size."""
     found = {n: rows for n in PAPER_ORDER if (rows := objects_found(results, n, split, classes)) is not None}
     if not found:
         return None
-    names = area_names()
-    chart = Chart(
-        Axis(-0.3, len(names) - 0.7, "area of the object, pixels of a 480×360 frame", names=names),
-        Axis(0, 1, "objects found, %", percent),
-        title=f"Objects found by size on {split}",
-        legend=[TITLES[n] if n in found else None for n in PAPER_ORDER],
-    )
-    for name, rows in found.items():
-        _line(chart, rows, PAPER_ORDER.index(name), TITLES[name])
-    return chart.render()
+    axes = new_axes(3.4)
+    _lines(axes, found, area_names())
+    axes.set(xlabel="area of the object, pixels of a 480×360 frame", ylabel="objects found, %", ylim=(0, 100))
+    axes.tick_params("x", rotation=30)
+    return finish(axes, f"Objects found by size on {split}", list(found))
 
 
-def _line(chart: Chart, values: Sequence[float | None], series: int, title: str) -> None:
-    kept = [(float(i), v) for i, v in enumerate(values) if v is not None]
-    chart.line([x for x, _ in kept], [y for _, y in kept], series)
-    for x, y in kept:
-        chart.mark(x, y, series, size=3.6, note=f"{title}, {chart.x.names[round(x)]}: {percent(y)}")
+def _lines(axes: Axes, found: Mapping[str, Sequence[float | None]], names: Sequence[str]) -> None:
+    """A line of shares in percent for each network, over named places."""
+    for name, values in found.items():
+        kept = [(place, 100 * value) for place, value in enumerate(values) if value is not None]
+        axes.plot([x for x, _ in kept], [y for _, y in kept], color=COLORS[name], marker=MARKERS[name])
+    axes.set_xticks(range(len(names)), names)
 
 
-def class_colors(classes: Mapping[str, str]) -> str:
+@styled
+def class_colors(classes: Mapping[str, str]) -> Chart | None:
     """Legend of the semantic maps.
 
     Args:
         classes: colour, as ``#rrggbb``, by name of the class.
     """
-    column, height, per_row = 125, 22, 5
-    parts = []
-    for i, (name, color) in enumerate(classes.items()):
-        x, y = column * (i % per_row), height * (i // per_row)
-        parts.append(f'<rect x="{x}" y="{y + 3}" width="14" height="14" rx="2" fill="{escape(color)}"/>')
-        parts.append(f'<text x="{x + 20}" y="{y + 15}">{escape(name)}</text>')
-    box = f'viewBox="0 0 {column * per_row} {height * -(-len(classes) // per_row)}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" {box}>'
-    return f"{head}<title>Colours of the classes</title>{''.join(parts)}</svg>"
+    axes = new_axes(0.15 + 0.2 * -(-len(classes) // 4))
+    axes.set_axis_off()
+    handles = [Patch(color=color, label=name) for name, color in classes.items()]
+    axes.legend(handles=handles, loc="center", ncols=4, handlelength=1.2, handleheight=1.2, borderpad=0, fontsize=8)
+    return finish(axes, "Colours of the classes")
 
 
 def gate_title(name: str) -> str:
@@ -187,28 +173,23 @@ def gate_title(name: str) -> str:
     return name.removeprefix("sides.").removesuffix(".gate").removesuffix(".1").replace(".", " ")
 
 
-def gates(statistics: Mapping[str, Mapping[str, Any]], title: str) -> str | None:
+@styled
+def gates(statistics: Mapping[str, Mapping[str, Any]], network: str) -> Chart | None:
     """Every gate of a network: mean output, spread over channels (thin) and over frames (thick).
 
     Args:
         statistics: by gate, as :func:`experiments.paper.measure.gate_statistics` gives them.
-        title: of the network.
+        network: registered name.
     """
     if not statistics:
         return None
-    high = max(s["mean"] + max(s["between_channels"], s["between_frames"]) for s in statistics.values())
-    chart = Chart(
-        Axis(0, max(1.0, 1.05 * high), "output of the gate"),
-        categories([gate_title(name) for name in statistics]),
-        title=f"Gates of {title}",
-        width=NARROW,
-        height=60 + 26 * len(statistics),
-        left=140,
-    )
-    for row, (name, s) in enumerate(statistics.items()):
-        ends = [(max(0.0, s["mean"] - s[key]), s["mean"] + s[key]) for key in ("between_channels", "between_frames")]
-        chart.span(*ends[0], row, 0, thin=True)
-        chart.span(*ends[1], row, 1)
-        note = f"{name}: mean {s['mean']:.3f}, spread over frames {s['between_frames']:.3f}"
-        chart.mark(s["mean"], row, 0, size=4, note=note)
-    return chart.render()
+    axes = new_axes(0.7 + 0.27 * len(statistics))
+    name_rows(axes, [gate_title(name) for name in statistics])
+    color = COLORS[network]
+    for row, s in enumerate(statistics.values()):
+        for key, width in (("between_channels", 1.0), ("between_frames", 3.5)):
+            axes.plot([max(0.0, s["mean"] - s[key]), s["mean"] + s[key]], [row, row], color=color, linewidth=width)
+        axes.plot(s["mean"], row, color=color, marker=MARKERS[network], markersize=4)
+    axes.set_xlabel("output of the gate")
+    axes.set_xlim(0, max(1.0, axes.get_xlim()[1]))
+    return finish(axes, f"Gates of {TITLES[network]}")

@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 
 from experiments.paper.blocks import Block, Document, Figure, Folded, Heading, Note, Points, Prose, Row, Strip, Table
-from experiments.paper.svg import CHART_STYLE, DARK, LIGHT, style_sheet, variables
 
 
 def render_html(document: Document) -> str:
@@ -21,11 +20,14 @@ def render_html(document: Document) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(document.title)}</title><style>:root{{{variables(LIGHT)}}}"
-        f"@media(prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}{style_sheet('page.css')}{CHART_STYLE}</style></head>"
+        f"<title>{escape(document.title)}</title><style>{_style_sheet()}</style></head>"
         f'<body><main><h1>{escape(document.title)}</h1><div class="lead">{lead}</div><nav>{links}</nav>{body}'
         f"<footer>{inline(document.footer)}</footer></main></body></html>\n"
     )
+
+
+def _style_sheet() -> str:
+    return " ".join((Path(__file__).with_name("page.css")).read_text(encoding="utf-8").split())
 
 
 def anchor(text: str) -> str:
@@ -61,7 +63,9 @@ def _block(block: Block) -> str:
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Figure):
-        return f"<figure>{block.svg}<figcaption>{inline(block.caption)}</figcaption></figure>"
+        chart = base64.b64encode(block.chart.svg.encode()).decode()
+        image = f'<img class="chart" src="data:image/svg+xml;base64,{chart}" alt="{escape(block.chart.title)}">'
+        return f"<figure>{image}<figcaption>{inline(block.caption)}</figcaption></figure>"
     if isinstance(block, Row):
         return '<div class="row">' + "".join(_block(figure) for figure in block.figures) + "</div>"
     if isinstance(block, Strip):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from aaff.files import replacing, write_text
 from experiments.paper.blocks import Block, Document, Figure, Folded, Heading, Note, Points, Prose, Row, Strip, Table
-from experiments.paper.svg import standalone
 
 FIGURES = "figures"
 """Folder beside the page."""
@@ -62,9 +61,8 @@ def _block(block: Block, folder: Path, kept: set[str]) -> str:
 def _figure(figure: Figure, folder: Path, kept: set[str]) -> str:
     name = f"{figure.name}.svg"
     kept.add(name)
-    write_text(folder / name, standalone(figure.svg))
-    title = figure.svg.partition("<title>")[2].partition("</title>")[0]
-    return f"![{title}]({FIGURES}/{name})"
+    write_text(folder / name, figure.chart.svg)
+    return f"![{figure.chart.title}]({FIGURES}/{name})"
 
 
 def _table(table: Table) -> str:

@@ -29,7 +29,7 @@ from aaff.networks.engine import TorchEngine
 from aaff.networks.weights import load_checkpoint
 from aaff.preprocess import resize_image
 from aaff.provenance import file_hash
-from aaff.training.loop import LAST
+from aaff.training.trainer import LAST
 from experiments.paper.details import Borders, Calibration, Objects
 from experiments.paper.plan import Scoring
 from experiments.paper.runs import content_hash, measurement_file

@@ -20,7 +20,7 @@ from aaff.errors import AaffError
 from aaff.evaluation import learn_priors, score_baselines, training_split
 from aaff.files import read_json, write_json, write_text
 from aaff.provenance import file_hash, provenance
-from aaff.training.loop import LAST
+from aaff.training.trainer import LAST
 from experiments.paper.archive import Archive
 from experiments.paper.costs import Costs
 from experiments.paper.plan import PlannedRun, run_folder

@@ -22,8 +22,8 @@ from aaff.errors import DataError, ModelError, OptionError
 from aaff.files import read_json, write_json
 from aaff.networks.weights import read_checkpoint
 from aaff.provenance import file_hash
-from aaff.training.loop import LAST, STATE
 from aaff.training.recipe import Recipe
+from aaff.training.trainer import LAST, STATE
 from experiments.paper.plan import Macs, PlannedRun, run_folder, total_cost
 
 Stage = Literal["waiting", "begun", "trained", "done", "failed"]

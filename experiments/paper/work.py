@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from aaff.provenance import usable_cores
-from aaff.training.interruption import interrupts
-from aaff.training.loop import STATE
+from aaff.signals import STOPPING, interrupts
 from aaff.training.recipe import to_flags
+from aaff.training.trainer import STATE
 from experiments.paper.measure import to_words
 from experiments.paper.plan import PlannedRun, run_folder
 from experiments.paper.runs import forget_failure, last_line, note_failure, progress
@@ -34,8 +33,7 @@ except ImportError:  # Windows: no locks, so two commands must not share a folde
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LOG, _LOCK = "train.log", ".lock"
-_SIGNALS = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
-_INTERRUPTED = {130, *(-number for number in _SIGNALS)}
+_INTERRUPTED = {130, *(-number for number in STOPPING)}
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def execute(
     active: list[Job] = []
     failed = 0
     told = time.monotonic()
-    with interrupts(_SIGNALS) as interrupted:
+    with interrupts() as interrupted:
         try:
             while (queue or active) and not interrupted():
                 for job in [job for job in active if job.process.poll() is not None]:

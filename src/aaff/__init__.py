@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from aaff.privacy import switch_off_telemetry
+
 if TYPE_CHECKING:
     from aaff.data.layouts import open_dataset
     from aaff.errors import AaffError
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from aaff.runtime.prediction import Prediction
 
 __version__ = "0.1.0"
+
+switch_off_telemetry()  # before anything can import OpenVINO
 
 _HOME = {
     "AaffError": "aaff.errors",

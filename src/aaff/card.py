@@ -31,6 +31,8 @@ class ModelCard:
         size: frame size it was trained and scored at.
         normalization: how RGB 0–255 becomes the network's input.
         recipe: the effective training recipe, flat or nested, JSON-ready.
+        temperature: the logits are divided by it before the softmax that gives the confidence; chosen on the
+            validation split so that confidence is calibrated.
         score: metrics with ``split``; ``selected_on`` names the split that chose this epoch.  None: unscored.
         epoch: epochs trained, 0 for an untrained network.
         licence: licence of the weights.
@@ -44,6 +46,7 @@ class ModelCard:
     size: Size
     normalization: Normalization = field(default_factory=Normalization)
     recipe: dict[str, Any] = field(default_factory=dict)
+    temperature: float = 1.0
     score: dict[str, Any] | None = None
     epoch: int = 0
     licence: str = "not stated"
@@ -91,6 +94,7 @@ class ModelCard:
             size=size,
             normalization=Normalization(norm.triple("mean"), std),
             recipe=fields.get("recipe", dict, {}),
+            temperature=fields.number("temperature", 1.0),
             score=fields.get("score", dict, None),
             epoch=max(0, fields.get("epoch", int, 0)),
             licence=fields.get("licence", str, "not stated"),
@@ -120,6 +124,13 @@ class _Fields:
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ModelError(f"{self._where}: {name!r} must be {_CALLED[kind]}, not {shown(value)}")
         return value
+
+    def number(self, name: str, default: float) -> float:
+        """A finite number above 0."""
+        value = self._data.get(name, default)
+        if type(value) not in (int, float) or not math.isfinite(value) or value <= 0:
+            raise ModelError(f"{self._where}: {name!r} must be a number above 0, not {shown(value)}")
+        return float(value)
 
     def triple(self, name: str) -> tuple[float, float, float]:
         """Three finite numbers."""

@@ -1,60 +1,120 @@
-"""Files that are whole or not there: every write goes to a neighbour first and then takes its place."""
+"""Atomic writes: a file is complete or absent, whatever interrupts the writer.
+
+:func:`replacing` and :func:`new_folder` write into a temporary neighbour that then takes its place.  Every
+temporary name matches :data:`TEMPORARY`, and its writer holds a lock on it, so :func:`remove_stale` can tell
+what a killed process left behind from what another one is writing.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
+import secrets
+import shutil
+import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aaff.errors import AaffError
+from aaff.errors import AaffError, DataError
+from aaff.locks import lock, release
 from aaff.textfile import read_json as read_json  # beside write_json, where one looks for it
+
+TEMPORARY = re.compile(r"\.aaff-[0-9a-f]{8}(\..+)?")
+"""Names of all temporary files and folders that aaff makes beside its results.  They are short, so that they fit
+wherever the result's own name does."""
+
+_SUFFIX_LENGTH = 16
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
+_STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
+_UNSYNCABLE = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
 @contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; when the block ends well it replaces ``path`` in one step.
+def replacing(path: str | Path, *, mode: int = 0o666) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; when the block succeeds, it replaces ``path`` in one step.
 
-    When the block fails (a full disk, an exception) the temporary file goes and ``path`` is as it was.
+    When the block fails, the temporary file is removed and ``path`` is unchanged.  A symbolic link stays, and the file
+    that it names is replaced.  A device, a named pipe or ``/dev/stdout`` is written to.
+
+    Args:
+        path: the file to write; missing folders are made.
+        mode: permissions before the umask.
 
     Raises:
         AaffError: the file cannot be written; the message names it.
+        BrokenPipeError: ``path`` is a pipe that nobody reads any more.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replacing(Path(folder) / "a.txt") as temporary:
-    ...         _ = temporary.write_text("whole")
+    ...         _ = temporary.write_text("complete")
     ...     (Path(folder) / "a.txt").read_text()
-    'whole'
+    'complete'
     """
-    target = Path(path)
-    temporary: Path | None = None
+    path = Path(path)
     try:
+        if _is_stream(path):
+            with tempfile.TemporaryDirectory(prefix="aaff-") as folder:
+                temporary = Path(folder) / f"result{_suffix(path)}"
+                yield temporary
+                _send(temporary, path)
+            return
+        target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
-        # The suffix stays: image and video writers choose their format by it.
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())  # after the block, which may have put a new file in its place
-        with open(temporary, "rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, target)
-        temporary = None
+        with _temporary(target.parent, _suffix(path), mode) as temporary:
+            yield temporary
+            _sync(temporary)
+            os.replace(temporary, target)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise AaffError(f"cannot write {target}: {error.strerror or error}; what was there is unchanged") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        raise AaffError(f"cannot write {path}: {error.strerror or error}; what was there is unchanged") from error
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextlib.contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder; when the block succeeds, it becomes ``path``, which must be absent or empty.
+
+    When the block fails, nothing remains.  Temporary files that a killed process left in or beside ``path`` are
+    removed first.
+
+    Raises:
+        DataError: ``path`` exists and is not an empty folder.
+        AaffError: it cannot be written.
+    """
+    path = Path(path)
+    root = Path(os.path.realpath(path))
+    try:
+        remove_stale(root)
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise DataError(f"{path} is not an empty folder; name a new one")
+        exists = root.is_dir()
+        place = root if exists else root.parent  # a folder that somebody made stays itself, with its permissions
+        place.mkdir(parents=True, exist_ok=True)
+        remove_stale(place)
+        with _temporary(place, None, 0o777) as temporary:
+            yield temporary
+            if exists:
+                _move_up(temporary)
+            else:
+                os.rename(temporary, root)
+    except OSError as error:
+        raise AaffError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def remove_stale(folder: str | Path) -> None:
+    """Remove the temporary files and folders that killed processes left in ``folder``; those in use stay."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if TEMPORARY.fullmatch(name):
+                with contextlib.suppress(OSError):
+                    _remove_unlocked(Path(folder) / name)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -67,3 +127,101 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write JSON atomically, indented, with a final newline."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _suffix(path: Path) -> str:
+    """The suffix stays, as image and video writers choose their format by it, unless it is as long as a name."""
+    return path.suffix if len(os.fsencode(path.suffix)) <= _SUFFIX_LENGTH else ""
+
+
+@contextlib.contextmanager
+def _temporary(place: Path, suffix: str | None, mode: int) -> Iterator[Path]:
+    """A new, locked file in ``place`` (a folder if ``suffix`` is None), which is removed if it is still there."""
+    path, handle = _create(place, suffix, mode)
+    try:
+        yield path
+    finally:
+        _remove(path)
+        release(handle)
+
+
+def _create(place: Path, suffix: str | None, mode: int) -> tuple[Path, int | None]:
+    """Make it with the mode that the umask leaves: some file systems refuse chmod."""
+    while True:
+        path = place / f".aaff-{secrets.token_hex(4)}{suffix or ''}"
+        try:
+            if suffix is None:
+                path.mkdir(mode)
+            else:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        except FileExistsError:
+            continue
+        try:
+            handle = lock(path)
+        except FileNotFoundError:  # remove_stale of another process came between
+            continue
+        if handle is None or os.path.lexists(path):
+            return path, handle
+        release(handle)
+
+
+def _remove_unlocked(path: Path) -> None:
+    handle = lock(path, wait=False)
+    if handle is not None:
+        try:
+            _remove(path)
+        finally:
+            release(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb+") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in _UNSYNCABLE:
+                raise
+
+
+def _move_up(folder: Path) -> None:
+    """Move everything in ``folder`` into its parent, or nothing."""
+    moved: list[Path] = []
+    try:
+        for entry in sorted(folder.iterdir()):
+            target = folder.parent / entry.name
+            os.rename(entry, target)
+            moved.append(target)
+    except BaseException:
+        for target in moved:
+            _remove(target)
+        raise
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether ``path`` is written to and not replaced."""
+    if str(path) in _STANDARD or _DESCRIPTOR.fullmatch(str(path)):
+        return True
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISREG(kind) and not stat.S_ISDIR(kind)
+
+
+def _send(source: Path, target: Path) -> None:
+    """Copy a finished file into a device, a pipe or an open descriptor."""
+    number = _STANDARD.get(str(target))
+    if match := _DESCRIPTOR.fullmatch(str(target)):
+        number = int(match[1])
+    if number in (1, 2):
+        (sys.stdout if number == 1 else sys.stderr).flush()
+    # A copy of a descriptor shares its position: what is printed afterwards follows.
+    with open(source, "rb") as file, open(target if number is None else os.dup(number), "wb") as out:
+        shutil.copyfileobj(file, out)

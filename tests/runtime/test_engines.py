@@ -22,7 +22,7 @@ from aaff.runtime import compiled_cache
 from aaff.runtime.model_file import read_model_file
 from aaff.runtime.openvino_core import core, has_bf16
 from aaff.runtime.openvino_engine import OpenVinoEngine, network_alone
-from aaff.runtime.upsample import Upsampler
+from aaff.runtime.upsample import STRIDES, Upsampler
 from aaff.synthetic import render
 
 ENGINES = ("openvino", "onnxruntime")
@@ -234,7 +234,7 @@ def test_engines_and_files_that_do_not_fit(exported, small_checkpoint):
 
 
 def test_a_graph_that_an_engine_cannot_run_is_named(exported):
-    broken = replace(read_model_file(exported["fp32"]), native=False, data=b"\x08\x09\x3a\x00")
+    broken = replace(read_model_file(exported["fp32"]), stride=None, data=b"\x08\x09\x3a\x00")
     with pytest.raises(ModelError, match=r"OpenVINO cannot run .*fp32\.onnx"):
         OpenVinoEngine(broken)
 
@@ -260,16 +260,17 @@ assert main(["evaluate", model, "--data", data, "--json", out + "/score.json"]) 
     assert '"precision": "int8"' in (tmp_path / "score.json").read_text()
 
 
-@pytest.mark.parametrize("size", [Size(8, 4), Size(48, 36), Size(100, 64)])
+@pytest.mark.parametrize("stride", STRIDES)
+@pytest.mark.parametrize("size", [Size(8, 8), Size(48, 32), Size(104, 64)])
 @pytest.mark.parametrize("smooth", [False, True])
-def test_the_map_of_border_cells_is_that_of_the_full_computation(size, smooth):
+def test_the_map_of_border_cells_is_that_of_the_full_computation(size, smooth, stride):
     generator = torch.Generator().manual_seed(size.width)
-    shape = (5, size.height // 4, size.width // 4)
+    shape = (5, size.height // stride, size.width // stride)
     logits = torch.randn(shape, generator=generator)
     if smooth:  # regions, as a network has them, rather than noise
         logits = torch.nn.functional.avg_pool2d(logits[None], 5, 1, 2, count_include_pad=False)[0]
     expected = classify(logits[None], size)[0][0].numpy()
-    got = Upsampler(size)(logits.numpy())
+    got = Upsampler(size, stride)(logits.numpy())
     if (different := got != expected).any():  # only ties to rounding
         full = torch.nn.functional.interpolate(logits[None], size=(size.height, size.width), mode="bilinear")[0]
         top = full.topk(2, dim=0).values.numpy()
@@ -277,5 +278,5 @@ def test_the_map_of_border_cells_is_that_of_the_full_computation(size, smooth):
 
 
 def test_an_upsampler_refuses_sizes_without_whole_cells():
-    with pytest.raises(ModelError, match="divide by 4"):
-        Upsampler(Size(51, 33))
+    with pytest.raises(ModelError, match="51x33"):
+        Upsampler(Size(51, 33), 4)

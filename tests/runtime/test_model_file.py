@@ -42,7 +42,7 @@ def test_no_path_of_this_machine_gets_into_the_file(exported):
 
 def test_what_is_read_is_what_was_written(exported):
     model = read_model_file(exported["confidence"])
-    assert (model.precision, model.native, model.confidence) == ("fp32", True, True)
+    assert (model.precision, model.stride, model.confidence) == ("fp32", 4, True)
     assert model.parity == {"source": "not compared"}
     assert model.sha256 == content_hash(model.data, "it")
     other = write_metadata(model.data, {PARITY: "{}"})

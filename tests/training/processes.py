@@ -16,7 +16,7 @@ from typing import Any
 
 # Children fork off a server that has imported everything once: they start in a tenth of a second.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["aaff.training.loop", "aaff.cli.train", "aaff.cli.options", "torch._dynamo"])
+_CONTEXT.set_forkserver_preload(["aaff.training.trainer", "aaff.cli.train", "aaff.cli.options", "torch._dynamo"])
 
 NETWORK = "--options width=0.25 sides=1 spatial=false".split()
 """The smallest network there is; a step on four frames takes a few hundredths of a second."""

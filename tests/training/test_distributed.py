@@ -24,11 +24,11 @@ from aaff.preprocess import Size
 from aaff.training.distributed import Group, join, share_batch_norm
 from aaff.training.engine import Engine, resolve
 from aaff.training.learner import Learner
-from aaff.training.loop import STATE
 from aaff.training.optimization import make_optimizer
 from aaff.training.options import OptimOptions
 from aaff.training.recipe import EngineOptions, Recipe
 from aaff.training.state import load_snapshot
+from aaff.training.trainer import STATE
 from aaff.training.validation import Validation
 from tests.training.processes import run, start, start_ranks, together, words
 

@@ -52,7 +52,7 @@ class TestShipped:
     @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yaml")))
     @pytest.mark.parametrize("model", list_models())
     def test_suits_every_network(self, name: str, model: str) -> None:
-        args = parsed("--recipe", name, "--model", model)
+        args = parsed("--recipe", name, *([] if "model" in read_recipe(name) else ["--model", model]))
         if args.options:
             create_model(args.model, 11, **args.network_options())
 

@@ -18,8 +18,8 @@ import pytest
 import torch
 
 from aaff.networks.weights import read_checkpoint
-from aaff.training.loop import STATE
 from aaff.training.state import load_snapshot
+from aaff.training.trainer import STATE
 from tests.training.processes import run, start, words
 
 React = Callable[[signal.Signals, signal.Handlers], None]

@@ -186,7 +186,7 @@ def chapter(results: Results) -> list[Block]:
     shown = figure(
         "differences",
         differences(named),
-        "Paired differences in mean IoU. Circles: seeds; squares: drives; bars: mean ± two standard errors.",
+        "Paired differences in mean IoU. Circles: seeds; squares: drives; diamonds: mean ± two standard errors.",
     )
     if shown is not None:
         blocks.append(shown)

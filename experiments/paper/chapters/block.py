@@ -40,9 +40,10 @@ def _ablation(results: Results) -> list[Block]:
             f"{bar}; no more is made of a larger difference than that it is worth a look."
         )
     )
-    chart = figure(
-        "ablation", ablation(results), "Mean IoU on val; the paper's choice (sigmoid, concat) is the triangle."
-    )
+    caption = "Mean IoU on val; the paper's choice (sigmoid, concat) is the green triangle."
+    if deviation is not None:
+        caption += " Grey: within the noise of the seed."
+    chart = figure("ablation", ablation(results), caption)
     blocks += [chart] if chart else []
     rows = []
     for run in runs:
@@ -71,7 +72,7 @@ def _gates(results: Results) -> list[Block]:
         caption = (
             f"{TITLES[name]}, seed {run.seed}, over the val frames. Thin: spread over channels; thick: over frames."
         )
-        charts.append(figure(f"gates-{name.replace('_', '-')}", gates(statistics, TITLES[name]), caption))
+        charts.append(figure(f"gates-{name.replace('_', '-')}", gates(statistics, name), caption))
         rows += _gate_rows(TITLES[name], statistics)
     if not rows:
         return [*blocks, Note("No trained network to look into yet.")]

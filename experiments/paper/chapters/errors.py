@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aaff.files import read_json
 from experiments.paper.analysis import SMALL_THINGS, TITLES, border_scores, pooled
-from experiments.paper.blocks import Block, Figure, Folded, Heading, Note, Picture, Prose, Strip, Table, figure, row
+from experiments.paper.blocks import Block, Folded, Heading, Note, Picture, Prose, Strip, Table, figure, row
 from experiments.paper.chapters.scores import labels_of, scored_splits
 from experiments.paper.figures_detail import (
     area_names,
@@ -37,7 +37,8 @@ def maps(pictures: Path | None) -> list[Block]:
     blocks.append(
         Prose(f"{index['about']} In the maps of differences, red is wrong, pale is right, dark is not counted.")
     )
-    blocks.append(Figure("class-colours", class_colors(index["key"]["classes"]), "Colours of the classes in the maps."))
+    legend = figure("class-colours", class_colors(index["key"]["classes"]), "Colours of the classes in the maps.")
+    blocks += [legend] if legend else []
     for frame in index["frames"]:
         shown = [Picture(pictures / p["file"], p["caption"]) for p in frame["pictures"]]
         blocks.append(Strip(frame["title"], tuple(shown), pictures / frame["sheet"]))
@@ -63,14 +64,18 @@ def chapter(results: Results) -> list[Block]:
 
 def _confusion(results: Results, split: str, labels: Sequence[str]) -> list[Block]:
     charts = [
-        figure(f"confusion-{n.replace('_', '-')}", confusion(results, n, split, labels), "")
+        figure(f"confusion-{n.replace('_', '-')}", confusion(results, n, split, labels), TITLES[n])
         for n in PAPER_ORDER
         if results.of("seeds", n)
     ]
     shown = row(*charts)
     if shown is None:
         return []
-    return [Heading("What is taken for what", 3), Prose("Summed over the seeds; green: right, orange: wrong."), shown]
+    return [
+        Heading("What is taken for what", 3),
+        Prose(f"Percent of the pixels of each class on {split}, summed over the seeds; green: right, orange: wrong."),
+        shown,
+    ]
 
 
 def _calibration(results: Results, split: str) -> list[Block]:

@@ -134,7 +134,7 @@ def _openvino(
     streams = threads or usable_cores()
     several = OpenVinoEngine(model, precision=precision, threads=threads, streams=streams, confidence=False)
     alone = None
-    if model.native:
+    if model.stride is not None:
         network = network_alone(model, precision=precision, threads=threads)
         alone = lambda: network(planar)  # noqa: E731
     return lambda frame: engine.infer(frame[None]), alone, lambda frame: several.infer(frame[None])
@@ -147,7 +147,7 @@ def _onnxruntime(
 
     engine = OnnxRuntimeEngine(model, precision=precision, threads=threads, confidence=False)
     alone = None
-    if model.native and importlib.util.find_spec("onnx"):
+    if model.stride is not None and importlib.util.find_spec("onnx"):
         import onnx
         import onnxruntime
 

@@ -117,7 +117,7 @@ def graph_macs(model: ModelFile) -> int:
     """Multiply-accumulates of the convolutions of one frame, up to the native logits where the file names them."""
     from aaff.runtime.openvino_core import core
 
-    graph = core().read_model(ending_at(model, LOGITS) if model.native else model.data)
+    graph = core().read_model(ending_at(model, LOGITS) if model.stride is not None else model.data)
     graph.reshape([1, model.card.size.height, model.card.size.width, 3])
     total = 0
     for node in graph.get_ops():

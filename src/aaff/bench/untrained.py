@@ -47,7 +47,7 @@ def make_untrained(name: str, size: Size, scenes: Scenes) -> tuple[SegmentationN
 def fit_logits(net: SegmentationNetwork, card: ModelCard, scenes: Sequence[Sample]) -> None:
     """Set the last 1×1 convolution to the ridge regression from its inputs to the ground truth of scenes."""
     engine = TorchEngine(net, card, confidence=False)
-    layer = net.tail.classify
+    layer = net.classifier
     inputs: list[Tensor] = []
     handle = layer.register_forward_hook(lambda _layer, given, _output: inputs.append(given[0]))
     try:

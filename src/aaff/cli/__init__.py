@@ -4,11 +4,13 @@ A verb is a line in :data:`VERBS` and a module beside this file (``data check`` 
 with a dataclass ``Args`` and ``run(args) -> int``.  Only the module of the chosen verb is imported,
 and its heavy imports stand inside its functions, so that help comes at once.
 
-Exit status: 0 fine (warnings too), 1 findings, 2 could not run, 130 interrupted.
+Exit status: 0 success (warnings too), 1 findings, 2 could not run, 130 interrupted (Ctrl-C, SIGTERM, SIGHUP), 141
+nobody reads the output any more.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import io
@@ -19,6 +21,8 @@ from types import ModuleType
 from typing import Any
 
 from aaff.errors import AaffError, OptionError, UnknownNameError, missing_extra
+from aaff.privacy import share_cache_folder
+from aaff.signals import stopping_raises
 
 VERBS: dict[str, str] = {
     "data check": "look for everything that is wrong with a data set",
@@ -34,6 +38,8 @@ VERBS: dict[str, str] = {
 }
 """Every verb and what it does, in the order of the help."""
 
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _SMALLER = "out of memory; try a smaller batch, a smaller size or fewer workers"
@@ -45,13 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
     Args:
-        argv: the words after ``aaff``; those of the process if left out.
+        argv: the words after ``aaff``; default: those of the process.
     """
+    share_cache_folder()
     return exit_status(lambda: _dispatch(list(sys.argv[1:] if argv is None else argv)))
 
 
 def exit_status(command: Callable[[], int]) -> int:
     """Run a command; turn what a user can fix into one sentence on standard error and an exit status.
+
+    SIGTERM and SIGHUP end the command as Ctrl-C does: results are finished or removed.
 
     Args:
         command: returns its own exit status.
@@ -60,19 +69,30 @@ def exit_status(command: Callable[[], int]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    with stopping_raises() as stopped:
+        try:
+            status = _status(command)
+        except OSError:
+            if not stopped():
+                raise
+            status = _INTERRUPTED  # the terminal that hung up takes no more output
+    _drop_output()
+    return _INTERRUPTED if status and stopped() else status
+
+
+def _status(command: Callable[[], int]) -> int:
+    """Run a command; what went wrong is printed as a sentence."""
     try:
         status = command()
-        sys.stdout.flush()
+        _flush()
         return status
     except AaffError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         _fail("interrupted")
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has seen enough.  What is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return _BROKEN_PIPE
     except ModuleNotFoundError as error:
         explained = missing_extra(error)
         if explained is None:
@@ -93,6 +113,19 @@ def exit_status(command: Callable[[], int]) -> int:
         if any(words in str(error) for words in _NO_MEMORY):
             return _fail(_SMALLER)
         raise
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _drop_output() -> None:
+    """What cannot be written goes nowhere, so that the interpreter does not fail on it at its end."""
+    try:
+        _flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse_words(words: Sequence[str]) -> tuple[ModuleType, Any]:
@@ -171,5 +204,6 @@ def _help(group: str = "") -> str:
 
 
 def _fail(sentence: str) -> int:
-    print(f"aaff: {sentence}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads it
+        print(f"aaff: {sentence}", file=sys.stderr)
     return 2

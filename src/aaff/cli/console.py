@@ -16,9 +16,15 @@ _PIPE_WIDTH = 200
 _NAME_WIDTH = 16
 
 
-def console() -> Console:
-    """A rich console on standard output; without a terminal it is wide enough to cut nothing."""
-    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would exit with the status that means findings
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console; without a terminal it is wide enough to cut nothing."""
+    stream = sys.stderr if stderr else sys.stdout
+    return _Console(stderr=stderr, width=None if stream is not None and stream.isatty() else _PIPE_WIDTH)
 
 
 def print_table(

@@ -6,10 +6,9 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import Progress, TimeRemainingColumn
 
-from aaff.cli.console import print_table
+from aaff.cli.console import console, print_table
 
 if TYPE_CHECKING:
     from aaff.data.statistics import Progress as Report
@@ -56,7 +55,7 @@ def print_classes(splits: Mapping[str, SplitStatistics]) -> None:
 @contextlib.contextmanager
 def reading(what: str) -> Iterator[Report]:
     """A bar on the terminal while frames are read; gives the function to call with frames done and all frames."""
-    screen = Console(stderr=True)
+    screen = console(stderr=True)
     with Progress(*Progress.get_default_columns()[:3], TimeRemainingColumn(), console=screen, transient=True) as bar:
         bar.disable = not screen.is_terminal
         task = bar.add_task(what)

@@ -55,12 +55,12 @@ def run(args: Args) -> int:
 
 
 def _print_list(args: Args, counts: Mapping[str, Complexity]) -> None:
-    from aaff.networks import SegmentationNetwork, model_info
+    from aaff.networks import model_info
 
     print_table(
         ("network", "what it is", "parameters", "MACs", "stride"),
         [
-            (name, model_info(name).summary, count.parameters, count.macs, SegmentationNetwork.stride)
+            (name, model_info(name).summary, count.parameters, count.macs, count.stride)
             for name, count in counts.items()
         ],
         title=f"{args.classes} classes, MACs of one {args.size} frame",
@@ -90,14 +90,14 @@ def _print_layers(args: Args, count: Complexity) -> None:
 
 
 def _plain(args: Args, name: str, count: Complexity) -> dict[str, Any]:
-    from aaff.networks import SegmentationNetwork, model_info
+    from aaff.networks import model_info
 
     return {
         "parameters": count.parameters,
         "macs": count.macs,
         "size": str(args.size),
         "classes": args.classes,
-        "stride": SegmentationNetwork.stride,
+        "stride": count.stride,
         "paper": model_info(name).paper,
         "options": dict(model_info(name).options),
     }

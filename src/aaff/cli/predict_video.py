@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
@@ -63,7 +62,9 @@ def read_rate(text: str | None) -> Fraction:
 @contextlib.contextmanager
 def watching(what: str) -> Iterator[Callable[[Progress], None]]:
     """A bar with the rate and the time left, on the terminal; gives the function to call with the progress."""
-    screen = Console(stderr=True)
+    from aaff.cli.console import console
+
+    screen = console(stderr=True)
     columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[how]}")
     with Bar(*columns, console=screen, transient=True) as bar:
         bar.disable = not screen.is_terminal

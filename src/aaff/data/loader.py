@@ -25,6 +25,7 @@ from aaff.data.sample import Dataset
 from aaff.errors import DataError, OptionError
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
+from aaff.signals import STOPPING
 
 Transform = Callable[..., Mapping[str, Any]]
 """Any ``f(image=, mask=)`` that returns both under those names, as albumentation libraries do."""
@@ -142,8 +143,8 @@ def _collate(views: list[_View | DataError]) -> Batch | DataError:
 
 def _leave_signals_to_the_parent(worker: int) -> None:
     """Ctrl-C reaches a whole group of processes; the one that trains still wants its batches then."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a worker ends when its parent closes or is gone
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)  # a worker ends when its parent closes or is gone
 
 
 def batches(

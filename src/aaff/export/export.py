@@ -60,13 +60,21 @@ def build(
         card,
         path,
         precision="fp32" if calibration is None else "int8",
-        native=True,
+        stride=net.stride,
         confidence=confidence,
+        native_confidence=confidence,
     )
 
 
 def describe(
-    data: bytes, card: ModelCard, path: Path, *, precision: Precision, native: bool = False, confidence: bool = False
+    data: bytes,
+    card: ModelCard,
+    path: Path,
+    *,
+    precision: Precision,
+    stride: int | None = None,
+    confidence: bool = False,
+    native_confidence: bool = False,
 ) -> ModelFile:
     """Put a card into an ONNX file.
 
@@ -75,15 +83,16 @@ def describe(
         card: what it says about itself.
         path: where it shall go.
         precision: what its graph computes in.
-        native: it has the tensors inside that :mod:`aaff.runtime.model_file` names.
+        stride: of the native logits, when it has the tensors inside that :mod:`aaff.runtime.model_file` names.
         confidence: it has the output ``confidence``.
+        native_confidence: it has the confidence at the native stride inside.
 
     Raises:
         ModelError: ``data`` is no ONNX file.
     """
     entries = {CARD: json.dumps(card.to_dict(), ensure_ascii=False), PRECISION: precision}
-    entries |= {NATIVE: "yes"} if native else {}
-    entries |= {CONFIDENT: "yes"} if confidence else {}
+    entries |= {NATIVE: str(stride)} if stride is not None else {}
+    entries |= {CONFIDENT: "native" if native_confidence else "yes"} if confidence else {}
     return parse_model_file(write_metadata(data, entries, str(path)), path)
 
 

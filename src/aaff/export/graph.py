@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from aaff import __version__
 from aaff.card import ModelCard
 from aaff.networks.base import SegmentationNetwork
-from aaff.networks.engine import classify
-from aaff.preprocess import Normalization, Size
-from aaff.runtime.model_file import CONFIDENCE, INPUT, LOGITS, NORMALIZED, OUTPUT
+from aaff.networks.blocks import resize_to
+from aaff.networks.engine import native_confidence
+from aaff.runtime.model_file import CONFIDENCE, INPUT, LOGITS, NATIVE_CONFIDENCE, NORMALIZED, OUTPUT
 
 OPSET = 18
 """Version of the ONNX operators; any runtime of the last years knows it."""
@@ -27,24 +27,32 @@ OPSET = 18
 class DeployedNetwork(nn.Module):
     """Normalisation, network, resizing and choice of the class as one module.
 
-    uint8 [N, H, W, 3] RGB → uint8 [N, H, W], and with ``confidence`` a second uint8 [N, H, W].
+    uint8 [N, H, W, 3] RGB → uint8 [N, H, W], with ``confidence`` a second uint8 [N, H, W]; then the tensors inside
+    that the runtime finds by name: the normalised input, the native logits and, with ``confidence``, the native
+    confidence.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, net: SegmentationNetwork, normalization: Normalization, *, confidence: bool = False) -> None:
+    def __init__(self, net: SegmentationNetwork, card: ModelCard, *, confidence: bool = False) -> None:
         super().__init__()
         self.net = net
+        self.temperature = card.temperature
         self.confidence = confidence
-        self.register_buffer("mean", torch.tensor(normalization.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(normalization.std).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(card.normalization.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(card.normalization.std).view(1, 3, 1, 1))
 
-    def forward(self, frames: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         normalized = (frames.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        size = Size(frames.shape[2], frames.shape[1])
-        class_map, confidence = classify(self.net.logits(normalized), size, confidence=self.confidence)
-        return class_map if confidence is None else (class_map, confidence)
+        full = frames.shape[1:3]
+        logits = self.net.logits(normalized)
+        class_map = resize_to(logits, full).max(dim=1).indices.to(torch.uint8)
+        if not self.confidence:
+            return class_map, normalized, logits
+        native = native_confidence(logits, self.temperature)
+        certain = resize_to(native.float(), full).round().to(torch.uint8).squeeze(1)
+        return class_map, certain, normalized, logits, native
 
 
 def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool = False) -> onnx.ModelProto:
@@ -63,8 +71,10 @@ def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool =
         :mod:`aaff.runtime.model_file` names.
     """
     size = card.size
-    module = DeployedNetwork(net, card.normalization, confidence=confidence).cpu().eval()
+    module = DeployedNetwork(net, card, confidence=confidence).cpu().eval()
     example = torch.zeros(2, size.height, size.width, 3, dtype=torch.uint8)
+    public = [OUTPUT, CONFIDENCE] if confidence else [OUTPUT]
+    inside = [NORMALIZED, LOGITS, NATIVE_CONFIDENCE] if confidence else [NORMALIZED, LOGITS]
     with _quiet():
         program = torch.onnx.export(
             module,
@@ -72,30 +82,18 @@ def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool =
             dynamo=True,
             dynamic_shapes={"frames": {0: torch.export.Dim("N", min=1)}},
             input_names=[INPUT],
-            output_names=[OUTPUT, CONFIDENCE] if confidence else [OUTPUT],
+            output_names=[*public, *inside],  # a tensor has a name of our choice only as an output
             opset_version=OPSET,
             verbose=False,
             optimize=True,
         )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
-    nodes = model.graph.node
-    _rename(model, next(node for node in nodes if node.op_type == "Conv").input[0], NORMALIZED)
-    _rename(model, [node for node in nodes if node.op_type == "Resize"][-1].input[0], LOGITS)
+    model.graph.value_info.extend(model.graph.output[len(public) :])
+    del model.graph.output[len(public) :]
     _strip(model)
     onnx.checker.check_model(model)
     return model
-
-
-def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
-    for node in model.graph.node:
-        for names in (node.input, node.output):
-            for index, name in enumerate(names):
-                if name == old:
-                    names[index] = new
-    for info in model.graph.value_info:
-        if info.name == old:
-            info.name = new
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -43,10 +43,9 @@ class AAFFLite(SegmentationNetwork):
         context: bool,
         auxiliary: bool,
     ) -> None:
-        super().__init__(num_classes)
         if stride not in (2, 4, 8):
-            raise OptionError(f"stride is {stride}; the native logits stand at 2, 4 or 8")
-        self.stride = stride  # type: ignore[misc]
+            raise OptionError(f"stride is {stride}; choose 2, 4 or 8")
+        super().__init__(num_classes, stride)
         n, deep, fine = scaled(64, width), scaled(128, width), scaled(32, width)
         c2, c4, c8, c16, c32 = backbone.channels
         self.aaff8 = AttentionFeatureFusion(c4, c8, n, gate, fusion)
@@ -71,8 +70,11 @@ class AAFFLite(SegmentationNetwork):
         self.apply(initialize)
         self.backbone = backbone
 
-    def _logits(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        self._check(x)
+    @property
+    def classifier(self) -> nn.Conv2d:
+        return self.classify
+
+    def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         c2, c4, c8, c16, c32 = self.backbone(x)
         n8 = self.aaff8(c4, c8)
         n16 = self.aaff16(n8, c16)
@@ -86,9 +88,7 @@ class AAFFLite(SegmentationNetwork):
             y = self.up4(_join(y, c4))
         if self.up2 is not None:
             y = self.up2(_join(self.narrow(y), c2))
-        supervised = {"context": n32, "eighth": u8}
-        extra = {name: head(supervised[name]) for name, head in self.auxiliary.items()} if self.training else {}
-        return self.classify(y), extra
+        return self.classify(y), {"context": n32, "eighth": u8}
 
 
 def _join(coarse: Tensor, fine: Tensor) -> Tensor:

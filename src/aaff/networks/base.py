@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -37,38 +36,56 @@ class AuxiliaryHead(nn.Sequential):
         super().__init__(ConvBlock(inputs, channels, 3), nn.Conv2d(channels, num_classes, 1))
 
 
-class SegmentationNetwork(nn.Module):
-    """Base of all networks.
+STRIDES = (1, 2, 4, 8, 16, 32)
+"""Native strides that training, export, the runtime and the benchmark know."""
 
-    A subclass implements :meth:`features`, which returns the fused map at 1/8 and, by name, the maps
-    that auxiliary heads supervise; it sets ``tail`` and, when asked, ``auxiliary`` heads of those names.
+
+class SegmentationNetwork(nn.Module):
+    """Base of all networks: one contract for training, export, runtime and benchmark.
 
     ``net(x)`` takes a normalised float32 batch [N, 3, H, W] of any size and returns logits
     [N, num_classes, H, W]; :meth:`logits` stops at the native stride.
+
+    A subclass implements :meth:`native` and :attr:`classifier`, and fills ``auxiliary`` with heads when asked.
+
+    Args:
+        num_classes: C, channels of the logits.
+        stride: the native logits have ⌈H/stride⌉ rows and ⌈W/stride⌉ columns.
+
+    Raises:
+        ModelError: a stride that is not one of :data:`STRIDES`.
     """
 
-    stride: ClassVar[int] = 4
-    """The native logits have ⌈H/stride⌉ × ⌈W/stride⌉ rows and columns."""
-
-    tail: Tail
+    stride: int
     auxiliary: nn.ModuleDict
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, stride: int = 4) -> None:
         super().__init__()
+        if stride not in STRIDES:
+            raise ModelError(
+                f"{type(self).__name__} has logits at stride {stride}; it must be one of {', '.join(map(str, STRIDES))}"
+            )
         self.num_classes = num_classes
+        self.stride = stride
         self.auxiliary = nn.ModuleDict()
 
-    def features(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Fused features [N, C, ⌈H/8⌉, ⌈W/8⌉], and what the auxiliary heads look at."""
+    @property
+    def classifier(self) -> nn.Conv2d:
+        """The last convolution, 1×1 with ``num_classes`` outputs."""
+        raise NotImplementedError
+
+    def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Logits at the native stride, and the maps that auxiliary heads supervise, by the names of the heads."""
         raise NotImplementedError
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits [N, num_classes, ⌈H/4⌉, ⌈W/4⌉] of a normalised batch [N, 3, H, W].
+        """Logits [N, num_classes, ⌈H/stride⌉, ⌈W/stride⌉] of a normalised batch [N, 3, H, W].
 
         Raises:
-            ModelError: a training batch of one, or a tensor that is no batch of RGB frames.
+            ModelError: a training batch of one, or a tensor that is not a batch of RGB frames.
         """
-        return self._logits(x)[0]
+        self._check(x)
+        return self.native(x)[0]
 
     def logits_with_auxiliary(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Native logits, and those of every auxiliary head at its own stride, by name; training mode only.
@@ -78,18 +95,13 @@ class SegmentationNetwork(nn.Module):
         """
         if not self.training:
             raise ModelError("auxiliary logits exist only in training mode; call net.train() first, or net.logits(x)")
-        return self._logits(x)
+        self._check(x)
+        logits, supervised = self.native(x)
+        return logits, {name: head(supervised[name]) for name, head in self.auxiliary.items()}
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [N, num_classes, H, W]: the native ones resized bilinearly to the input's size."""
         return resize_to(self.logits(x), x.shape[-2:])
-
-    def _logits(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        self._check(x)
-        fused, supervised = self.features(x)
-        size = (-(-x.shape[-2] // self.stride), -(-x.shape[-1] // self.stride))
-        extra = {name: head(supervised[name]) for name, head in self.auxiliary.items()} if self.training else {}
-        return self.tail(fused, size), extra
 
     def _check(self, x: Tensor) -> None:
         if torch.compiler.is_compiling():
@@ -103,3 +115,22 @@ class SegmentationNetwork(nn.Module):
                 "a training batch of one frame: batch norm after global pooling would see a single value and "
                 "pass a constant; use a batch of at least 2 (8 or more to mean something), or net.eval()"
             )
+
+
+class PaperNetwork(SegmentationNetwork):
+    """Base of the paper's four networks: fused features at 1/8, then the :class:`Tail` to logits at 1/4."""
+
+    tail: Tail
+
+    @property
+    def classifier(self) -> nn.Conv2d:
+        return self.tail.classify
+
+    def features(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Fused features [N, C, ⌈H/8⌉, ⌈W/8⌉], and the maps that auxiliary heads supervise."""
+        raise NotImplementedError
+
+    def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        fused, supervised = self.features(x)
+        size = (-(-x.shape[-2] // self.stride), -(-x.shape[-1] // self.stride))
+        return self.tail(fused, size), supervised

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from aaff.networks.base import AuxiliaryHead, SegmentationNetwork, Tail
+from aaff.networks.base import AuxiliaryHead, PaperNetwork, Tail
 from aaff.networks.blocks import (
     AttentionRefinement,
     ConvBlock,
@@ -25,7 +25,7 @@ from aaff.networks.registry import register_model
 from aaff.networks.xception import Xception39
 
 
-class BiSeNet(SegmentationNetwork):
+class BiSeNet(PaperNetwork):
     """Spatial path at 1/8, context path from 1/32 back to 1/8, joined by an FFM.
 
     Args:

@@ -59,10 +59,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Complexity:
-    """Cost of one network for one frame of ``size``."""
+    """Cost of one network for one frame of ``size``; its native logits stand at 1/``stride``."""
 
     size: Size
     layers: tuple[Layer, ...]
+    stride: int
 
     @property
     def parameters(self) -> int:
@@ -108,4 +109,4 @@ def complexity(net: SegmentationNetwork, size: Size = DEFAULT_SIZE) -> Complexit
             module.register_forward_hook(hook(name))
     with torch.no_grad():
         shadow.logits(torch.empty(1, 3, size.height, size.width, device="meta"))
-    return Complexity(size, tuple(layers))
+    return Complexity(size, tuple(layers), net.stride)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from aaff.errors import OptionError
-from aaff.networks.base import AuxiliaryHead, SegmentationNetwork, Tail
+from aaff.networks.base import AuxiliaryHead, PaperNetwork, Tail
 from aaff.networks.blocks import (
     AttentionFeatureFusion,
     AttentionRefinement,
@@ -74,7 +74,7 @@ class Side2(nn.Module):
         return side
 
 
-class DepthwiseAAFF(SegmentationNetwork):
+class DepthwiseAAFF(PaperNetwork):
     """The paper's network.
 
     Args:
@@ -121,7 +121,7 @@ class DepthwiseAAFF(SegmentationNetwork):
         return self.fusion([*context.values(), *detail]), context
 
 
-class DepthwiseAAFF2(SegmentationNetwork):
+class DepthwiseAAFF2(PaperNetwork):
     """The paper's variant: ReLU gates, sums, a global context vector for both sides.
 
     Args: as :class:`DepthwiseAAFF`; the FFM is the variant's own whatever ``gate`` says.

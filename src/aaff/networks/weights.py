@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from aaff.card import ModelCard
@@ -65,10 +65,8 @@ def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[s
         AaffError: the file cannot be written, for a full disk for instance; an older one is still whole.
     """
     with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=metadata)
-        except SafetensorError as error:  # how the library tells of a full disk
-            raise OSError(str(error)) from error
+        # The library's own save_file leaves a ".tmp…" file behind when it is killed.
+        temporary.write_bytes(save(tensors, metadata=metadata))
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelCard]:

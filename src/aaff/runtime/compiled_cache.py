@@ -1,7 +1,10 @@
-"""Compiled models on disk, so that the second start of a program answers its first frame at once.
+"""Compiled models on disk, so that the second start of a program is fast.
 
-OpenVINO needs some seconds to turn a graph into code for this processor; what it made can be written
-down and read back.  The cache only ever saves time: where it cannot be read or written, nothing fails.
+OpenVINO compiles a graph for this CPU within seconds; its result can be stored and loaded again.  The cache only ever
+saves time: where it cannot be read or written, nothing fails.
+
+OpenVINO's own ``CACHE_DIR`` starts as fast, but loads a blob whose weights have changed on disk, takes one that belongs
+to another user, and hangs on a named pipe (OpenVINO 2026.4).
 """
 
 from __future__ import annotations
@@ -9,29 +12,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import sys
+import stat
 from pathlib import Path
 
 from aaff.errors import AaffError
 from aaff.files import replacing
+from aaff.privacy import cache_folder
 
 KEPT = 32
-"""Compiled models that stay; the ones unused for longest go first."""
+"""Compiled models that stay; the least recently used ones are removed first."""
 
-_DIGEST = hashlib.sha256().digest_size
-
-
-def cache_folder() -> Path:
-    """Where compiled models lie: ``AAFF_CACHE``, else a folder ``aaff`` where this system keeps caches."""
-    if named := os.environ.get("AAFF_CACHE"):
-        return Path(named).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "aaff"
+_DIGEST_SIZE = hashlib.sha256().digest_size
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 def key_of(*parts: object) -> str:
@@ -40,12 +32,20 @@ def key_of(*parts: object) -> str:
 
 
 def load_compiled(key: str) -> bytes | None:
-    """What :func:`store_compiled` kept under this key; None when there is nothing, or it is damaged."""
-    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: there is no home folder
-        path = _path(key)
-        data = path.read_bytes()
-        blob = data[_DIGEST:]
-        if data[:_DIGEST] == hashlib.sha256(blob).digest():
+    """What :func:`store_compiled` stored under this key; None when there is nothing that can be trusted.
+
+    A file counts that only this user can have written, and whose content belongs to ``key``.
+    """
+    path = _path(key)
+    if path is None:
+        return None
+    with contextlib.suppress(OSError):
+        with open(os.open(path, _FLAGS), "rb") as file:
+            if not _private(os.fstat(file.fileno())):
+                return None
+            data = file.read()
+        blob = data[_DIGEST_SIZE:]
+        if data[:_DIGEST_SIZE] == _digest(key, blob):
             with contextlib.suppress(OSError):
                 os.utime(path)  # used now
             return blob
@@ -53,15 +53,36 @@ def load_compiled(key: str) -> bytes | None:
 
 
 def store_compiled(key: str, blob: bytes) -> None:
-    """Keep a compiled model, where that is possible."""
-    with contextlib.suppress(OSError, AaffError, RuntimeError):
-        path = _path(key)
-        with replacing(path) as temporary:
-            temporary.write_bytes(hashlib.sha256(blob).digest() + blob)
+    """Store a compiled model, where that is possible."""
+    path = _path(key)
+    if path is None:
+        return
+    with contextlib.suppress(OSError, AaffError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+            path.unlink()  # a link or a pipe: it must be replaced and not written to
+        with replacing(path, mode=0o600) as temporary:
+            temporary.write_bytes(_digest(key, blob) + blob)
         by_age = sorted(path.parent.glob("*.compiled"), key=lambda p: p.stat().st_mtime, reverse=True)
         for old in by_age[KEPT:]:
             old.unlink()
 
 
-def _path(key: str) -> Path:
-    return cache_folder() / f"{key[:40]}.compiled"
+def _path(key: str) -> Path | None:
+    folder = cache_folder()
+    return folder / f"{key}.compiled" if folder else None
+
+
+def _digest(key: str, blob: bytes) -> bytes:
+    digest = hashlib.sha256(key.encode() + b"\n")
+    digest.update(blob)
+    return digest.digest()
+
+
+def _private(status: os.stat_result) -> bool:
+    """Whether it is a regular file that belongs to this user and that nobody else may write."""
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    if not hasattr(os, "geteuid"):  # Windows: the folder lies in the user's profile
+        return True
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from aaff.errors import DataError, OptionError
 from aaff.labels import UInt8Array
-from aaff.preprocess import Size
-from aaff.runtime.model_file import LOGITS, ModelFile, ending_at
+from aaff.preprocess import Size, resize_image
+from aaff.runtime.model_file import LOGITS, NATIVE_CONFIDENCE, ModelFile, ending_at
 from aaff.runtime.upsample import Upsampler, fits
 
 Maps = tuple[UInt8Array, UInt8Array | None]
@@ -25,8 +25,8 @@ class Graph:
 
     The last steps of the file, resizing the logits and taking the highest, cost nearly half as much as all
     of a network in int8.  So a graph of ours is cut at its native logits and :class:`Upsampler` does the
-    rest, to the same map.  The whole graph runs where that does not work: when its confidence is wanted,
-    at sizes that do not divide by the stride, and in files that come from elsewhere.
+    rest, to the same map.  The whole graph runs where that does not work: at sizes that are not multiples of the
+    stride, and in files that come from elsewhere.
 
     Attributes:
         data: an ONNX file.
@@ -40,9 +40,11 @@ class Graph:
     def of(cls, model: ModelFile, *, confidence: bool) -> Graph:
         """The cheapest graph that gives what is wanted."""
         wanted = confidence and model.confidence
-        if model.native and not wanted and fits(model.card.size):
-            return cls(ending_at(model, LOGITS), Upsampler(model.card.size))
-        return cls(model.data, None)
+        size, stride = model.card.size, model.stride
+        if stride is None or not fits(size, stride) or (wanted and not model.native_confidence):
+            return cls(model.data, None)
+        tensors = (LOGITS, NATIVE_CONFIDENCE) if wanted else (LOGITS,)
+        return cls(ending_at(model, *tensors), Upsampler(size, stride))
 
     def maps(self, outputs: Sequence[npt.NDArray[Any]], *, confidence: bool) -> Maps:
         """The maps of one frame, arrays of the caller's own.
@@ -52,7 +54,8 @@ class Graph:
             confidence: give the confidence too, where there is one.
         """
         if self.upsampler is not None:
-            return self.upsampler(outputs[0][0]), None
+            certain = resize_image(outputs[1][0, 0], self.upsampler.size) if confidence and len(outputs) > 1 else None
+            return self.upsampler(outputs[0][0]), certain
         # A copy: the engine writes its next frame to where these lie.
         certain = np.array(outputs[1][0], np.uint8) if confidence and len(outputs) > 1 else None
         return np.array(outputs[0][0], np.uint8), certain

@@ -23,11 +23,12 @@ CARD = "aaff.card"
 PRECISION = "aaff.precision"
 """``"fp32"`` or ``"int8"``: what the graph itself computes in."""
 CONFIDENT = "aaff.confidence"
-"""Present when the graph has the output :data:`CONFIDENCE`."""
+"""Present when the graph has the output :data:`CONFIDENCE`; ``"native"`` when :data:`NATIVE_CONFIDENCE` is inside."""
 PARITY = "aaff.parity"
 """How the file compared with its PyTorch network when it was exported, JSON."""
 NATIVE = "aaff.native"
-"""Present in files that :mod:`aaff.export` made: the tensors :data:`NORMALIZED` and :data:`LOGITS` are inside."""
+"""Present in files that :mod:`aaff.export` made: the tensors :data:`NORMALIZED` and :data:`LOGITS` are inside.  The
+value is the native stride (``"yes"`` in files of version 0.1, whose stride is 4)."""
 HASH = "aaff.sha256"
 """SHA-256 over the raw top-level fields of the file, in their order, without this entry."""
 
@@ -36,13 +37,15 @@ INPUT, OUTPUT, CONFIDENCE = "frames", "class_map", "confidence"
 second output, uint8 [N, H, W], 255 for certain."""
 NORMALIZED, LOGITS = "normalized", "logits"
 """Names of two tensors inside: the network's float input [N, 3, H, W] and its native logits [N, C, h, w]."""
+NATIVE_CONFIDENCE = "native_confidence"
+"""Name of the confidence at the native stride, uint8 [N, 1, h, w]."""
 
 _GRAPH, _METADATA, _LAST = 7, 14, 25
 """Field numbers of ``onnx.ModelProto``, and the highest one."""
 _OUTPUT = 12
 """Field number of the outputs in ``onnx.GraphProto``."""
-_FLOAT = b"\x08\x01"
-"""``onnx.TypeProto.Tensor`` of float32 and any shape."""
+_TYPES = {LOGITS: b"\x08\x01", NATIVE_CONFIDENCE: b"\x08\x02"}
+"""``onnx.TypeProto.Tensor`` of any shape: float32 and uint8."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,10 @@ class ModelFile:
         card: what it says about itself; ``card.size`` is the frame size of its graph.
         precision: ``"fp32"`` or ``"int8"``.
         parity: the comparison with its PyTorch network; empty for a file that somebody else described.
-        native: whether the graph has the tensors :data:`NORMALIZED` and :data:`LOGITS` of this package.
+        stride: of the native logits, where the graph has the tensors :data:`NORMALIZED` and :data:`LOGITS` inside;
+            None for a file from elsewhere.
         confidence: whether the graph has the output :data:`CONFIDENCE`, as its second one.
+        native_confidence: whether it has :data:`NATIVE_CONFIDENCE` inside.
         sha256: hash of its contents, 64 hexadecimal digits.
         data: the file's bytes.
     """
@@ -64,8 +69,9 @@ class ModelFile:
     card: ModelCard
     precision: str
     parity: Mapping[str, Any]
-    native: bool
+    stride: int | None
     confidence: bool
+    native_confidence: bool
     sha256: str
     data: bytes = field(repr=False)
 
@@ -116,11 +122,22 @@ def parse_model_file(data: bytes, path: Path) -> ModelFile:
         card=card,
         precision=metadata[PRECISION],
         parity=parity,
-        native=NATIVE in metadata,
+        stride=_stride(metadata.get(NATIVE), path),
         confidence=CONFIDENT in metadata,
+        native_confidence=metadata.get(CONFIDENT) == "native",
         sha256=metadata[HASH],
         data=data,
     )
+
+
+def _stride(value: str | None, path: Path) -> int | None:
+    if value is None:
+        return None
+    if value == "yes":
+        return 4
+    if not value.isdecimal() or int(value) not in (1, 2, 4, 8, 16, 32):
+        raise ModelError(f"{path} has logits at stride {value[:20]!r}, which this version of aaff does not know")
+    return int(value)
 
 
 def read_metadata(data: bytes, where: str) -> dict[str, str]:
@@ -159,14 +176,20 @@ def content_hash(data: bytes, where: str) -> str:
     return digest.hexdigest()
 
 
-def ending_at(model: ModelFile, tensor: str) -> bytes:
-    """An ONNX file of the model's graph with one float tensor inside as its only output, without metadata.
+def ending_at(model: ModelFile, *tensors: str) -> bytes:
+    """An ONNX file of the model's graph with tensors inside as its only outputs, without metadata.
 
     Nodes that only the former outputs need are dead.  Runtimes leave them out, so that running it costs
-    what leads to ``tensor``.
+    what leads to ``tensors``.
+
+    Args:
+        tensors: :data:`LOGITS` or :data:`NATIVE_CONFIDENCE`, in the order of the outputs.
     """
     data = model.data
-    output = delimited(1, tensor.encode()) + delimited(2, delimited(1, _FLOAT))
+    outputs = b"".join(
+        delimited(_OUTPUT, delimited(1, tensor.encode()) + delimited(2, delimited(1, _TYPES[tensor])))
+        for tensor in tensors
+    )
     pieces = []
     for f in _fields(data, str(model.path)):
         if f.number != _GRAPH:
@@ -174,7 +197,7 @@ def ending_at(model: ModelFile, tensor: str) -> bytes:
                 pieces.append(data[f.start : f.end])
             continue
         kept = [data[g.start : g.end] for g in fields(data, f.payload, f.end) if g.number != _OUTPUT]
-        pieces.append(delimited(_GRAPH, b"".join(kept) + delimited(_OUTPUT, output)))
+        pieces.append(delimited(_GRAPH, b"".join(kept) + outputs))
     return b"".join(pieces)
 
 

@@ -21,12 +21,16 @@ from aaff.labels import UInt8Array
 from aaff.provenance import usable_cores
 from aaff.runtime.compiled_cache import key_of, load_compiled, store_compiled
 from aaff.runtime.deployed import Graph, Maps, check_frames, choose_precision, stack
-from aaff.runtime.model_file import CONFIDENCE, LOGITS, NORMALIZED, ModelFile, ending_at
+from aaff.runtime.model_file import CONFIDENCE, LOGITS, NATIVE_CONFIDENCE, NORMALIZED, ModelFile, ending_at
 from aaff.runtime.openvino_core import DEVICE, core, has_bf16
 
 PRECISIONS = {"fp32": {"fp32": "f32", "bf16": "bf16"}, "int8": {"int8": "f32", "int8-bf16": "bf16"}}
 """For files in fp32 and int8: each precision they run in → OpenVINO's name of the type of all that is not
 quantised.  ``int8`` computes that rest in float32, ``int8-bf16`` in bf16."""
+
+
+_SECOND = {CONFIDENCE, NATIVE_CONFIDENCE}
+"""Names of the second output."""
 
 
 class OpenVinoEngine:
@@ -65,7 +69,7 @@ class OpenVinoEngine:
         config = _config(PRECISIONS[model.precision][self.precision], threads, streams)
         self._compiled = _compile(model, self._graph.data, config)
         outputs = self._compiled.outputs
-        self._order = sorted(range(len(outputs)), key=lambda i: CONFIDENCE in outputs[i].get_names())
+        self._order = sorted(range(len(outputs)), key=lambda i: bool(outputs[i].get_names() & _SECOND))
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def infer(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array | None]:
@@ -101,14 +105,14 @@ def network_alone(
     """The same graph from float planar input to native logits, for measuring what surrounds it.
 
     Returns:
-        A callable from normalised frames float32 [1, 3, H, W] to logits float32 [1, C, ⌈H/4⌉, ⌈W/4⌉], valid
+        A callable from normalised frames float32 [1, 3, H, W] to native logits float32 [1, C, h, w], valid
         until its next call; not thread-safe.
 
     Raises:
         ModelError: the file comes from elsewhere and does not name these tensors.
         OptionError: as :class:`OpenVinoEngine`.
     """
-    if not model.native:
+    if model.stride is None:
         raise ModelError(f"{model.path} does not name its input and logits inside, so its network cannot run alone")
     whole = core().read_model(ending_at(model, LOGITS))
     size = model.card.size

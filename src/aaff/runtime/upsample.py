@@ -20,37 +20,45 @@ from aaff.preprocess import Size
 
 Logits = npt.NDArray[np.float32]
 
-STRIDE = 4
-"""Pixels between neighbouring native logits, along both axes."""
+STRIDES = (2, 4, 8)
+"""Pixels between neighbouring native logits, along both axes, for which class maps are made here."""
 
 _CHUNK = 4096
 """Border cells done at once: their numbers then stay in the processor's cache."""
 
 
 class Upsampler:
-    """Class maps of one size from logits at a quarter of it.  Thread-safe: it holds tables, no buffers.
+    """Class maps of one size from logits at 1/``stride`` of it.  Thread-safe: it holds tables, no buffers.
 
-    With ``align_corners=False`` the pixels between two native rows lie at 1/8, 3/8, 5/8 and 7/8 of the way;
-    rows and columns outside the outermost logits take those (``F.interpolate`` and ONNX ``half_pixel`` alike).
+    With ``align_corners=False`` the pixels between two native rows lie at (i + ½) / stride of the distance, so at
+    1/8, 3/8, 5/8 and 7/8 for stride 4; rows and columns outside the outermost logits take those
+    (``F.interpolate`` and ONNX ``half_pixel`` alike).
 
     Args:
-        size: width and height of the class maps, both multiples of :data:`STRIDE`.
+        size: width and height of the class maps, both multiples of ``stride``.
+        stride: pixels between neighbouring native logits, one of :data:`STRIDES`.
 
     Raises:
-        ModelError: ``size`` is no multiple of the stride.
+        ModelError: ``size`` is not a multiple of the stride, or the stride is another one.
 
-    >>> Upsampler(Size(8, 4))(np.array([[[1.0, 0.0]], [[0.0, 1.0]]], np.float32))
+    >>> Upsampler(Size(8, 4), 4)(np.array([[[1.0, 0.0]], [[0.0, 1.0]]], np.float32))
     array([[0, 0, 0, 0, 1, 1, 1, 1],
            [0, 0, 0, 0, 1, 1, 1, 1],
            [0, 0, 0, 0, 1, 1, 1, 1],
            [0, 0, 0, 0, 1, 1, 1, 1]], dtype=uint8)
     """
 
-    def __init__(self, size: Size) -> None:
-        if not fits(size):
-            raise ModelError(f"class maps of {size} have no grid of whole cells; both sides must divide by {STRIDE}")
-        self.size = size
-        self._rows, self._columns = size.height // STRIDE, size.width // STRIDE
+    def __init__(self, size: Size, stride: int) -> None:
+        if not fits(size, stride):
+            raise ModelError(
+                f"class maps of {size} cannot be made from logits at stride {stride}; both sides must be multiples of "
+                f"it, and it must be one of {', '.join(map(str, STRIDES))}"
+            )
+        self.size, self.stride = size, stride
+        # The pixels of a cell's row are written as one number of ``stride`` bytes.
+        self._word = np.dtype(f"u{stride}")
+        self._fill = self._word.type(int.from_bytes(b"\x01" * stride))
+        self._rows, self._columns = size.height // stride, size.width // stride
         # One cell lies between two rows and two columns; half a cell juts out on every side of the frame.
         rows, columns = np.arange(self._rows + 1), np.arange(self._columns + 1)
         above, below = np.maximum(rows - 1, 0), np.minimum(rows, self._rows - 1)
@@ -58,16 +66,16 @@ class Upsampler:
         self._corners = np.stack(
             [(row[:, None] * self._columns + column).ravel() for row in (above, below) for column in (left, right)]
         )
-        way = (np.arange(STRIDE, dtype=np.float32) + 0.5) / STRIDE
-        pair = np.stack([1 - way, way], axis=1)
-        self._weights = np.ascontiguousarray(np.einsum("ya,xb->yxab", pair, pair).reshape(STRIDE**2, 4))
-        # Where the four pixels of a cell's row stand in a canvas that is read as one number per four pixels.
+        near = (np.arange(stride, dtype=np.float32) + 0.5) / stride
+        pair = np.stack([1 - near, near], axis=1)
+        self._weights = np.ascontiguousarray(np.einsum("ya,xb->yxab", pair, pair).reshape(stride**2, 4))
+        # Where the row of a cell lies in a canvas of such numbers.
         pitch = self._columns + 1
-        self._origins = (rows[:, None] * STRIDE * pitch + columns).ravel()
-        self._lines = np.arange(STRIDE)[:, None] * pitch
+        self._origins = (rows[:, None] * stride * pitch + columns).ravel()
+        self._lines = np.arange(stride)[:, None] * pitch
 
     def __call__(self, logits: Logits) -> UInt8Array:
-        """The class map uint8 [H, W] of native logits float32 [C, H/4, W/4]; of equal logits the lowest id.
+        """The class map uint8 [H, W] of native logits float32 [C, H/stride, W/stride]; of equal logits the lowest id.
 
         The array belongs to the caller.
         """
@@ -76,20 +84,20 @@ class Upsampler:
         border = corner[0] != corner[1]
         border |= corner[0] != corner[2]
         border |= corner[0] != corner[3]
-        canvas = np.repeat((corner[0] * np.uint32(0x01010101)).reshape(self._rows + 1, -1), STRIDE, axis=0)
+        canvas = np.repeat((corner[0] * self._fill).reshape(self._rows + 1, -1), self.stride, axis=0)
         cells = np.flatnonzero(border)
         for start in range(0, len(cells), _CHUNK):
             part = cells[start : start + _CHUNK]
             canvas.reshape(-1)[self._origins.take(part) + self._lines] = self._interpolate(planes, part)
-        half = STRIDE // 2
+        half = self.stride // 2
         return canvas.view(np.uint8)[half:-half, half:-half].copy()
 
-    def _interpolate(self, planes: Logits, cells: npt.NDArray[np.intp]) -> npt.NDArray[np.uint32]:
-        """The pixels of these cells, [row in the cell, cell], four in each number."""
+    def _interpolate(self, planes: Logits, cells: npt.NDArray[np.intp]) -> npt.NDArray[np.unsignedinteger]:
+        """The pixels of these cells, [row in the cell, cell], one number for each row."""
         corners = planes.take(self._corners.take(cells, axis=1), axis=1)  # [C, 4, cells]
         ids = _argmax(self._weights @ corners[0], (self._weights @ corner for corner in corners[1:]))
-        lines = ids.reshape(STRIDE, STRIDE, -1).transpose(0, 2, 1).copy()
-        return lines.view(np.uint32)[..., 0]
+        lines = ids.reshape(self.stride, self.stride, -1).transpose(0, 2, 1).copy()
+        return lines.view(self._word)[..., 0]
 
 
 def _argmax(best: Logits, others: Iterable[Logits]) -> UInt8Array:
@@ -104,6 +112,6 @@ def _argmax(best: Logits, others: Iterable[Logits]) -> UInt8Array:
     return ids
 
 
-def fits(size: Size) -> bool:
-    """Whether class maps of this size have a grid of whole cells."""
-    return size.width % STRIDE == 0 and size.height % STRIDE == 0
+def fits(size: Size, stride: int) -> bool:
+    """Whether class maps of this size can be made from logits at this stride."""
+    return stride in STRIDES and size.width % stride == 0 and size.height % stride == 0

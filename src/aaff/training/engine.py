@@ -10,11 +10,11 @@ from torch import Tensor
 
 from aaff.errors import OptionError
 from aaff.networks import SegmentationNetwork
-from aaff.networks.strided import use_strided
-from aaff.networks.winograd import use_winograd
 from aaff.preprocess import Normalization
 from aaff.provenance import processor_name, usable_cores
 from aaff.training.distributed import Group, share_batch_norm
+from aaff.training.kernels.strided import use_strided
+from aaff.training.kernels.winograd import use_winograd
 from aaff.training.recipe import EngineOptions
 
 _AVX512, _AMX, _ARM = "_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported"

@@ -1,4 +1,7 @@
-"""One optimisation step, and all that it changes: network, optimiser, averaged weights."""
+"""One optimisation step, and all that it changes: network, optimiser, averaged weights.
+
+The phases of a step stand under their names in a profile (``torch.profiler``): forward, loss, backward, optimizer.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from aaff.networks import create_model
 from aaff.preprocess import Normalization
@@ -22,7 +26,7 @@ from aaff.training.warm_start import WarmStartReport, warm_start
 
 
 class DivergedError(Exception):
-    """Loss or gradient is no finite number; the weights are as before the step."""
+    """Loss or gradient is not finite; the weights are as before the step."""
 
 
 class Learner:
@@ -42,7 +46,7 @@ class Learner:
     def __init__(
         self, recipe: Recipe, num_classes: int, counts: npt.NDArray[np.int64], engine: Engine, group: Group
     ) -> None:
-        self.engine, self.group = engine, group
+        self.engine, self.group, self.num_classes = engine, group, num_classes
         self.parts, self.clip_norm, self.decay = recipe.engine.accumulate, recipe.optim.clip_norm, recipe.optim.ema
         self.normalization = Normalization()
         torch.manual_seed(recipe.seed)
@@ -69,63 +73,52 @@ class Learner:
             DivergedError: loss or gradient is no finite number.
             DataError: a label id is no class.
         """
-        self.net.train()
+        net = self.net.train()
         labels = labels.to(self.engine.device, non_blocking=True)
         normalizer = self.group.sum(self.objective.normalizer(labels))
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.engine.device)
-        for part, truth in zip(images.chunk(self.parts), labels.chunk(self.parts), strict=True):
-            loss = self.loss(*self.forward(part), truth, normalizer)
-            self.backward(loss)
+        for frames, ground_truth in zip(images.chunk(self.parts), labels.chunk(self.parts), strict=True):
+            with record_function("forward"), self.engine.autocast():
+                logits, auxiliary = net.logits_with_auxiliary(self.engine.normalize(frames, self.normalization))
+            with record_function("loss"):
+                loss = weighted_mean(self.objective(logits, auxiliary, ground_truth).sum, normalizer)
+            with record_function("backward"):
+                loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
-        self.group.sum_gradients(self.net)
-        value, norm = torch.stack([self.group.sum(total), self.clip()]).tolist()
-        if not math.isfinite(value) or not math.isfinite(norm):
-            raise DivergedError(f"the loss is {value:.4g} and the norm of its gradient {norm:.4g}")
-        self.update(lr, number)
+        self.group.sum_gradients(net)
+        with record_function("optimizer"):
+            norm = self._clip()
+            value, length = torch.stack([self.group.sum(total), norm]).tolist()
+            if not math.isfinite(value) or not math.isfinite(length):
+                raise DivergedError(f"the loss is {value:.4g} and the norm of its gradient {length:.4g}")
+            set_learning_rate(self.optimizer, lr)
+            self.optimizer.step()
+            if self.average is not None:
+                self.average.update(net, number)
         return float(value)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Native logits of uint8 frames [n, H, W, 3], and those of the auxiliary heads."""
-        with self.engine.autocast():
-            return self.net.logits_with_auxiliary(self.engine.normalize(images, self.normalization))
-
-    def loss(self, logits: Tensor, auxiliary: Mapping[str, Tensor], labels: Tensor, normalizer: Tensor) -> Tensor:
-        """What these frames add to the loss of the batch, whose normaliser is given."""
-        return weighted_mean(self.objective(logits, auxiliary, labels).sum, normalizer)
-
-    def backward(self, loss: Tensor) -> None:
-        """Add to the gradients."""
-        loss.backward()  # type: ignore[no-untyped-call]
-
-    def clip(self) -> Tensor:
-        """Shorten the gradient when the recipe says so; returns the norm that it had."""
+    def _clip(self) -> Tensor:
+        """Clip the gradient if the recipe says so; returns the norm that it had."""
         if self.clip_norm:
             return torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.clip_norm)
         return torch.nn.utils.get_total_norm([p.grad for p in self.net.parameters() if p.grad is not None])
 
-    def update(self, lr: float, number: int) -> None:
-        """Move the weights, and the averaged ones behind them."""
-        set_learning_rate(self.optimizer, lr)
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update(self.net, number)
-
-    def begin_from(self, state: Mapping[str, Tensor]) -> WarmStartReport:
-        """Take over the weights of another network as far as they fit."""
-        told = warm_start(self.net, state)
+    def warm_start(self, state: Mapping[str, Tensor]) -> WarmStartReport:
+        """Start from the weights of another network as far as they fit."""
+        report = warm_start(self.net, state)
         if self.average is not None:
             self.average = WeightAverage(self.net, self.decay)
-        return told
+        return report
 
     def kept_weights(self) -> dict[str, Tensor]:
-        """The weights that are scored and shipped: the averaged ones where there are."""
+        """The weights that are scored and written: the averaged ones if the recipe averages."""
         return self.average.state_dict() if self.average is not None else self.net.state_dict()
 
     def restore(
         self, network: Mapping[str, Tensor], optimizer: Mapping[str, Any], average: Mapping[str, Tensor]
     ) -> None:
-        """Take up the state that was put down."""
+        """Continue from a saved state."""
         self.net.load_state_dict(dict(network))
         self.optimizer.load_state_dict(dict(optimizer))
         if self.average is not None:

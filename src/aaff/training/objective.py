@@ -28,8 +28,8 @@ from torch import Tensor
 
 from aaff.errors import DataError, OptionError
 from aaff.labels import IGNORE
+from aaff.training.kernels.upsampled_loss import upsampled_cross_entropy, upsampled_nll
 from aaff.training.options import LossOptions
-from aaff.training.upsampled_loss import upsampled_cross_entropy, upsampled_nll
 
 
 @dataclass(frozen=True)

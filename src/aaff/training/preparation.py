@@ -1,18 +1,27 @@
-"""What a run checks before its first step: frames, labels, and whether a resumed one is the same run."""
+"""What a run opens and checks before its first step: network, frames, labels, and whether a resumed run is the same."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from aaff.data.cache import CachedDataset
 from aaff.data.duplicates import cross_split_leaks
+from aaff.data.layouts import open_dataset
+from aaff.data.loader import Plan
+from aaff.data.mixture import mixed
 from aaff.data.sample import Dataset
 from aaff.data.statistics import count_classes
 from aaff.errors import DataError, OptionError
 from aaff.labels import IGNORE
+from aaff.networks import create_model
 from aaff.training.distributed import Group
 from aaff.training.engine import Engine, resolve
 from aaff.training.recipe import Recipe
@@ -20,6 +29,56 @@ from aaff.training.state import Snapshot
 
 MAY_CHANGE = ("engine.", "render_every")
 """Beginnings of the recipe keys that may differ when a run is resumed."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The frames of a run.
+
+    Attributes:
+        train: frames to train on.
+        val: frames to score, None without validation.
+        fingerprint: hash of the names of the training frames, in order.
+    """
+
+    train: Dataset
+    val: Dataset | None
+    fingerprint: str
+
+
+def check_network(recipe: Recipe) -> None:
+    """Refuse a mistyped network or option before a frame is read; no memory or random number is used.
+
+    Raises:
+        OptionError: an unknown or impossible value.
+    """
+    with torch.device("meta"):
+        create_model(recipe.model, **recipe.network_options())
+
+
+def open_splits(
+    data: str | Path | Sequence[str | Path], recipe: Recipe, layout: str | None, *, say: Callable[[str], None]
+) -> Splits:
+    """Open the training frames of all data sets and the validation frames of the first, cached if the recipe says so.
+
+    Raises:
+        AaffError: a data set or split cannot be opened, or the data sets do not fit together.
+    """
+    first, *more = [data] if isinstance(data, (str, Path)) else data
+    train = open_dataset(first, recipe.train_split, protocol=recipe.protocol, layout=layout)
+    if more:
+        others = [open_dataset(other, recipe.train_split, protocol=recipe.protocol) for other in more]
+        train = mixed([train, *others], recipe.repeat)
+    val = None
+    if recipe.val_split != "none":
+        val = open_dataset(first, recipe.val_split, protocol=recipe.protocol, layout=layout)
+    fingerprint = hashlib.sha256("\n".join(pair.name for pair in train.pairs).encode()).hexdigest()
+    Plan(len(train), recipe.batch, recipe.seed, parts=recipe.engine.accumulate)  # refuses a batch that cannot be made
+    say(f"reading {len(train)} frames of {train.split}" + (f", {len(val)} of {val.split}" if val else ""))
+    if recipe.engine.cache:
+        train = CachedDataset(train)
+        val = CachedDataset(val) if val else None
+    return Splits(train, val, fingerprint)
 
 
 def class_counts(dataset: Dataset) -> npt.NDArray[np.int64]:

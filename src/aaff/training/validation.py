@@ -12,7 +12,7 @@ from torch import Tensor
 from aaff.card import ModelCard
 from aaff.data.sample import Dataset
 from aaff.evaluation.confusion import ConfusionMatrix
-from aaff.evaluation.evaluate import Report, Subject, count, report
+from aaff.evaluation.evaluate import Report, Subject, report
 from aaff.networks import create_model
 from aaff.networks.engine import TorchEngine
 from aaff.networks.weights import TRAINING_OPTIONS, load_state
@@ -42,14 +42,30 @@ class Validation:
         net = engine.prepare(create_model(card.network, card.labels.num_classes, **options))
         self.engine = TorchEngine(net, card, precision=engine.precision, confidence=False)
 
-    def score(self, weights: Mapping[str, Tensor], progress: Callable[[int, int], None] | None = None) -> Report:
+    def score(
+        self,
+        weights: Mapping[str, Tensor],
+        *,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Report | None:
         """The report of these weights over the whole split, on every process.
 
-        ``progress`` hears of this process's share.
+        Args:
+            weights: ``state_dict`` of the network; auxiliary heads are left out.
+            progress: called after each frame with how many of this process's frames are done, and their number.
+            stop: asked before each frame; once it is true the split is left and None returned.  Several processes
+                wait for each other's counts, so they finish the split.
         """
         load_state(self.engine.net, weights, "the run")
         share = range(self.group.rank, len(self.dataset), self.group.world)
-        own = count(self.engine.segment, self.dataset, indices=share, progress=progress)
+        own = ConfusionMatrix(self.engine.card.labels.num_classes)
+        for done, index in enumerate(share, 1):
+            if self.group.world == 1 and stop():
+                return None
+            sample = self.dataset[index]
+            own.update(sample.label, self.engine.segment(sample.image), f"frame {sample.name}")
+            progress(done, len(share))
         counts = self.group.sum(torch.from_numpy(own.counts)).numpy()
         card = self.engine.card
         split = self.dataset.split
@@ -57,7 +73,7 @@ class Validation:
         return report(ConfusionMatrix(card.labels.num_classes, counts), self.dataset, subject)
 
     def draw(self, path: Path, weights: Mapping[str, Tensor]) -> None:
-        """Draw the fixed frames, their truth and the answer of these weights."""
+        """Draw the fixed frames, their ground truth and the prediction of these weights."""
         load_state(self.engine.net, weights, "the run")
         chosen = sorted({round(i) for i in np.linspace(0, len(self.dataset) - 1, FRAMES)})
         samples = [self.dataset[index] for index in chosen]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from experiments.paper import charts
 from experiments.paper.work import Workshop
-from tests.experiments.paper.made_up import write_made_up
+from tests.experiments.paper.made_up import MakeUp, write_made_up
 from tests.experiments.paper.tiny import do_next, experiment
 
-MakeUp = Callable[..., Path]
+
+@pytest.fixture
+def quick_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts are laid out but not drawn, which takes a quarter of a second each."""
+    monkeypatch.setattr(charts, "to_svg", lambda figure, title: "<svg/>")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from aaff.provenance import provenance
 from experiments.paper.archive import Archive
 from experiments.paper.details import Borders, Calibration, Objects
 from experiments.paper.plan import PAPER_ORDER, UNGATED, WIDENED
+
+MakeUp = Callable[..., Path]
+"""Writes made-up results of so many finished seeds and drives."""
 
 DRIVES = ("0001TP", "0006R0", "0016E5")
 SKILL = {

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from aaff.errors import DataError, ModelError, OptionError
-from aaff.training.loop import LAST, STATE
 from aaff.training.recipe import Recipe
+from aaff.training.trainer import LAST, STATE
 from experiments.paper.runs import common_arithmetic, differing_keys, measurement_file, note_failure, progress
 from tests.experiments.paper.tiny import NAMES, TINY, experiment
 

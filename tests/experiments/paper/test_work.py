@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from aaff.training.loop import LAST, STATE
+from aaff.training.trainer import LAST, STATE
 from experiments.paper.plan import PlannedRun, run_folder
 from experiments.paper.runs import progress
 from experiments.paper.work import Workshop, execute, held

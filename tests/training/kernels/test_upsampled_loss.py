@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from aaff.errors import DataError
-from aaff.training.upsampled_loss import _plain_cross_entropy, upsampled_cross_entropy, upsampled_nll
+from aaff.training.kernels.upsampled_loss import _plain_cross_entropy, upsampled_cross_entropy, upsampled_nll
 
 
 def draw(

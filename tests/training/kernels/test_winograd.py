@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from aaff.networks import create_model
-from aaff.networks.winograd import WinogradConv2d, use_winograd
+from aaff.training.kernels.winograd import WinogradConv2d, use_winograd
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 4), (5, 7), (12, 15), (9, 2)])

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,10 +24,11 @@ from aaff.networks.weights import load_checkpoint, read_checkpoint
 from aaff.preprocess import Size
 from aaff.training.distributed import Group
 from aaff.training.learner import Learner
-from aaff.training.loop import STATE, train
+from aaff.training.objective import LossParts, Objective
 from aaff.training.progress import Reporter
 from aaff.training.recipe import Recipe
 from aaff.training.state import Position, load_snapshot
+from aaff.training.trainer import STATE, train
 from tests.training.processes import words
 
 Train = Callable[..., str]
@@ -127,7 +129,7 @@ class TestFinishedRun:
 
     def test_is_not_overwritten(self, trained: Path, blocks_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(words(blocks_dir, trained)) == 2
-        assert "holds a run already; add --resume" in capsys.readouterr().err
+        assert "add --resume" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         ("more", "said"),
@@ -267,13 +269,14 @@ class TestBadInput:
     def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(
         self, refused: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        loss, calls = Learner.loss, []
+        objective, calls = Objective.__call__, []
 
-        def broken(self: Learner, *args: torch.Tensor) -> torch.Tensor:
+        def broken(self: Objective, *args: Any) -> LossParts:
             calls.append(1)
-            return loss(self, *args) * (float("nan") if len(calls) == 5 else 1)
+            parts = objective(self, *args)
+            return replace(parts, sum=parts.sum * (float("nan") if len(calls) == 5 else 1))
 
-        monkeypatch.setattr(Learner, "loss", broken)
+        monkeypatch.setattr(Objective, "__call__", broken)
         told = refused()
         assert "in step 5: the loss is nan and the norm of its gradient nan, on the frames train_" in told
         assert f"the last good checkpoint is {tmp_path / 'run' / 'last.safetensors'}" in told
@@ -284,7 +287,7 @@ class TestBadInput:
         from aaff.training.engine import resolve
 
         learner = Learner(chosen, 11, np.ones((1, 11), np.int64), resolve(chosen.engine), Group())
-        learner.net.tail.classify.weight.data[0, 0] = float("inf")
+        learner.net.classifier.weight.data[0, 0] = float("inf")
         before = {name: value.clone() for name, value in learner.net.named_parameters()}
         images = torch.randint(0, 256, (4, 48, 64, 3), dtype=torch.uint8)
         with pytest.raises(Exception, match="the loss is"):
@@ -302,7 +305,7 @@ class TestBadInput:
 
         folder, chosen = tmp_path / "run", recipe(blocks_dir, "--epochs", "1")
         try:
-            with pytest.raises(AaffError, match=r"cannot write .*last\.state\.safetensors.*go on with --resume"):
+            with pytest.raises(AaffError, match=r"cannot write .*last\.state\.safetensors.*--resume"):
                 train(blocks_dir, chosen, folder, checkpoint_seconds=0, reporter=FullFrom(quiet=True))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

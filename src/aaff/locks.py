@@ -1,0 +1,95 @@
+"""Locks between processes, held by an open file or folder and released when their process ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from aaff.errors import AaffError, OptionError
+
+if sys.platform != "win32":
+    import fcntl
+
+_held: set[int] = set()
+
+
+def lock(path: Path, *, wait: bool = True) -> int | None:
+    """Lock a file or folder for this process alone.
+
+    Returns:
+        A handle for :func:`release`; None where the system or the file system has no such locks.
+
+    Raises:
+        FileNotFoundError: there is nothing at ``path``.
+        BlockingIOError: another process holds the lock, and ``wait`` is false.
+    """
+    if sys.platform == "win32":
+        return None
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError:
+        os.close(handle)
+        return None
+    _held.add(handle)
+    return handle
+
+
+def release(handle: int | None) -> None:
+    """Release what :func:`lock` returned."""
+    if handle is not None and sys.platform != "win32":
+        _held.discard(handle)
+        fcntl.flock(handle, fcntl.LOCK_UN)  # a child that is just being forked may still have the handle
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def only_process(folder: Path, what: str) -> Iterator[None]:
+    """Hold ``folder`` during the block, so that no second process works on it.
+
+    Args:
+        folder: made when missing, and removed when nothing was put into it; the lock leaves no file in it.
+        what: names it in the error.
+
+    Raises:
+        OptionError: another process holds it.
+        AaffError: the folder cannot be made.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = lock(folder, wait=False)
+    except BlockingIOError:
+        raise OptionError(f"{what} {folder} is in use by another process; wait for it or stop it first") from None
+    except OSError as error:
+        raise AaffError(f"cannot write {folder}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        release(handle)
+        with contextlib.suppress(OSError):  # not empty
+            for path in made:
+                path.rmdir()
+
+
+def _forget() -> None:
+    """A forked child must not hold on to what its parent has locked: it may outlive it."""
+    for handle in _held:
+        with contextlib.suppress(OSError):
+            os.close(handle)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,371 @@
+"""A whole training, top to bottom: set up, epochs, steps, validation, checkpoints, resume.
+
+:func:`train` sets up, :meth:`Trainer.fit` is the loop.  One optimisation step is in :mod:`aaff.training.learner`,
+what makes it fast in :mod:`aaff.training.kernels`.  A run that is killed at any moment resumes to the same weights
+as one that was not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import Tensor
+
+from aaff.card import ModelCard
+from aaff.data.augment import Augment
+from aaff.data.loader import Batch, Plan, Transform, batches
+from aaff.errors import AaffError, OptionError
+from aaff.evaluation.evaluate import Report
+from aaff.files import remove_stale, write_text
+from aaff.locks import only_process
+from aaff.networks.weights import read_checkpoint, save_checkpoint
+from aaff.preprocess import Size
+from aaff.provenance import provenance
+from aaff.signals import interrupts
+from aaff.training.allocator import keep_freed_memory
+from aaff.training.distributed import PATIENCE, Group, join, leave
+from aaff.training.engine import Engine, loading_processes, resolve
+from aaff.training.learner import DivergedError, Learner, finite
+from aaff.training.optimization import learning_rate_factor
+from aaff.training.preparation import Splits, check_network, class_counts, open_splits, refuse_leaks, resumed_engine
+from aaff.training.progress import Reporter, write_history
+from aaff.training.recipe import Recipe
+from aaff.training.state import Position, Snapshot, load_snapshot, save_snapshot
+from aaff.training.validation import Validation
+
+STATE = "last.state.safetensors"
+LAST = "last.safetensors"
+BEST = "best.safetensors"
+
+CAMVID_LICENCE = "research and other non-commercial use only (trained on CamVid, CC BY-NC 4.0)"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        run: its folder.
+        finished: False when it was stopped before its last epoch; it can be resumed.
+        position: where it stands.
+        report: the last validation scores, None without validation.
+    """
+
+    run: Path
+    finished: bool
+    position: Position
+    report: Report | None
+
+
+def train(
+    data: str | Path | Sequence[str | Path],
+    recipe: Recipe,
+    run: str | Path,
+    *,
+    resume: bool = False,
+    layout: str | None = None,
+    allow_leaks: bool = False,
+    transform: Transform | None = None,
+    checkpoint_seconds: float = 120.0,
+    minutes: float | None = None,
+    patience: float = PATIENCE,
+    reporter: Reporter | None = None,
+) -> Outcome:
+    """Train a network by a recipe.
+
+    Processes that ``torchrun`` started find each other and train together; the first one writes.
+
+    Args:
+        data: folder of a data set, any layout that :func:`aaff.data.open_dataset` reads; or several whose classes
+            are the same: the train splits of all are trained on, the first one's val split is scored.
+        recipe: what to do.
+        run: folder for ``recipe.yaml``, ``metrics.csv``, ``metrics.jsonl``, ``curves.svg``, ``frames``,
+            ``last.safetensors`` and ``best.safetensors``; new or empty unless resuming.
+        resume: continue the run in the folder.
+        layout: name of the data set's layout, where the guess is wrong.
+        allow_leaks: train although frames of the train and the val split are nearly identical.
+        transform: ``f(image=, mask=)`` applied to whole frames before the recipe's own augmentation.
+        checkpoint_seconds: how often the state is written to disk within an epoch.
+        minutes: stop after this time, resumable; None: train to the end.
+        patience: seconds after which another process that does not answer counts as lost.
+        reporter: told of every step and epoch.
+
+    Raises:
+        OptionError: another process works on the run.
+        AaffError: and its kinds, with one sentence; what is on disk stays complete and resumable.
+    """
+    deadline = time.monotonic() + 60 * minutes if minutes is not None else None
+    folder, group = Path(run), join(patience)
+    reporter = reporter or Reporter(quiet=not group.main)
+    with only_process(folder, "the run") if group.main else nullcontext():
+        if not resume and group.share((folder / STATE).exists()):
+            raise OptionError(f"{folder} holds a run already; add --resume to continue it, or choose another folder")
+        snapshot = group.share(load_snapshot(folder / STATE) if group.main else None) if resume else None
+        if snapshot is None:
+            engine = resolve(recipe.engine, group)
+        else:
+            engine, notice = resumed_engine(recipe, snapshot, group)
+            if notice:
+                reporter.say(notice)
+        if engine.device == "cpu":
+            keep_freed_memory()
+        check_network(recipe)
+        splits = open_splits(data, recipe, layout, say=reporter.say)
+        if snapshot is not None and snapshot.data != splits.fingerprint:
+            raise OptionError(f"{folder} was trained on other frames than {data} has; resume with the same data")
+        if splits.val is not None and snapshot is None and group.main and not allow_leaks:
+            refuse_leaks(splits.train, splits.val)
+        trainer = Trainer(recipe, engine, group, splits, folder, reporter)
+        if snapshot is None:
+            trainer.start()
+        else:
+            trainer.restore(snapshot)
+        outcome = trainer.fit(transform=transform, checkpoint_seconds=checkpoint_seconds, deadline=deadline)
+    leave()
+    return outcome
+
+
+class Trainer:
+    """One training run in memory: what learns, and where it stands.
+
+    Args:
+        recipe: every choice that decides the weights.
+        engine: device, precision and kernels.
+        group: the processes that share each batch.
+        splits: the frames to train on and to score.
+        folder: of the run.
+        reporter: told of every step and epoch.
+
+    Raises:
+        AaffError: recipe and data do not fit.
+    """
+
+    def __init__(
+        self, recipe: Recipe, engine: Engine, group: Group, splits: Splits, folder: Path, reporter: Reporter
+    ) -> None:
+        self.recipe, self.engine, self.group, self.splits = recipe, engine, group, splits
+        self.folder, self.reporter = folder, reporter
+        train_set = splits.train
+        labels = train_set.labels
+        self.plan = Plan(
+            len(train_set), recipe.batch, recipe.seed, group.rank, group.world, parts=recipe.engine.accumulate
+        )
+        self.learner = Learner(recipe, labels.num_classes, class_counts(train_set), engine, group)
+        self.position = Position()
+        self.report: Report | None = None
+        self.model_card = ModelCard(
+            network=recipe.model,
+            options=recipe.network_options(),
+            labels=labels,
+            protocol=train_set.protocol,
+            size=recipe.size or Size.of(train_set.image(0)),
+            recipe=recipe.to_dict(),
+            licence=CAMVID_LICENCE if labels.name.startswith("camvid") else "that of the data it was trained on",
+            provenance={**provenance(), "training_frames": splits.fingerprint},
+        )
+        self.validation = Validation(splits.val, self.model_card, engine, group) if splits.val is not None else None
+
+    def start(self) -> None:
+        """Put the initial weights in place, and write the run's folder."""
+        if self.recipe.warm_start is not None:
+            state, _ = read_checkpoint(self.recipe.warm_start)
+            self.reporter.say(str(self.learner.warm_start(state)))
+        self.group.share_weights(self.learner.net)
+        if self.group.main:
+            with _how_to_continue():
+                write_text(self.folder / "recipe.yaml", yaml.safe_dump(self.recipe.to_dict(), sort_keys=False))
+        self.save_state()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continue from the state that :meth:`save_state` wrote."""
+        self.learner.restore(snapshot.network, snapshot.optimizer, snapshot.average)
+        self.position = snapshot.position
+        if not self.group.main:
+            return
+        frames = self.folder / "frames"
+        for folder in (self.folder, frames):  # what a killed process was writing
+            remove_stale(folder)
+        for path in (*self.folder.glob(".tmp*"), *self.folder.glob(".*-????????.*"), *frames.glob(".epoch-*")):
+            path.unlink(missing_ok=True)  # the names that version 0.1 used
+        with _how_to_continue():
+            write_history(self.folder, self.position.history, self.recipe.val_split)
+
+    def fit(
+        self, *, transform: Transform | None = None, checkpoint_seconds: float = 120.0, deadline: float | None = None
+    ) -> Outcome:
+        """Train to the last epoch, or to the end of the step in which a stop is asked for.
+
+        SIGINT, SIGTERM or SIGHUP to any of the processes asks for a stop, and so does the deadline.
+
+        Args:
+            transform: ``f(image=, mask=)`` applied to whole frames first.
+            checkpoint_seconds: how often the state is written to disk within an epoch.
+            deadline: a time of ``time.monotonic()``.
+        """
+        recipe, position, group = self.recipe, self.position, self.group
+        started = time.monotonic() - position.seconds
+        saved = time.monotonic()
+        self.reporter.begin(recipe, self.plan.steps, position, self.engine)
+        with interrupts() as interrupted:
+
+            def stop() -> bool:
+                return interrupted() or (deadline is not None and time.monotonic() >= deadline)
+
+            while position.epoch < recipe.epochs:
+                for images, labels in self._batches(position.epoch, position.batch, transform):
+                    lr = self._learning_rate(position.step)
+                    loss = self._step(images, labels, lr)
+                    position.batch += 1
+                    position.step += 1
+                    position.loss_sum += loss
+                    position.seconds = time.monotonic() - started
+                    self.reporter.step(position, loss, lr)
+                    stopping = group.any(stop())
+                    if stopping or time.monotonic() - saved > checkpoint_seconds:
+                        self.save_state()
+                        saved = time.monotonic()
+                    if stopping:
+                        return Outcome(self.folder, False, position, self.report)
+                if not self._end_epoch(started, stop):
+                    self.save_state()
+                    return Outcome(self.folder, False, position, self.report)
+                saved = time.monotonic()
+        self.reporter.end(position)
+        return Outcome(self.folder, True, position, self.report)
+
+    def _batches(self, epoch: int, start: int, transform: Transform | None) -> Iterator[Batch]:
+        recipe, augment = self.recipe, self.recipe.augment
+        view = Augment(
+            augment.crop_at(epoch, recipe.epochs),
+            (augment.scale_min, augment.scale_max),
+            augment.flip,
+            augment.jitter,
+            recipe.size,
+            augment.width,
+            augment.aspect,
+            augment.photometric(),
+        )
+        return batches(
+            self.splits.train,
+            self.plan,
+            view,
+            epoch=epoch,
+            start=start,
+            workers=loading_processes(recipe.engine, self.engine, self.group),
+            pin_memory=self.engine.device == "cuda",
+            transform=transform,
+        )
+
+    def _step(self, images: Tensor, labels: Tensor, lr: float) -> float:
+        position = self.position
+        try:
+            return self.learner.step(images, labels, lr, position.step)
+        except DivergedError as error:
+            order = self.plan.order(position.epoch)[position.batch]
+            frames = ", ".join(self.splits.train.pairs[i].name for i in order)
+            raise AaffError(self._diverged(f"in step {position.step + 1}: {error}, on the frames {frames}")) from error
+
+    def _learning_rate(self, step: int) -> float:
+        options, steps = self.recipe.optim, self.plan.steps
+        return options.lr * learning_rate_factor(step, self.recipe.epochs * steps, steps, options)
+
+    def _end_epoch(self, started: float, stop: Callable[[], bool]) -> bool:
+        """Score and write the epoch; False when a stop came first: the epoch's end is then repeated on resume.
+
+        The position advances only when the scores are there.
+        """
+        recipe, position, validation = self.recipe, self.position, self.validation
+        weights, epoch = self.learner.kept_weights(), position.epoch + 1
+        if not finite(self.learner.net.state_dict()):
+            raise AaffError(self._diverged(f"in epoch {epoch}: a weight is no longer a finite number"))
+        row: dict[str, Any] = {
+            "epoch": epoch,
+            "step": position.step,
+            "lr": self._learning_rate(position.step - 1),
+            "loss": position.loss_sum / position.batch,
+        }
+        if validation is not None and (epoch % recipe.eval_every == 0 or epoch == recipe.epochs):
+            report = validation.score(weights, progress=self.reporter.evaluated, stop=stop)
+            if report is None:
+                return False
+            self.report = report
+            row |= report.metrics.means()
+            row["iou"] = dict(zip(report.labels.names, report.metrics.iou, strict=True))
+        better = "miou" in row and (position.best is None or row["miou"] > position.best)
+        position.epoch, position.batch, position.loss_sum = epoch, 0, 0.0
+        position.best = row["miou"] if better else position.best
+        position.seconds = time.monotonic() - started
+        position.history.append(row | {"seconds": round(position.seconds, 1)})
+        if self.group.main:
+            self._write_epoch(weights, best=better or validation is None, scored="miou" in row)
+        self.reporter.epoch(position, row)
+        return True
+
+    def _write_epoch(self, weights: Mapping[str, Tensor], *, best: bool, scored: bool) -> None:
+        """Write what a finished epoch leaves.
+
+        The state comes after the checkpoints: a run that is killed in between ends the epoch again and
+        rewrites them.
+        """
+        recipe, position, epoch = self.recipe, self.position, self.position.epoch
+        model_card = replace(self.model_card, epoch=epoch, score=self._score() if scored else None)
+        with _how_to_continue():
+            save_checkpoint(self.folder / LAST, weights, model_card)
+            if best:
+                save_checkpoint(self.folder / BEST, weights, model_card)
+        self.save_state()
+        with _how_to_continue():
+            write_history(self.folder, position.history, recipe.val_split)
+            due = recipe.render_every and (epoch % recipe.render_every == 0 or epoch == recipe.epochs)
+            if self.validation is not None and due:
+                self.validation.draw(self.folder / "frames" / f"epoch-{epoch:04}.jpg", weights)
+
+    def _score(self) -> dict[str, Any]:
+        assert self.report is not None
+        return {
+            "protocol": self.report.protocol,
+            "split": self.report.split,
+            "selected_on": self.report.split,
+            "images": self.report.images,
+            "resize": self.report.subject.resize,
+            **self.report.metrics.means(),
+        }
+
+    def save_state(self) -> None:
+        """Write everything that resuming needs; only the main process writes."""
+        if not self.group.main:
+            return
+        learner = self.learner
+        snapshot = Snapshot(
+            learner.net.state_dict(),
+            learner.average.state_dict() if learner.average is not None else {},
+            learner.optimizer.state_dict(),
+            self.position,
+            self.recipe.to_dict(),
+            self.engine.to_dict(),
+            self.splits.fingerprint,
+        )
+        with _how_to_continue():
+            save_snapshot(self.folder / STATE, snapshot)
+
+    def _diverged(self, what: str) -> str:
+        kept = self.folder / LAST
+        rest = f"the last good checkpoint is {kept}" if kept.exists() else "no checkpoint was written yet"
+        return (
+            f"training diverged {what}; {rest}; try a lower --optim.lr, a longer --optim.warmup or --optim.clip-norm 1"
+        )
+
+
+@contextmanager
+def _how_to_continue() -> Iterator[None]:
+    """Say how to continue when something cannot be written."""
+    try:
+        yield
+    except AaffError as error:
+        raise AaffError(f"{error}; free some space or fix the folder, then continue with --resume") from error

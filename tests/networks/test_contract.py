@@ -1,0 +1,110 @@
+"""Native strides other than the paper's: a network at 1/2 and one at 1/8 train, export, run and are measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from aaff.bench.contenders import contenders, plan
+from aaff.bench.subjects import Subject
+from aaff.card import ModelCard
+from aaff.errors import ModelError
+from aaff.export.export import build
+from aaff.labels import CAMVID11
+from aaff.networks.base import SegmentationNetwork
+from aaff.networks.engine import TorchEngine
+from aaff.preprocess import Size
+from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
+from aaff.runtime.openvino_engine import OpenVinoEngine
+from aaff.training.objective import Objective
+from aaff.training.options import LossOptions
+
+SIZE = Size(96, 64)
+
+
+class Strided(SegmentationNetwork):
+    """Convolutions of stride 2 down to the native stride, whose logits are not made by the last node of its graph."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__(CAMVID11.num_classes, stride)
+        layers: list[nn.Module] = []
+        for _ in range(stride.bit_length() - 1):
+            layers += [nn.Conv2d(8 if layers else 3, 8, 3, 2, 1), nn.ReLU()]
+        self.body = nn.Sequential(*layers)
+        self.classify = nn.Conv2d(8, CAMVID11.num_classes, 1)
+
+    @property
+    def classifier(self):
+        return self.classify
+
+    def native(self, x):
+        return 2 * self.classify(self.body(x)), {}
+
+
+@pytest.fixture(params=[2, 8])
+def net(request):
+    torch.manual_seed(request.param)
+    return Strided(request.param).eval()
+
+
+@pytest.fixture
+def card():
+    return ModelCard("strided", {}, CAMVID11, "camvid11", SIZE, temperature=1.5)
+
+
+@pytest.fixture
+def frames():
+    return np.random.default_rng(0).integers(0, 256, (2, SIZE.height, SIZE.width, 3), np.uint8)
+
+
+def test_it_learns(net):
+    net.train()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    x = torch.randn(4, 3, 64, 96)
+    label = (x[:, 0] > 0).to(torch.uint8)
+    objective = Objective(LossOptions(), CAMVID11.num_classes)
+    losses = []
+    for _ in range(30):
+        logits, auxiliary = net.logits_with_auxiliary(x)
+        loss = objective(logits, auxiliary, label).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_both_engines_give_the_maps_of_the_network(net, card, frames):
+    model = build(net, card, Path("strided.onnx"), confidence=True)
+    assert model.stride == net.stride
+    expected, certain = TorchEngine(net, card).infer(frames)
+    for engine in (OpenVinoEngine(model), OnnxRuntimeEngine(model)):
+        class_map, confidence = engine.infer(frames)
+        assert (class_map == expected).mean() > 0.999
+        assert np.abs(confidence.astype(int) - certain).max() <= 2
+
+
+def test_it_is_quantised(net, card, frames):
+    model = build(net, card, Path("strided.onnx"), calibration=list(frames))
+    maps = [engine.infer(frames)[0] for engine in (OpenVinoEngine(model), OnnxRuntimeEngine(model))]
+    assert (maps[0] == maps[1]).mean() > 0.95
+
+
+def test_it_is_measured(net, card, frames):
+    files = {"fp32": build(net, card, Path("strided.onnx"))}
+    subject = Subject("strided", card, net, files, "made up", macs=1)
+    rows = list(contenders(subject, plan(precisions=["fp32"]), frames[0], threads=1))
+    assert {row.engine for row in rows} == {"openvino", "onnxruntime", "torch"}
+    for row in rows:
+        row.whole(frames[0])
+        assert row.alone is not None
+        row.alone()
+
+
+def test_another_stride_is_refused():
+    with pytest.raises(ModelError, match="stride 3"):
+        Strided(3)

@@ -1,0 +1,54 @@
+"""aaff sends nothing, looks up no name, and leaves nothing in the home directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import aaff
+from aaff.data.layouts import open_dataset
+
+RECORDER = """
+import os, sys
+EVENTS = "getaddrinfo gethostbyname gethostbyaddr connect sendto".split()
+def note(event, args):
+    if event in [f"socket.{name}" for name in EVENTS]:
+        with open(os.environ["SENT"], "a") as file:
+            print(event, args[1:] if event == "socket.connect" else args, file=file)
+sys.addaudithook(note)
+"""
+
+
+@pytest.mark.parametrize("command", ["predict", "export", "bench"])
+def test_nothing_is_sent_or_left_at_home(
+    command: str, tmp_path: Path, small_checkpoint: Path, scenes_dir: Path, exported: dict[str, Path]
+) -> None:
+    image = str(open_dataset(scenes_dir, "val").pairs[0].image)
+    words = {
+        "predict": ["predict", image, "--out", "results", "--model", str(exported["fp32"])],
+        "export": f"export {small_checkpoint} --out m.onnx --precision int8 --data {scenes_dir} --force".split(),
+        "bench": ["bench", str(exported["fp32"]), str(small_checkpoint), "--runs", "1"],
+    }[command]
+    home, work, recorder = tmp_path / "home", tmp_path / "work", tmp_path / "recorder"
+    for folder in (home, work, recorder):
+        folder.mkdir()
+    (recorder / "sitecustomize.py").write_text(RECORDER)
+    package = str(Path(aaff.__file__).parents[1])
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "NNCF_", "MPL")) and k != "CI"}
+    environment |= {
+        "HOME": str(home),
+        "AAFF_CACHE": str(tmp_path / "cache"),
+        "PYTHONPATH": os.pathsep.join([str(recorder), package]),
+        "SENT": str(tmp_path / "sent"),
+    }
+    # Statistics are sent by a thread: whoever sends them has asked for a name before the process ends.
+    done = subprocess.run(
+        [sys.executable, "-m", "aaff", *words], cwd=work, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "sent").exists(), (tmp_path / "sent").read_text()
+    assert not list(home.iterdir())
