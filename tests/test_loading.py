@@ -1,5 +1,6 @@
 """From a path to a segmenter, and a clear sentence for whatever is no model."""
 
+import importlib.util
 import pickle
 import shutil
 
@@ -12,7 +13,7 @@ from aaff import published
 from aaff.card import ModelCard
 from aaff.errors import AaffError, ModelError, OptionError, UnknownNameError
 from aaff.labels import CAMVID11
-from aaff.loading import find_model, frame_to_map, load, load_engine
+from aaff.loading import find_model, frame_to_map, load, load_engine, read_card
 from aaff.networks import create_model
 from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
@@ -142,7 +143,7 @@ def other_classes(path, tmp_path):
         (torch_file, "is a pickle"),
         (renamed_pickle, "is a pickle"),
         (foreign, "not written by aaff"),
-        (other_suffix, r"ends in \.png, not in \.safetensors"),
+        (other_suffix, r"ends in \.png"),
         (empty_folder, "neither best.safetensors nor last.safetensors"),
         (folder_of_others, r"it has epoch-3\.safetensors: name one of them"),
         (missing, "there is no model"),
@@ -158,7 +159,58 @@ def test_what_is_no_model_gets_a_sentence_that_names_it(checkpoint, tmp_path, ma
     assert "\n" not in str(error.value)
 
 
-def test_without_a_path_and_without_a_shipped_model_it_says_how_to_get_one(monkeypatch, tmp_path):
+@pytest.fixture
+def without_torch(monkeypatch):
+    """As where only the core is installed, as far as finding a model goes."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else real(name, *rest))
+
+
+class TestRunWithAnExportedModel:
+    @pytest.fixture
+    def run(self, checkpoint, exported, tmp_path):
+        shutil.copy(checkpoint, tmp_path / "best.safetensors")
+        for kind in ("fp32", "int8"):
+            shutil.copy(exported[kind], tmp_path / f"best-{kind}.onnx")
+        return tmp_path
+
+    def test_with_torch_it_is_its_checkpoint(self, run):
+        assert find_model(run) == run / "best.safetensors"
+
+    def test_without_torch_it_is_the_exported_file(self, run, without_torch):
+        assert find_model(run) == run / "best-int8.onnx"
+        assert find_model(run, precision="bf16") == run / "best-fp32.onnx"
+        assert load(run)(FRAME).class_map.shape == FRAME.shape[:2]
+
+    def test_an_engine_that_is_asked_for_gets_what_it_runs(self, run):
+        assert find_model(run, engine="openvino") == run / "best-int8.onnx"
+        assert find_model(run, engine="torch") == run / "best.safetensors"
+
+    def test_a_folder_with_nothing_else_is_enough(self, exported, tmp_path):
+        shutil.copy(exported["fp32"], tmp_path / "street.onnx")
+        assert find_model(tmp_path) == tmp_path / "street.onnx"
+
+
+def test_a_mistyped_path_gets_the_nearest_one(tmp_path):
+    (tmp_path / "first-run").mkdir()
+    with pytest.raises(ModelError, match=r"did you mean .*first-run"):
+        load(tmp_path / "frist-run")
+
+
+def test_a_number_is_a_camera_not_a_model():
+    with pytest.raises(ModelError, match=r"stream\(3\)"):
+        load(3)
+
+
+def test_the_card_is_read_without_loading_the_model(checkpoint, exported, tmp_path):
+    assert read_card(checkpoint).size == Size(160, 120)
+    assert read_card(exported["int8"]).size == Size(96, 64)
+    (tmp_path / "cut.safetensors").write_bytes(checkpoint.read_bytes()[:100])
+    with pytest.raises(ModelError, match=r"cut\.safetensors"):
+        read_card(tmp_path / "cut.safetensors")
+
+
+def test_without_a_path_and_without_a_bundled_model_it_says_how_to_get_one(monkeypatch, tmp_path):
     monkeypatch.setattr(published, "SHIPPED", tmp_path)
     with pytest.raises(ModelError, match="aaff train --data DIR"):
         load()
@@ -169,6 +221,6 @@ def test_options_that_make_no_sense(checkpoint):
         load(checkpoint, engine="trch")
     with pytest.raises(OptionError, match="fp32 or bf16, not in int4"):
         load(checkpoint, precision="int4")
-    with pytest.raises(OptionError, match="0 threads"):
+    with pytest.raises(OptionError, match="threads is 0"):
         load(checkpoint, threads=0)
     assert issubclass(OptionError, AaffError)

@@ -35,6 +35,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     card = ModelCard("depthwise_aaff", options, CAMVID11, "camvid11", Size(64, 48), licence="research only")
     save_checkpoint(folder / "depthwise_aaff.safetensors", net.state_dict(), card, dtype=torch.float16)
     monkeypatch.setattr(published, "weights_folder", lambda: folder)
+    monkeypatch.setattr(published, "SHIPPED", tmp_path / "nothing bundled")
     return folder
 
 
@@ -51,8 +52,8 @@ def test_what_lies_on_disk_goes_before_a_name(weights: Path, tmp_path: Path, mon
     assert find_model("depthwise_aaff") == Path("depthwise_aaff/last.safetensors")
 
 
-def test_a_mistyped_name_lists_the_published_ones(weights: Path) -> None:
-    with pytest.raises(ModelError, match="or published weights: depthwise_aaff"):
+def test_a_mistyped_name_gets_the_nearest(weights: Path) -> None:
+    with pytest.raises(ModelError, match="did you mean depthwise_aaff"):
         find_model("depthwise_aff")
 
 
@@ -85,12 +86,27 @@ class TestShipped:
         assert (tmp_path / "maps" / "photo_overlay.png").is_file()
         assert not list((tmp_path / "weights").glob("*.onnx"))  # exporting left the published weights alone
 
-    def test_a_precision_that_is_not_shipped_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_its_name_stands_for_the_bundled_file_and_torch_gets_the_checkpoint(
+        self, shipped: Path, weights: Path
+    ) -> None:
+        assert find_model("depthwise_aaff") == shipped / "depthwise_aaff-fp32.onnx"
+        assert find_model("depthwise_aaff", engine="torch") == weights / "depthwise_aaff.safetensors"
+        assert aaff.load("depthwise_aaff").engine.name == "openvino"
+
+    def test_a_precision_that_is_not_bundled_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(published, "SHIPPED", tmp_path)
-        (tmp_path / "depthwise_aaff-fp32.onnx").touch()
-        assert published.find_shipped("bf16") == tmp_path / "depthwise_aaff-fp32.onnx"
-        with pytest.raises(ModelError, match="no model is shipped in int8"):
-            aaff.load()
+        (tmp_path / "street-fp32.onnx").touch()
+        assert published.find_bundled("street", "bf16") == tmp_path / "street-fp32.onnx"
+        assert published.find_bundled() == tmp_path / "street-fp32.onnx"
+        with pytest.raises(ModelError, match="fp32, not in int8"):
+            published.find_bundled(None, "int8")
+
+
+def test_the_bundled_model_is_found_by_the_name_in_its_card() -> None:
+    card = aaff.load().card
+    assert card.network in published.list_bundled()
+    assert find_model(card.network) == find_model()
+    assert card.licence != ModelCard("x", {}, CAMVID11, "camvid11", Size(8, 8)).licence
 
 
 def test_what_the_repository_ships_is_small_and_has_a_card() -> None:

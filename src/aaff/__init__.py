@@ -1,16 +1,22 @@
-"""Real-time semantic segmentation on ordinary processors.
+"""Real-time semantic segmentation on ordinary CPUs.
 
-The public names are imported when they are first used, so that ``import aaff`` costs nothing and
-needs no extra::
+Quick start::
 
     import aaff
 
-    aaff.list_models("depthwise*")
+    seg = aaff.load()                      # the bundled model; or a run, a checkpoint, an .onnx file
+    prediction = seg("street.png")         # a path, an address, a Pillow image or an RGB array [H, W, 3]
+    prediction.save("overlay.png")
+    seg(frame, bgr=True)                   # a frame of OpenCV, whose channels are in the order BGR
+
+The public names are imported when they are first used, so that ``import aaff`` takes no time.  Training and
+whatever else needs PyTorch says so when it is called without it.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aaff.privacy import switch_off_telemetry
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
     from aaff.labels import LabelMap
     from aaff.loading import load
     from aaff.networks import create_model, list_models, model_info
-    from aaff.preprocess import Size
+    from aaff.preprocess import Size, bgr
     from aaff.runtime.prediction import Prediction
 
 __version__ = "0.1.0"
@@ -33,6 +39,7 @@ _HOME = {
     "LabelMap": "aaff.labels",
     "Prediction": "aaff.runtime.prediction",
     "Size": "aaff.preprocess",
+    "bgr": "aaff.preprocess",
     "create_model": "aaff.networks",
     "list_models": "aaff.networks",
     "load": "aaff.loading",
@@ -46,6 +53,7 @@ __all__ = [
     "LabelMap",
     "Prediction",
     "Size",
+    "bgr",
     "create_model",
     "list_models",
     "load",
@@ -67,10 +75,23 @@ def __getattr__(name: str) -> Any:
         explained = missing_extra(error)
         if explained is None:
             raise
-        raise explained from error
+        return _unavailable(name, str(explained))
     globals()[name] = value  # the next look-up does not come here
     return value
 
 
+def _unavailable(name: str, sentence: str) -> Callable[..., Any]:
+    """Stands for a function whose extra is not installed, so that ``help`` and ``import *`` still work."""
+
+    def missing(*_: object, **__: object) -> Any:
+        from aaff.errors import MissingExtraError
+
+        raise MissingExtraError(sentence)
+
+    missing.__name__ = missing.__qualname__ = name
+    missing.__doc__ = f"Not available: {sentence}"
+    return missing
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted([*__all__, "__version__"])

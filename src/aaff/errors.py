@@ -78,7 +78,7 @@ class UnknownNameError(AaffError, KeyError):
 
 
 class MissingExtraError(AaffError, ImportError):
-    """An optional dependency is not installed; the message is the line that installs it."""
+    """An optional dependency is not installed; the message names the command that installs it."""
 
 
 def nearest(name: str, valid: Iterable[str], *, cutoff: float = 0.5) -> str | None:
@@ -100,14 +100,14 @@ def require(module: str, extra: str) -> ModuleType | Any:
     """Import ``module`` or say which extra of this package brings it.
 
     Raises:
-        MissingExtraError: with the ``pip install`` line.
+        MissingExtraError: with the command that installs it.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
-        raise MissingExtraError(f"{module} is not installed; install it with: pip install 'aaff[{extra}]'") from error
+        raise _missing(module, extra) from error
 
 
 EXTRA_OF = {
@@ -125,10 +125,14 @@ EXTRA_OF = {
 def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
     """The error for the user when ``error`` is about an optional dependency, else None.
 
-    >>> str(missing_extra(ModuleNotFoundError("No module named 'torch'", name="torch")))
-    "torch is not installed; install it with: pip install 'aaff[train]'"
+    >>> type(missing_extra(ModuleNotFoundError("No module named 'torch'", name="torch"))).__name__
+    'MissingExtraError'
     """
     module = (error.name or "").split(".")[0]
-    if module not in EXTRA_OF:
-        return None
-    return MissingExtraError(f"{module} is not installed; install it with: pip install 'aaff[{EXTRA_OF[module]}]'")
+    return _missing(module, EXTRA_OF[module]) if module in EXTRA_OF else None
+
+
+def _missing(module: str, extra: str) -> MissingExtraError:
+    from aaff.installation import install_command  # only now: most programs never need it
+
+    return MissingExtraError(f"{module} is not installed; install it with: {install_command(extra)}")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from aaff.errors import MissingExtraError, ModelError, OptionError, UnknownNameError, missing_extra
+from aaff.card import ModelCard
+from aaff.errors import MissingExtraError, ModelError, OptionError, UnknownNameError, missing_extra, nearest
+from aaff.installation import pip_install
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
-from aaff.published import find_published, find_shipped, list_published
+from aaff.published import DEFAULT, find_bundled, find_published, list_bundled, list_published
 from aaff.runtime.engine import Engine
 from aaff.runtime.prediction import Prediction
 from aaff.runtime.segmenter import Segmenter
@@ -21,6 +25,9 @@ ENGINES = ("openvino", "onnxruntime", "torch")
 
 EXPORTED, CHECKPOINT = ".onnx", ".safetensors"
 """How the names of exported files and of checkpoints end."""
+
+_LARGEST_HEADER = 100_000_000
+"""Bytes; the library refuses a longer header too."""
 
 _PICKLE = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 """First bytes of what ``torch.save`` writes: a zip archive or, in old versions, a bare pickle."""
@@ -36,21 +43,42 @@ def load(
     """A model ready to use: ``load(path)(image)`` gives a :class:`aaff.runtime.Prediction`.
 
     Args:
-        path: an exported ``.onnx``, a checkpoint ``.safetensors``, a run folder (its best checkpoint, else its
-            last) or the name of published weights, such as ``"depthwise_aaff"``; the shipped model if left out.
+        path: an exported ``.onnx``, a checkpoint ``.safetensors``, a run folder, or the name of a model such as
+            ``"depthwise_aaff"``; default: the bundled model.  :func:`find_model` says which file is taken.
         engine: one of :data:`ENGINES`, or ``"auto"``.
         precision: ``"fp32"`` or ``"bf16"``; for an exported file in int8 ``"int8"``, or ``"int8-bf16"`` where
-            what is not quantised shall be computed in bf16.  If left out the file's own, fp32 for a checkpoint.
-        threads: processor threads (with torch for the whole process); all cores if left out.
+            what is not quantised shall be computed in bf16.  Default: the file's own, fp32 for a checkpoint.
+        threads: CPU threads (with torch for the whole process); default: all cores.
 
     Raises:
         ModelError: there is no such model, or its file is damaged or of another kind.
         OptionError: this model has no such precision, or threads is below 1.
         UnknownNameError: no such engine.
-        MissingExtraError: what runs it is not installed; the message is the line that installs it.
+        MissingExtraError: what runs it is not installed; the message names the command that installs it.
+
+    >>> load().labels.num_classes > 1
+    True
     """
-    file = find_model(path, precision=precision)
+    file = find_model(path, precision=precision, engine=engine)
     return Segmenter(load_engine(file, engine=engine, precision=precision, threads=threads), _open_stream)
+
+
+def read_card(path: Path) -> ModelCard:
+    """The model card of a file that :func:`find_model` gave, without torch and without loading the model.
+
+    Raises:
+        ModelError: the file is damaged or carries no card.
+    """
+    if path.suffix.lower() == EXPORTED:
+        from aaff.runtime.model_file import read_model_file
+
+        return read_model_file(path).card
+    try:
+        with open(path, "rb") as file:  # safetensors: the length of a JSON header in 8 bytes, then the header
+            header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), _LARGEST_HEADER)))
+        return ModelCard.from_dict(json.loads(header["__metadata__"]["aaff"]), str(path))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"{path} is not a complete checkpoint of aaff") from error
 
 
 def _open_stream(segmenter: Segmenter, source: str | Path | int) -> Iterator[Prediction]:
@@ -79,10 +107,9 @@ def load_engine(
     Raises:
         AaffError: as :func:`load`.
     """
-    if engine not in ("auto", *ENGINES):
-        raise UnknownNameError("engine", engine, ("auto", *ENGINES))
+    _check_engine(engine)
     if threads is not None and threads < 1:
-        raise OptionError(f"{threads} threads cannot run a model; give 1 or more, or leave it out for all cores")
+        raise OptionError(f"threads is {threads}; it must be at least 1 (default: all cores)")
     exported = path.suffix.lower() == EXPORTED
     name = ("openvino" if exported else "torch") if engine == "auto" else engine
     if exported and name == "torch":
@@ -96,7 +123,7 @@ def load_engine(
     except ModuleNotFoundError as error:
         explained = missing_extra(error)
         if explained is None and error.name == "openvino":  # it comes with the package, unless it was taken out
-            explained = MissingExtraError("openvino is not installed; install it with: pip install openvino")
+            explained = MissingExtraError(f"openvino is not installed; install it with: {pip_install('openvino')}")
         if explained is None:
             raise
         raise explained from error
@@ -151,46 +178,101 @@ def frame_to_map(engine: Engine) -> tuple[Callable[[UInt8Array], UInt8Array], Li
     return lambda frame: segmenter(frame).class_map, "map"
 
 
-def find_model(path: str | Path | None = None, *, precision: str | None = None) -> Path:
+def find_model(path: str | Path | None = None, *, precision: str | None = None, engine: str = "auto") -> Path:
     """The file that a model's name stands for.
 
+    A path on disk comes before a name.  A name stands for the bundled model of that name, else for the checkpoint
+    in ``weights/`` of a clone.  A run folder stands for its best checkpoint, else its last; where torch is not
+    installed, or another engine is asked for, it stands for the exported file that lies there.
+
     Args:
-        path: a file, a run folder, the name of published weights, or None for the shipped model.
-        precision: what it will be run in; the shipped model comes in int8 and fp32.
+        path: a file, a run folder, a name, or None for the bundled model.
+        precision: what it will run in; chooses among exported files.
+        engine: what will run it; ``"torch"`` asks for a checkpoint.
 
     Raises:
-        ModelError: there is none, or it is no model file; says what is there and what would do.
+        ModelError: there is none, or the file is not a model; says what is there and what would do.
+        UnknownNameError: no such engine.
     """
+    _check_engine(engine)
     if path is None:
-        return find_shipped(precision)
+        return find_bundled(None, precision) if engine != "torch" else _by_name(DEFAULT, precision, engine)
+    _refuse_other(path)
     name, path = str(path), Path(path)
     if os.path.isdir(path):
-        return _in_run(path)
+        return _in_run(path, precision, engine)
     if not os.path.isfile(path):
-        published = find_published(name)
-        if published is not None:
-            return published
-        known = list_published()
-        raise ModelError(
-            f"there is no model {path}; name an exported file (.onnx), a checkpoint (.safetensors) or "
-            "the folder of a run" + (f", or published weights: {', '.join(known)}" if known else "")
-        )
+        return _by_name(name, precision, engine)
     _check_kind(path)
     return path
 
 
-def _in_run(folder: Path) -> Path:
-    for name in ("best.safetensors", "last.safetensors"):
-        if (folder / name).is_file():
-            _check_kind(folder / name)
-            return folder / name
-    others = sorted(p.name for p in folder.glob("*.safetensors"))
+def _refuse_other(path: object) -> None:
+    if not isinstance(path, str | Path):
+        camera = f"; a camera is a source: aaff.load().stream({path})" if isinstance(path, int) else ""
+        raise ModelError(f"a model is a path or a name, not {type(path).__name__}{camera}")
+
+
+def _check_engine(engine: str) -> None:
+    if engine not in ("auto", *ENGINES):
+        raise UnknownNameError("engine", engine, ("auto", *ENGINES))
+
+
+def _by_name(name: str, precision: str | None, engine: str) -> Path:
+    if engine != "torch" and name in list_bundled():
+        return find_bundled(name, precision)
+    published = find_published(name)
+    if published is not None:
+        return published
+    if name in list_bundled():
+        raise ModelError(f"{name} is bundled as an exported file; this needs a checkpoint (.safetensors)")
+    known = sorted({*list_bundled(), *list_published()})
+    beside = [str(path) for path in Path(name).parent.glob("*")] if os.path.isdir(Path(name).parent) else []
+    close = nearest(name, known, cutoff=0.6) or nearest(name, beside, cutoff=0.8)
+    raise ModelError(
+        f"there is no model {name}; "
+        + (f"did you mean {close}? Else name" if close else "name")
+        + " an exported file (.onnx), a checkpoint (.safetensors), the folder of a run"
+        + (f" or one of {', '.join(known)}" if known else "")
+    )
+
+
+def _in_run(folder: Path, precision: str | None, engine: str) -> Path:
+    checkpoint = next(
+        (folder / f"{name}{CHECKPOINT}" for name in _KEPT if (folder / f"{name}{CHECKPOINT}").is_file()), None
+    )
+    torch = engine == "torch" or (engine == "auto" and importlib.util.find_spec("torch") is not None)
+    if not torch or checkpoint is None:
+        exported = _exported_in(folder, precision)
+        if exported is not None and engine != "torch":
+            return exported
+    if checkpoint is not None:
+        _check_kind(checkpoint)
+        return checkpoint
+    others = sorted(p.name for p in folder.glob(f"*{CHECKPOINT}"))
     inside = f"; it has {', '.join(others)}: name one of them" if others else ""
-    raise ModelError(f"the folder {folder} is no run: it has neither best.safetensors nor last.safetensors{inside}")
+    raise ModelError(
+        f"the folder {folder} is not a run: it has neither best.safetensors nor last.safetensors nor an .onnx file"
+        + inside
+    )
+
+
+_KEPT = ("best", "last")
+"""Stems of the checkpoints of a run, in the order they are preferred."""
+
+
+def _exported_in(folder: Path, precision: str | None) -> Path | None:
+    """The exported file of a run, as :func:`aaff export` names it, else the only one there."""
+    files = sorted(folder.glob(f"*{EXPORTED}"))
+    kinds = ("fp32",) if precision in ("fp32", "bf16") else ("int8", "fp32") if precision is None else ("int8",)
+    for name in (f"{stem}-{kind}{EXPORTED}" for stem in _KEPT for kind in kinds):
+        if folder / name in files:
+            return folder / name
+    return files[0] if len(files) == 1 else None
 
 
 def _check_kind(path: Path) -> None:
-    """Refuse by content what is certainly no checkpoint, whatever its name says."""
+    """Refuse by content what is certainly not a checkpoint, whatever its name says."""
     with open(path, "rb") as file:
         start = file.read(4)
     if start.startswith(_PICKLE):
@@ -201,5 +283,5 @@ def _check_kind(path: Path) -> None:
         )
     if path.suffix.lower() not in (CHECKPOINT, EXPORTED):
         raise ModelError(
-            f"{path} is no model: its name ends in {path.suffix or 'nothing'}, not in {CHECKPOINT} or {EXPORTED}"
+            f"{path} is not a model: its name ends in {path.suffix or 'nothing'}, not in {CHECKPOINT} or {EXPORTED}"
         )

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from aaff.errors import OptionError, shown
+from aaff.errors import DataError, OptionError, shown
 from aaff.labels import UInt8Array
 
 _LONGEST_SIDE = 65_535
@@ -58,6 +58,21 @@ class Normalization:
 
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+
+
+def bgr(frame: UInt8Array) -> UInt8Array:
+    """A frame of OpenCV as RGB: uint8 [H, W, 3] with the channels in the order BGR becomes RGB.
+
+    Raises:
+        DataError: the array is not [H, W, 3].
+
+    >>> bgr(np.array([[[255, 0, 10]]], np.uint8)).tolist()
+    [[[10, 0, 255]]]
+    """
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
+        given = f"an array {list(frame.shape)}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise DataError(f"a BGR frame is an array [height, width, 3], not {given}")
+    return np.ascontiguousarray(frame[..., ::-1])
 
 
 def resize_image(image: UInt8Array, size: Size) -> UInt8Array:

@@ -1,7 +1,7 @@
-"""Models that come with the package, found by name: ``weights/NAME.safetensors`` and the shipped default.
+"""Models found by name: those bundled with the package, and the checkpoints in ``weights/`` of a clone.
 
-Weights stand in ``weights/`` of the repository and are carried by the wheel as ``aaff/weights``.  The shipped
-model, which runs when nothing is named, is a deployed ``.onnx`` file in two precisions inside the package.
+A bundled model is a deployed file ``shipped/NAME-PRECISION.onnx`` inside the package and runs without torch.  The
+checkpoints of the paper's experiment stand in ``weights/`` of the repository; the wheel leaves them out.
 """
 
 from __future__ import annotations
@@ -12,22 +12,24 @@ from aaff.errors import ModelError
 
 _PACKAGE = Path(__file__).parent
 SHIPPED = _PACKAGE / "shipped"
-"""Folder of the deployed model that comes with the package."""
+"""Folder of the bundled models."""
+
+DEFAULT = "depthwise_aaff"
+"""The bundled model that runs when none is named; the first by name where this one is not bundled."""
 
 
 def weights_folder() -> Path:
-    """Where published weights lie: inside an installed package, else beside ``src`` in a checkout."""
-    installed = _PACKAGE / "weights"
-    return installed if installed.is_dir() else _PACKAGE.parents[1] / "weights"
+    """Where the checkpoints lie that are found by name: ``weights/`` of a clone.  It need not exist."""
+    return _PACKAGE.parents[1] / "weights"
 
 
 def list_published() -> list[str]:
-    """Names of the models that come with the package."""
+    """Names of the checkpoints in :func:`weights_folder`."""
     return sorted(path.stem for path in weights_folder().glob("*.safetensors"))
 
 
 def find_published(name: str) -> Path | None:
-    """The weights of a published model, None when there is none of that name.
+    """The checkpoint of that name, None when there is none.
 
     >>> find_published("no such model") is None
     True
@@ -35,21 +37,37 @@ def find_published(name: str) -> Path | None:
     return weights_folder() / f"{name}.safetensors" if name in list_published() else None
 
 
-def find_shipped(precision: str | None = None) -> Path:
-    """The deployed model that runs when nothing is named.
+def list_bundled() -> list[str]:
+    """Names of the models that come with the package and run without torch."""
+    return sorted({path.stem.rpartition("-")[0] for path in SHIPPED.glob("*-*.onnx")})
+
+
+def find_bundled(name: str | None = None, precision: str | None = None) -> Path:
+    """The deployed file of a bundled model.
 
     Args:
-        precision: what it will be run in: ``"fp32"`` and ``"bf16"`` take the file in fp32; int8 if left out,
-            which is faster.
+        name: one of :func:`list_bundled`; the default model if None.
+        precision: what it will run in: ``"fp32"`` and ``"bf16"`` take the file in fp32, everything else the one
+            in int8, which is faster.  None takes int8 where there is such a file, else fp32.
 
     Raises:
-        ModelError: none is shipped in that precision.
+        ModelError: no such model is bundled, or not in that precision.
     """
-    wanted = "fp32" if precision in ("fp32", "bf16") else "int8"
-    found = sorted(SHIPPED.glob(f"*-{wanted}.onnx"))
-    if found:
-        return found[0]
+    names = list_bundled()
+    if name is None:
+        name = DEFAULT if DEFAULT in names else next(iter(names), DEFAULT)
+    files = {kind: SHIPPED / f"{name}-{kind}.onnx" for kind in ("int8", "fp32")}
+    there = {kind: path for kind, path in files.items() if path.is_file()}
+    wanted = None if precision is None else "fp32" if precision in ("fp32", "bf16") else "int8"
+    if wanted is None and there:
+        return next(iter(there.values()))
+    if wanted in there:
+        return there[wanted]
+    if there:
+        raise ModelError(
+            f"the bundled model {name} comes in {' and '.join(there)}, not in {precision}; leave the precision out"
+        )
     raise ModelError(
-        f"no model is shipped in {wanted} with this version of aaff; name a checkpoint or a run folder, "
+        "no model is bundled with this copy of aaff; name a checkpoint or a run folder, "
         "or train one with: aaff train --data DIR --model depthwise_aaff"
     )

@@ -55,7 +55,7 @@ def run(args: Args) -> int:
     from aaff.loading import find_model, frame_to_map, load_engine
     from aaff.provenance import file_hash
 
-    path = find_model(args.model)
+    path = find_model(args.model, precision=args.precision, engine=args.engine)
     engine = load_engine(
         path, engine=args.engine, precision=args.precision, threads=args.threads, size=args.size, confidence=False
     )

@@ -70,7 +70,7 @@ def run(args: Args) -> int:
     from aaff.provenance import file_hash
     from aaff.published import weights_folder
 
-    source = find_model(args.model)
+    source = find_model(args.model, engine="torch")
     if source.suffix.lower() != CHECKPOINT:
         raise OptionError(
             f"{source} is exported already; name its checkpoint, or give --card for a file from elsewhere"

@@ -1,9 +1,10 @@
-"""``aaff models``: the networks with what they cost, or the layers of one."""
+"""``aaff models``: the models ready to use, the networks to train with what they cost, or the layers of one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Args:
-    """List the networks with parameters, multiply-accumulates (MACs), stride and paper, or show the layers of one."""
+    """List the models that are ready to use and the networks to train, or show the layers of one network.
+
+    Networks are listed with parameters, multiply-accumulates (MACs), stride and paper; counting them needs PyTorch.
+    """
 
     name: tyro.conf.Positional[str] = "*"
     """A network, whose layers are then shown, or a pattern such as 'depthwise*'."""
     size: Size = Size(480, 360)
-    """Frame size that the multiply-accumulates are counted for."""
+    """Frame size for which the multiply-accumulates are counted."""
     classes: int = 11
     """Number of classes; CamVid has 11, its raw labels 31 (the paper counts void too: 32)."""
     json: Path | None = None
@@ -32,26 +36,76 @@ class Args:
 
 
 def run(args: Args) -> int:
-    """Print the table; status 0."""
+    """Print the tables; status 0."""
     from aaff.files import write_json
-    from aaff.networks import create_model, list_models, model_info
-    from aaff.networks.complexity import complexity
 
-    if any(sign in args.name for sign in "*?["):
-        names = list_models(args.name)
-        if not names:
-            raise OptionError(f"no network is called {args.name!r}; there are {', '.join(list_models())}")
-    else:
-        names = [model_info(args.name).name]
-    counts = {name: complexity(create_model(name, args.classes), args.size) for name in names}
-    if args.name in counts:
+    pattern = any(sign in args.name for sign in "*?[")
+    ready = _ready(args.name)
+    if ready:
+        _print_ready(ready)
+    counts = _counts(args, optional=bool(ready))
+    if not pattern and counts:
         _print_layers(args, counts[args.name])
-    else:
+    elif counts:
         _print_list(args, counts)
     if args.json is not None:
         write_json(args.json, {name: _plain(args, name, count) for name, count in counts.items()})
         print(f"written: {args.json}")
     return 0
+
+
+def _ready(name: str) -> dict[str, Path]:
+    """The files of the models that can be loaded by a name."""
+    from aaff.published import find_bundled, find_published, list_bundled, list_published
+
+    found = {known: find_published(known) for known in list_published()}
+    found |= {known: find_bundled(known) for known in list_bundled()}
+    return {known: path for known, path in sorted(found.items()) if path is not None and fnmatchcase(known, name)}
+
+
+def _print_ready(ready: Mapping[str, Path]) -> None:
+    from aaff.errors import AaffError
+    from aaff.loading import read_card
+
+    rows = []
+    licences: dict[str, list[str]] = {}
+    for name, path in ready.items():
+        try:
+            card = read_card(path)
+        except AaffError as error:  # a checkpoint without torch
+            rows.append((name, path.suffix, "–", "–", "–", str(error)))
+            continue
+        score = (card.score or {}).get("miou")
+        of = f"{100 * score:.1f} ({(card.score or {}).get('split')})" if isinstance(score, float) else "–"
+        runs = "everywhere" if path.suffix == ".onnx" else "needs torch"
+        rows.append((name, card.protocol, str(card.size), of, f"{path.stat().st_size / 1e6:.1f}", runs))
+        licences.setdefault(card.licence, []).append(name)
+    columns = ("name", "classes", "size", "mean IoU %", "MB", "runs")
+    print_table(columns, rows, title='Ready to use: aaff.load("NAME"), aaff predict --model NAME', text_columns=3)
+    for licence, names in licences.items():
+        print(f"licence of the weights of {', '.join(names)}: {licence}")
+
+
+def _counts(args: Args, *, optional: bool) -> dict[str, Complexity]:
+    """What the networks cost; without PyTorch a sentence in its place, if that is not all that was asked for."""
+    from aaff.errors import missing_extra
+
+    try:
+        from aaff.networks import create_model, list_models, model_info
+        from aaff.networks.complexity import complexity
+    except ModuleNotFoundError as error:
+        explained = missing_extra(error)
+        if explained is None or not optional:
+            raise
+        print(f"\nTo list and train networks: {explained}")
+        return {}
+    if any(sign in args.name for sign in "*?["):
+        names = list_models(args.name)
+        if not names and not optional:
+            raise OptionError(f"no network is called {args.name!r}; there are {', '.join(list_models())}")
+    else:
+        names = [model_info(args.name).name]
+    return {name: complexity(create_model(name, args.classes), args.size) for name in names}
 
 
 def _print_list(args: Args, counts: Mapping[str, Complexity]) -> None:
@@ -63,7 +117,7 @@ def _print_list(args: Args, counts: Mapping[str, Complexity]) -> None:
             (name, model_info(name).summary, count.parameters, count.macs, count.stride)
             for name, count in counts.items()
         ],
-        title=f"{args.classes} classes, MACs of one {args.size} frame",
+        title=f"Networks to train: aaff train --model NAME ({args.classes} classes, MACs of one {args.size} frame)",
         text_columns=2,
     )
     for paper in dict.fromkeys(model_info(name).paper for name in counts):

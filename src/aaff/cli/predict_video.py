@@ -27,7 +27,7 @@ def run_video(args: Args) -> int:
 
     source = open_source(args.source, rate=read_rate(args.fps) if args.as_video else None)
     stem = args.out / short_name(args.source)
-    file = find_model(args.model, precision=args.precision)
+    file = find_model(args.model, precision=args.precision, engine=args.engine)
     engine = load_engine(file, engine=args.engine, precision=args.precision, threads=args.threads, confidence=False)
     tell_shipped(args.model, engine.card)
     kinds = dict.fromkeys(args.write or ("overlay", "json"))
