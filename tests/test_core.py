@@ -76,15 +76,29 @@ def test_what_needs_an_extra_names_the_command_that_installs_it(tmp_path: Path, 
     assert "Traceback" not in done.stderr
 
 
-def test_predict_evaluate_and_bench_run_the_bundled_model(tmp_path: Path, scenes_dir: Path, scene: object) -> None:
+def test_predict_and_evaluate_run_the_bundled_model(tmp_path: Path, scenes_dir: Path, scene: object) -> None:
     write_image(tmp_path / "a.png", scene.image)  # type: ignore[attr-defined]
     name = core("import aaff; print(aaff.load().card.network)", tmp_path).stdout.strip()
     for words in (
         ["predict", "a.png", "--out", "maps"],
         ["evaluate", name, "--data", str(scenes_dir), "--json", "scores.json"],
-        ["bench", name, "--runs", "2", "--threads", "1"],
     ):
         done = command(words, tmp_path)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "maps" / "a_overlay.png").is_file()
     assert (tmp_path / "scores.json").is_file()
+
+
+def test_bench_takes_the_bundled_files(tmp_path: Path) -> None:
+    done = core(
+        """
+import aaff
+from aaff.bench.subjects import find_subject
+subject = find_subject(aaff.load().card.network, None, ["fp32", "int8"], None)
+print(*sorted(subject.files), subject.net)
+""",
+        tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "None" in done.stdout
+    assert "int8" in done.stdout

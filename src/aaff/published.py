@@ -42,6 +42,11 @@ def list_bundled() -> list[str]:
     return sorted({path.stem.rpartition("-")[0] for path in SHIPPED.glob("*-*.onnx")})
 
 
+def bundled_precisions(name: str) -> list[str]:
+    """``"int8"`` and ``"fp32"``, as far as a bundled model comes in them."""
+    return [kind for kind in ("int8", "fp32") if (SHIPPED / f"{name}-{kind}.onnx").is_file()]
+
+
 def find_bundled(name: str | None = None, precision: str | None = None) -> Path:
     """The deployed file of a bundled model.
 
@@ -56,8 +61,7 @@ def find_bundled(name: str | None = None, precision: str | None = None) -> Path:
     names = list_bundled()
     if name is None:
         name = DEFAULT if DEFAULT in names else next(iter(names), DEFAULT)
-    files = {kind: SHIPPED / f"{name}-{kind}.onnx" for kind in ("int8", "fp32")}
-    there = {kind: path for kind, path in files.items() if path.is_file()}
+    there = {kind: SHIPPED / f"{name}-{kind}.onnx" for kind in bundled_precisions(name)}
     wanted = None if precision is None else "fp32" if precision in ("fp32", "bf16") else "int8"
     if wanted is None and there:
         return next(iter(there.values()))

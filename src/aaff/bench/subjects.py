@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from aaff.errors import OptionError, UnknownNameError
 from aaff.loading import EXPORTED, find_model
 from aaff.preprocess import Size
-from aaff.published import find_published
+from aaff.published import bundled_precisions, find_bundled, find_published, list_bundled
 from aaff.runtime.model_file import LOGITS, ModelFile, ending_at, read_model_file
 
 if TYPE_CHECKING:
@@ -78,10 +79,12 @@ def _from_file(word: str, path: Path, size: Size | None) -> Subject:
 
 
 def _from_name(word: str, size: Size | None, wanted: Sequence[str], scenes: Scenes) -> Subject:
+    published = find_published(word)
+    if word in list_bundled() and (published is None or importlib.util.find_spec("torch") is None):
+        return _bundled(word, size, wanted)
     from aaff.networks import list_models
     from aaff.networks.weights import load_checkpoint
 
-    published = find_published(word)
     if published is not None:
         net, card = load_checkpoint(published)
         return _exported(word, net, replace(card, size=size or card.size), wanted, scenes, "published weights")
@@ -91,6 +94,14 @@ def _from_name(word: str, size: Size | None, wanted: Sequence[str], scenes: Scen
         raise UnknownNameError("model", word, list_models())
     net, card = make_untrained(word, size or Size(480, 360), scenes)
     return _exported(word, net, card, wanted, scenes, "weights without training")
+
+
+def _bundled(name: str, size: Size | None, wanted: Sequence[str]) -> Subject:
+    """The files that come with the package, which need no torch."""
+    paths = [find_bundled(name, precision) for precision in bundled_precisions(name) if precision in wanted]
+    subjects = [_from_file(name, path, size) for path in paths or [find_bundled(name)]]
+    files = {precision: model for subject in subjects for precision, model in subject.files.items()}
+    return replace(subjects[0], files=files, origin="bundled with aaff")
 
 
 def _exported(
