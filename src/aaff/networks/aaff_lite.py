@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from aaff.errors import OptionError
 from aaff.networks.base import AuxiliaryHead, SegmentationNetwork
 from aaff.networks.blocks import (
-    AttentionFeatureFusion,
     ChannelGate,
     ConvBlock,
     GlobalContext,
@@ -28,6 +27,51 @@ from aaff.networks.efficientnet_lite import EfficientNetLite
 from aaff.networks.registry import register_model
 
 
+class Add(nn.Module):
+    """relu(BN(W₁ a) + BN(W₂ b)): a 1×1 convolution of the concatenation [a, b], as a sum of two.
+
+    The sums are the same, and two things are gained: where ``a`` is coarser it is projected before it is enlarged, at
+    a quarter of the cost; and no concatenation forces features of different ranges to share one int8 scale.
+
+    Args:
+        first: channels of a [N, first, h, w], enlarged bilinearly to b's size where it is smaller.
+        second: channels of b [N, second, H, W].
+        outputs: channels of the result [N, outputs, H, W].
+    """
+
+    def __init__(self, first: int, second: int, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(first, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+        self.second = nn.Sequential(nn.Conv2d(second, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return F.relu(resize_to(self.first(a), b.shape[-2:]) + self.second(b))
+
+
+class Fusion(nn.Module):
+    """The AAFF block with ``concat`` fusion: attention on the finer input, fusion with the coarser one.
+
+    The block of section III-B (:class:`aaff.networks.blocks.AttentionFeatureFusion`), its last convolution written as
+    :class:`Add`.
+
+    Args:
+        first: channels of the finer input [N, first, 2h, 2w].
+        second: channels of the coarser input [N, second, h, w].
+        outputs: channels of the output [N, outputs, h, w].
+        gate: a key of :data:`aaff.networks.blocks.GATES`.
+    """
+
+    def __init__(self, first: int, second: int, outputs: int, gate: str) -> None:
+        super().__init__()
+        self.down = ConvBlock(first, outputs, 3, stride=2)
+        self.gate = ChannelGate(outputs, gate)
+        self.fuse = Add(outputs, second, outputs)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        fused: Tensor = self.fuse(self.gate(self.down(first)), second)
+        return fused
+
+
 class AAFFLite(SegmentationNetwork):
     """See :func:`aaff_lite0` for the options."""
 
@@ -38,7 +82,6 @@ class AAFFLite(SegmentationNetwork):
         *,
         width: float,
         gate: str,
-        fusion: str,
         stride: int,
         context: bool,
         auxiliary: bool,
@@ -46,24 +89,24 @@ class AAFFLite(SegmentationNetwork):
         if stride not in (2, 4, 8):
             raise OptionError(f"stride is {stride}; choose 2, 4 or 8")
         super().__init__(num_classes, stride)
-        n, deep, fine = scaled(64, width), scaled(128, width), scaled(32, width)
-        c2, c4, c8, c16, c32 = backbone.channels
-        self.aaff8 = AttentionFeatureFusion(c4, c8, n, gate, fusion)
-        self.aaff16 = AttentionFeatureFusion(n, c16, n, gate, fusion)
-        self.aaff32 = AttentionFeatureFusion(n, c32, deep, gate, fusion)
+        n, deep = scaled(64, width), scaled(128, width)
+        _, c4, c8, c16, c32 = backbone.channels
+        self.aaff8 = Fusion(c4, c8, n, gate)
+        self.aaff16 = Fusion(n, c16, n, gate)
+        self.aaff32 = Fusion(n, c32, deep, gate)
         self.context = GlobalContext(c32, deep) if context else None
-        self.up16 = nn.Sequential(ConvBlock(deep + n, n, 1), ConvBlock(n, n, 3), ChannelGate(n, gate))
-        self.up8 = nn.Sequential(ConvBlock(n + n, n, 1), ConvBlock(n, n, 3), ChannelGate(n, gate))
+        self.add16 = Add(deep, n, n)
+        self.refine16 = nn.Sequential(ConvBlock(n, n, 3), ChannelGate(n, gate))
+        self.add8 = Add(n, n, n)
+        self.refine8 = nn.Sequential(SeparableBlock(n, n), ChannelGate(n, gate))
         channels = n
-        self.up4 = self.up2 = None
+        self.add4 = self.refine4 = None
         if stride <= 4:
             channels = scaled(48, width)
-            self.up4 = nn.Sequential(SeparableBlock(n + c4, channels), SeparableBlock(channels, channels))
-        if stride == 2:
-            self.narrow = ConvBlock(channels, fine, 1)
-            self.up2 = SeparableBlock(fine + c2, fine)
-            channels = fine
-        self.classify = nn.Conv2d(channels, num_classes, 1)
+            self.add4 = Add(n, c4, channels)
+            self.refine4 = SeparableBlock(channels, channels)
+        self.shuffle = 4 // stride if stride < 4 else 1
+        self.classify = nn.Conv2d(channels, num_classes * self.shuffle**2, 1)
         if auxiliary:
             self.auxiliary["context"] = AuxiliaryHead(deep, num_classes)
             self.auxiliary["eighth"] = AuxiliaryHead(n, num_classes)
@@ -75,28 +118,27 @@ class AAFFLite(SegmentationNetwork):
         return self.classify
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        c2, c4, c8, c16, c32 = self.backbone(x)
+        _, c4, c8, c16, c32 = self.backbone(x)
         n8 = self.aaff8(c4, c8)
         n16 = self.aaff16(n8, c16)
         n32 = self.aaff32(n16, c32)
         if self.context is not None:
             n32 = n32 + self.context(c32)
-        u16 = self.up16(_join(n32, n16))
-        u8 = self.up8(_join(u16, n8))
-        y = u8
-        if self.up4 is not None:
-            y = self.up4(_join(y, c4))
-        if self.up2 is not None:
-            y = self.up2(_join(self.narrow(y), c2))
-        return self.classify(y), {"context": n32, "eighth": u8}
+        u16 = self.refine16(self.add16(n32, n16))
+        u8 = y = self.refine8(self.add8(u16, n8))
+        if self.add4 is not None and self.refine4 is not None:
+            y = self.refine4(self.add4(u8, c4))
+        logits = self.classify(y)
+        if self.shuffle > 1:  # each feature at 1/4 gives the logits of its four pixels at 1/2
+            rows, columns = (-(-side // self.stride) for side in x.shape[-2:])
+            logits = F.pixel_shuffle(logits, self.shuffle)[..., :rows, :columns]
+        return logits, {"context": n32, "eighth": u8}
 
 
-def _join(coarse: Tensor, fine: Tensor) -> Tensor:
-    return torch.cat([resize_to(coarse, fine.shape[-2:]), fine], dim=1)
-
-
-def _build(variant: str, num_classes: int, pretrained: bool, stages: int, options: Mapping[str, object]) -> AAFFLite:
-    backbone = EfficientNetLite(variant, stages)
+def _build(
+    variant: str, num_classes: int, pretrained: bool, stages: int, blocks: int, options: Mapping[str, object]
+) -> AAFFLite:
+    backbone = EfficientNetLite(variant, stages, blocks)
     if pretrained and next(backbone.parameters()).device.type != "meta":
         backbone.load_imagenet()
     return AAFFLite(num_classes, backbone, **options)  # type: ignore[arg-type]
@@ -108,10 +150,10 @@ def aaff_lite0(
     *,
     width: float = 1.0,
     gate: str = "sigmoid",
-    fusion: str = "concat",
     stride: int = 2,
     context: bool = True,
     stages: int = 6,
+    blocks: int = 3,
     pretrained: bool = False,
     auxiliary: bool = False,
 ) -> AAFFLite:
@@ -121,19 +163,18 @@ def aaff_lite0(
         num_classes: channels of the logits.
         width: factor on the channels of everything but the backbone.
         gate: activation of the AAFF blocks' attention.
-        fusion: how an AAFF block joins its inputs.
         stride: of the native logits, 2, 4 or 8.
         context: add the globally pooled context at 1/32.
         stages: of the backbone that are kept, 6 or 7.
+        blocks: of the last kept stage that are kept, 0 for all.
         pretrained: begin with ImageNet weights.
         auxiliary: supervise the maps at 1/32 and 1/8 too in training.
     """
     options = {
         "width": width,
         "gate": gate,
-        "fusion": fusion,
         "stride": stride,
         "context": context,
         "auxiliary": auxiliary,
     }
-    return _build("lite0", num_classes, pretrained, stages, options)
+    return _build("lite0", num_classes, pretrained, stages, blocks, options)

@@ -79,12 +79,13 @@ class EfficientNetLite(nn.Module):
     Args:
         variant: a key of :data:`VARIANTS`.
         stages: how many of the seven stages to keep, 6 or 7.
+        blocks: how many blocks of the last of them to keep; 0 keeps all.
 
     Attributes:
         channels: of the five maps.
     """
 
-    def __init__(self, variant: str = "lite0", stages: int = 6) -> None:
+    def __init__(self, variant: str = "lite0", stages: int = 6, blocks: int = 0) -> None:
         super().__init__()
         width, depth = VARIANTS[check_name("backbone", variant, VARIANTS)]
         self.variant = variant
@@ -95,11 +96,13 @@ class EfficientNetLite(nn.Module):
             outputs = _channels(outputs, width)
             if 0 < index < len(STAGES) - 1:
                 repeats = math.ceil(repeats * depth)
-            blocks = []
+            if blocks and index == stages - 1:
+                repeats = min(repeats, blocks)
+            stage: list[nn.Module] = []
             for number in range(repeats):
-                blocks.append(InvertedResidual(channels, outputs, kernel, stride if number == 0 else 1, expansion))
+                stage.append(InvertedResidual(channels, outputs, kernel, stride if number == 0 else 1, expansion))
                 channels = outputs
-            self.stages.append(nn.Sequential(*blocks))
+            self.stages.append(nn.Sequential(*stage))
             if stride == 2:
                 self._ends.append(index - 1)
         self._ends.append(len(self.stages) - 1)
