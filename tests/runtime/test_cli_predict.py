@@ -1,7 +1,12 @@
 """``aaff predict``: what it writes, what it skips, and that no picture is ever lost."""
 
+import functools
 import json
 import shutil
+import subprocess
+import sys
+import threading
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 
 import numpy as np
 import pytest
@@ -111,9 +116,9 @@ def test_results_never_overwrite_a_source(checkpoint, pictures, capsys):
     ("source", "out", "words"),
     [
         ("nowhere", "out", "there is no file or folder"),
-        ("empty", "out", "gives no image"),
+        ("empty", "out", "no image"),
         ("in", "in/a.png", "is a file"),
-        ("in/*.gif", "out", "gives no image"),
+        ("in/*.gif", "out", "no image"),
     ],
 )
 def test_sources_and_targets_that_cannot_be(checkpoint, pictures, tmp_path, capsys, source, out, words):
@@ -131,3 +136,58 @@ def test_a_model_that_is_none_writes_nothing(pictures, tmp_path, capsys):
     assert predict(tmp_path / "weights.pt", pictures, tmp_path / "out") == 2
     assert "is a pickle" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_several_sources_and_a_default_folder(checkpoint, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [str(pictures / "a.png"), str(pictures / "sub" / "a.png"), "--model", str(checkpoint), "--write", "json"]
+    assert main(["predict", *words]) == 0
+    assert main(["predict", *words]) == 0
+    assert files(tmp_path / "runs" / "predict") == ["a-2/a.json", "a-2/sub/a.json", "a/a.json", "a/sub/a.json"]
+
+
+def test_standard_input(checkpoint, pictures, tmp_path):
+    command = [sys.executable, "-m", "aaff", "predict", "-", "--model", str(checkpoint), "--out", str(tmp_path / "out")]
+    with open(pictures / "a.png", "rb") as picture:
+        done = subprocess.run([*command, "--write", "json"], stdin=picture, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out" / "stdin.json").read_text())["source"] == "stdin"
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "standard input is empty" in done.stderr
+
+
+def test_an_image_at_an_address(checkpoint, pictures, tmp_path):
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(pictures))
+    handler.log_message = lambda *_: None
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/a.png?size=1"
+        assert predict(checkpoint, address, tmp_path / "out", "--write", "index") == 0
+        assert predict(checkpoint, address.replace("a.png", "b.png"), tmp_path / "out") == 2
+        server.shutdown()
+    np.testing.assert_array_equal(
+        read_ids(tmp_path / "out" / "a_index.png"), load(checkpoint)(pictures / "a.png").class_map
+    )
+
+
+def test_the_style_of_an_overlay(checkpoint, pictures, tmp_path, capsys):
+    words = ["--write", "overlay", "--alpha", "0", "--no-legend", "--classes", "road", "sky"]
+    assert predict(checkpoint, pictures / "a.png", tmp_path / "out", *words) == 0
+    np.testing.assert_array_equal(read_image(tmp_path / "out" / "a_overlay.png"), read_image(pictures / "a.png"))
+    assert predict(checkpoint, pictures / "a.png", tmp_path / "out", "--classes", "raod") == 2
+    assert "'road'" in capsys.readouterr().err
+    assert predict(checkpoint, pictures / "a.png", tmp_path / "out", "--size", "96x64", "--write", "json") == 0
+
+
+def test_without_a_display_show_warns_once_and_goes_on(checkpoint, pictures, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("aaff.runtime.display.has_display", lambda: False)
+    assert predict(checkpoint, pictures, tmp_path / "out", "--show", "--write", "json") == 0
+    assert capsys.readouterr().err.count("no display") == 1
+    assert len(files(tmp_path / "out")) == 2
+
+
+def test_without_a_terminal_long_work_prints_lines(checkpoint, pictures, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("aaff.cli.console.SECONDS_BETWEEN_LINES", 0.0)
+    assert predict(checkpoint, pictures, tmp_path / "out", "--write", "json") == 0
+    assert "predicting: 1 of 2" in capsys.readouterr().err

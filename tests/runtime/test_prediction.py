@@ -1,5 +1,6 @@
 """What a prediction knows, and the forms it takes for people and for other libraries."""
 
+import io
 import json
 import sys
 import types
@@ -11,7 +12,7 @@ from PIL import Image
 from aaff.errors import DataError, MissingExtraError, OptionError, UnknownNameError
 from aaff.images import read_ids, read_image
 from aaff.labels import CAMVID11
-from aaff.runtime import Prediction, Segmenter
+from aaff.runtime import Prediction, Segmenter, display
 
 
 @pytest.fixture
@@ -110,8 +111,53 @@ def test_supervision_form(prediction, monkeypatch):
 
 def test_supervision_missing_names_the_line_that_installs_it(prediction, monkeypatch):
     monkeypatch.setitem(sys.modules, "supervision", None)
-    with pytest.raises(MissingExtraError, match="pip install supervision"):
+    with pytest.raises(MissingExtraError, match="install supervision"):
         prediction.to_supervision()
+
+
+def test_a_mask_of_one_class(prediction):
+    np.testing.assert_array_equal(prediction.mask("bright"), prediction.class_map == 1)
+    assert not prediction.mask("never").any()
+    with pytest.raises(UnknownNameError, match="did you mean 'bright'"):
+        prediction.mask("brigth")
+
+
+def test_an_overlay_has_the_size_of_the_frame_and_paints_what_is_asked_for(prediction, unsure):
+    assert prediction.overlay().shape == prediction.image.shape
+    only = prediction.overlay(1.0, False, classes=["bright"])
+    np.testing.assert_array_equal(only[:, :12], prediction.image[:, :12])
+    assert (only[:, 12:] == prediction.labels.colors[1]).all()
+    certain = prediction.overlay(1.0, False, conf=1.0)
+    np.testing.assert_array_equal(certain, prediction.image)
+    with pytest.raises(OptionError, match="confidence"):
+        unsure.overlay(conf=0.5)
+    with pytest.raises(OptionError, match="conf"):
+        prediction.overlay(conf=2)
+    assert prediction.legend().ndim == 3
+
+
+def test_a_frame_larger_than_the_network_keeps_the_map_that_pictures_are_made_from(seg, frame):
+    large = seg(frame.repeat(4, axis=0).repeat(4, axis=1))
+    assert large.network_map.shape == (12, 16)
+    assert large.overlay().shape == (48, 64, 3)
+    assert large.side_by_side().shape == (48, 128, 3)
+    assert seg(frame).network_map is None
+
+
+def test_a_notebook_shows_it(prediction):
+    picture = Image.open(io.BytesIO(prediction._repr_png_()))
+    np.testing.assert_array_equal(np.asarray(picture), prediction.overlay())
+
+
+def test_without_a_display_show_says_so(prediction, monkeypatch):
+    monkeypatch.setattr(display, "has_display", lambda: False)
+    with pytest.raises(display.DisplayError):
+        prediction.show()
+    shown = []
+    monkeypatch.setattr(display, "has_display", lambda: True)
+    monkeypatch.setattr(display.ImageShow, "show", lambda picture, title: shown.append(picture) or True)
+    prediction.show()
+    assert shown[0].size == (16, 12)
 
 
 def test_its_name_tells_what_is_seen(prediction):

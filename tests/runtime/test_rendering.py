@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from aaff.errors import OptionError
 from aaff.labels import CAMVID11, CAMVID32, LabelMap
+from aaff.preprocess import Size
 from aaff.runtime import rendering
 
 
@@ -45,40 +46,66 @@ def test_a_legend_lists_present_classes_by_share():
 @given(
     st.integers(1, 700),
     st.integers(1, 500),
-    st.integers(1, 11),
-    st.lists(st.text(min_size=1, max_size=40), min_size=11, max_size=11, unique=True),
+    st.integers(0, 11),
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=40),
+        min_size=11,
+        max_size=11,
+        unique=True,
+    ),
 )
-def test_the_picture_stays_whole_beside_any_legend(width, height, count, names):
+def test_a_legend_inside_keeps_the_size_and_two_thirds_of_the_picture(width, height, count, names):
     labels = LabelMap("any", tuple(names), CAMVID11.colors)
     picture = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
-    entries = rendering.legend_entries(labels, shares_of(11, np.full(count, 1 / count)))
+    entries = rendering.legend_entries(labels, shares_of(11, np.full(count, 1 / max(1, count))))
+    before = picture.copy()
     result = rendering.with_legend(picture, entries)
-    np.testing.assert_array_equal(result[:height, :width], picture)
-    assert result.dtype == np.uint8
-    assert result.size > picture.size
+    assert (result.shape, result.dtype) == (picture.shape, np.uint8)
+    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(result[: 2 * height // 3], picture[: 2 * height // 3])
+
+
+def test_a_usual_picture_gets_every_class():
+    entries = rendering.legend_entries(CAMVID11, np.full(11, 1 / 11))
+    panel = rendering.Inset.fitting(Size(480, 360), entries).panel
     for entry in entries:
-        beside = np.concatenate([result[height:].reshape(-1, 3), result[:, width:].reshape(-1, 3)])
-        assert (beside == entry.color).all(axis=1).sum() >= 36, "every swatch is there"
+        assert (panel == entry.color).all(axis=2).sum() >= 36, "every swatch is there"
+    assert rendering.Inset.fitting(Size(40, 30), entries) is None
+
+
+def test_extreme_shapes_cost_nothing():
+    entries = rendering.legend_entries(CAMVID11, np.full(11, 1 / 11))
+    for size in (Size(1, 10**6), Size(10**6, 1), Size(60_000, 60_000)):
+        inset = rendering.Inset.fitting(size, entries)
+        assert inset is None or inset.panel.size < 10**7
 
 
 @pytest.mark.parametrize("size", [(160, 120), (480, 360), (1280, 720), (360, 640)])
-def test_frames_of_a_video_keep_one_size_whatever_their_shares(size):
-    picture = np.zeros((size[1], size[0], 3), np.uint8)
-    shapes = {
-        rendering.with_legend(picture, rendering.legend_entries(CAMVID11, shares, every=True)).shape
-        for shares in (shares_of(11, [1.0]), shares_of(11, [0.5, 0.0001, 0.4999]), np.full(11, 1 / 11))
-    }
-    assert len(shapes) == 1
+def test_frames_of_a_video_have_one_legend_whatever_their_shares(size):
+    panels = [
+        rendering.Inset.fitting(Size(*size), rendering.legend_entries(CAMVID11, shares, every=True), shares=False)
+        for shares in (shares_of(11, [1.0]), np.full(11, 1 / 11))
+    ]
+    np.testing.assert_array_equal(panels[0].panel, panels[1].panel)
 
 
-def test_text_grows_with_the_picture():
-    entries = rendering.legend_entries(CAMVID11, np.full(11, 1 / 11))
+def test_a_legend_of_its_own_has_every_class():
+    entries = rendering.legend_entries(CAMVID32, np.full(31, 1 / 31))
+    panel = rendering.legend(entries)
+    assert all((panel == entry.color).all(axis=2).any() for entry in entries)
 
-    def strip(width, height):
-        result = rendering.with_legend(np.zeros((height, width, 3), np.uint8), entries)
-        return (result.shape[0] - height) / height
 
-    assert strip(3000, 2250) == pytest.approx(strip(480, 360), rel=0.1)
+def test_a_small_map_is_enlarged_with_smooth_edges():
+    half = np.zeros((6, 6), np.uint8)
+    half[:, 3:] = 3
+    colors = rendering.shown_colors(half, CAMVID11, Size(60, 60))
+    assert colors.shape == (60, 60, 3)
+    row = colors[30, :, 1].astype(int)  # from 128 to 64
+    assert np.abs(np.diff(row)).max() < 20
+    image = np.zeros((60, 60, 3), np.uint8)
+    only = rendering.overlay(image, half, CAMVID11, 1.0, half == 3)
+    assert not only[:, :20].any()
+    np.testing.assert_array_equal(only[:, 45:], colors[:, 45:])
 
 
 def test_no_class_no_legend():
@@ -100,8 +127,3 @@ def test_side_by_side():
 def test_alpha_out_of_range(alpha, class_map):
     with pytest.raises(OptionError, match="alpha"):
         rendering.overlay(np.zeros((4, 4, 3), np.uint8), class_map, CAMVID11, alpha)
-
-
-def test_sizes_that_differ():
-    with pytest.raises(OptionError, match="4x4 but its class map 5x4"):
-        rendering.overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5), np.uint8), CAMVID11)

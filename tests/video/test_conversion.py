@@ -14,7 +14,7 @@ from aaff.images import read_ids
 from aaff.preprocess import Size
 from aaff.runtime import Segmenter
 from aaff.video import Conversion, Frame, Source, SourceInfo, make_output, open_source
-from aaff.video.pictures import Painter
+from aaff.video.pictures import Painter, Style
 from tests.video.numbered import LABELS, BrightEngine, decode, encode, number_of, numbered, within, workers
 
 KINDS = ("overlay", "side", "map", "index", "json")
@@ -120,15 +120,13 @@ def test_frames_of_changing_size_are_fitted_into_the_first(tmp_path):
     assert len({image.shape for _, image in decode(tmp_path / "v_overlay.mp4")}) == 1
 
 
-def test_the_legend_keeps_its_place_and_its_figures_for_half_a_second():
+def test_pictures_have_the_size_of_the_frames_and_the_style_asked_for():
     seg = Segmenter(BrightEngine())
-    painter = Painter("overlay")
-    first, soon, later = (painter(seg(numbered(n)), Fraction(time, 100)) for n, time in ((1, 0), (255, 49), (255, 50)))
-    assert first.shape == soon.shape == later.shape
-    legends = [np.concatenate([p[64:].ravel(), p[:, 96:].ravel()]) for p in (first, soon, later)]
-    np.testing.assert_array_equal(legends[0], legends[1])
-    assert (legends[1] != legends[2]).any()
-    assert (first[:64, :96] != soon[:64, :96]).any()
+    frame = numbered(1).repeat(4, axis=0).repeat(4, axis=1)
+    plain, drawn = Painter("overlay", Style(alpha=0, legend=False))(seg(frame)), Painter("overlay")(seg(frame))
+    np.testing.assert_array_equal(plain, frame)
+    assert drawn.shape == frame.shape
+    assert (Painter("overlay", Style(legend=False))(seg(frame)) != drawn).any()
     with pytest.raises(UnknownNameError, match="did you mean 'overlay'"):
         Painter("overlays")
 
@@ -183,10 +181,10 @@ class TestFaults:
     def test_drawing_fails(self, tmp_path, monkeypatch):
         paint, count = Painter.__call__, iter(range(10**6))
 
-        def painted(self_, prediction, time):
+        def painted(self_, prediction):
             if self_.form == "map":
                 self.fail_at_12(next(count))
-            return paint(self_, prediction, time)
+            return paint(self_, prediction)
 
         monkeypatch.setattr(Painter, "__call__", painted)
         conversion, _, error = convert(Made(60), tmp_path)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from aaff.card import ModelCard
+
+SECONDS_BETWEEN_LINES = 5.0
+"""Of progress where there is no terminal."""
 
 _PIPE_WIDTH = 200
 _NAME_WIDTH = 16
@@ -25,6 +31,39 @@ def console(*, stderr: bool = False) -> Console:
     """A rich console; without a terminal it is wide enough to cut nothing."""
     stream = sys.stderr if stderr else sys.stdout
     return _Console(stderr=stderr, width=None if stream is not None and stream.isatty() else _PIPE_WIDTH)
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
+    """Show how far long work has got: a bar on a terminal, else a line every few seconds, both on standard error.
+
+    Yields:
+        The function to call with the steps done, those in all (None: not known) and words of one's own; without
+        them the line counts the steps.
+    """
+    screen = console(stderr=True)
+    if not screen.is_terminal:
+        yield _Lines(what)
+        return
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[said]}")
+    with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
+        task = bar.add_task(what, total=None, said="")
+        yield lambda done, total, said: bar.update(task, completed=done, total=total, said=said)
+
+
+class _Lines:
+    """Progress where there is no terminal."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._next = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def __call__(self, done: int, total: int | None, said: str) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + SECONDS_BETWEEN_LINES
+            counted = f"{done} of {total}" if total else str(done)
+            print(f"{self._what}: {said or counted}", file=sys.stderr, flush=True)
 
 
 def print_table(
@@ -62,7 +101,7 @@ def print_table(
 
 
 def tell_shipped(model: object, card: ModelCard) -> None:
-    """Say which model answers, and what its licence allows, when the user has named none (``model`` is None)."""
+    """Say which model runs, and what its licence allows, when the user has named none (``model`` is None)."""
     if model is None:
         print(f"model: {card.network}, which comes with aaff ({card.protocol}); its weights: {card.licence}")
 

@@ -6,9 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from rich.progress import Progress, TimeRemainingColumn
-
-from aaff.cli.console import console, print_table
+from aaff.cli.console import print_table, progress
 
 if TYPE_CHECKING:
     from aaff.data.statistics import Progress as Report
@@ -54,9 +52,6 @@ def print_classes(splits: Mapping[str, SplitStatistics]) -> None:
 
 @contextlib.contextmanager
 def reading(what: str) -> Iterator[Report]:
-    """A bar on the terminal while frames are read; gives the function to call with frames done and all frames."""
-    screen = console(stderr=True)
-    with Progress(*Progress.get_default_columns()[:3], TimeRemainingColumn(), console=screen, transient=True) as bar:
-        bar.disable = not screen.is_terminal
-        task = bar.add_task(what)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    """Progress while frames are read; gives the function to call with frames done and all frames."""
+    with progress(what) as report:
+        yield lambda done, total: report(done, total, "")

@@ -6,32 +6,41 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
 
 from aaff.errors import OptionError
 
 if TYPE_CHECKING:
     from aaff.cli.predict import Args
+    from aaff.cli.sources import Named
     from aaff.video import Conversion, Progress
 
 
-def run_video(args: Args) -> int:
-    """Write the results and print one line about them; status 1 when the source could not be read to its end."""
+def run_video(args: Args, named: Named, out: Path) -> int:
+    """Write the results and print a line about them; status 1 when the source could not be read to its end."""
     from aaff.cli.console import tell_shipped
     from aaff.loading import find_model, load_engine
     from aaff.runtime import Segmenter
-    from aaff.video import Conversion, make_output, open_source, short_name
+    from aaff.video import Conversion, Style, make_output, open_source, short_name
 
-    source = open_source(args.source, rate=read_rate(args.fps) if args.as_video else None)
-    stem = args.out / short_name(args.source)
+    source = open_source(named.place, rate=read_rate(args.fps) if args.as_video else None)
+    stem = out / short_name(named.place)
     file = find_model(args.model, precision=args.precision, engine=args.engine)
-    engine = load_engine(file, engine=args.engine, precision=args.precision, threads=args.threads, confidence=False)
+    engine = load_engine(
+        file,
+        engine=args.engine,
+        precision=args.precision,
+        threads=args.threads,
+        size=args.size,
+        confidence=args.conf > 0,
+    )
     tell_shipped(args.model, engine.card)
     kinds = dict.fromkeys(args.write or ("overlay", "json"))
-    outputs = [make_output(kind, stem, source.info, engine.card.labels, images=args.as_video) for kind in kinds]
+    style = Style(args.alpha, args.legend, args.classes, args.conf)
+    outputs = [
+        make_output(kind, stem, source.info, engine.card.labels, images=args.as_video, style=style) for kind in kinds
+    ]
     conversion = Conversion(Segmenter(engine), source, outputs, limit=args.frames)
     try:
         with watching(source.info.name) as report:
@@ -61,15 +70,11 @@ def read_rate(text: str | None) -> Fraction:
 
 @contextlib.contextmanager
 def watching(what: str) -> Iterator[Callable[[Progress], None]]:
-    """A bar with the rate and the time left, on the terminal; gives the function to call with the progress."""
-    from aaff.cli.console import console
+    """Progress with the rate and the time left; gives the function to call with the progress."""
+    from aaff.cli.console import progress
 
-    screen = console(stderr=True)
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[how]}")
-    with Bar(*columns, console=screen, transient=True) as bar:
-        bar.disable = not screen.is_terminal
-        task = bar.add_task(what, total=None, how="")
-        yield lambda now: bar.update(task, completed=now.frames, total=now.total, how=how_it_goes(now))
+    with progress(what) as report:
+        yield lambda now: report(now.frames, now.total, how_it_goes(now))
 
 
 def how_it_goes(now: Progress) -> str:
@@ -96,11 +101,11 @@ def tell(conversion: Conversion, total: int | None, args: Args) -> None:
         print(f"warning: {sentence}", file=sys.stderr)
     segmenter, frames = conversion.segmenter, conversion.frames
     of = f" of {total}" if total is not None and total >= frames and args.frames is None else ""
-    rate = f" in {conversion.seconds:.1f} s, {frames / conversion.seconds:.1f} a second" if frames else ""
+    rate = f" in {conversion.seconds:.1f} s, {frames / conversion.seconds:.1f} frames per second" if frames else ""
     print(
         f"{frames}{of} frames done{rate}"
         + (f", {conversion.dropped} dropped because newer ones had come" if conversion.dropped else "")
-        + (f"; median {conversion.latency:.1f} ms from frame to map" if conversion.latency is not None else "")
+        + (f"; median latency {conversion.latency:.1f} ms end to end" if conversion.latency is not None else "")
         + f" ({segmenter.card.network}, {segmenter.card.size}, {segmenter.engine.name} {segmenter.engine.precision}); "
         + (f"written: {', '.join(map(str, conversion.written))}" if conversion.written else "nothing was written")
     )

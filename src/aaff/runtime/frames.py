@@ -17,20 +17,24 @@ from aaff.errors import DataError
 from aaff.folders import IMAGE_SUFFIXES, files_below, is_image_file, is_video_file, natural
 from aaff.images import read_image, to_rgb
 from aaff.labels import UInt8Array
+from aaff.runtime.address import fetched, is_address
 
 Picture = UInt8Array | Image.Image | str | Path
-"""A frame as users have it: an RGB uint8 array [H, W, 3], a Pillow picture, or the path of a file."""
+"""A frame as users have it: an RGB uint8 array [H, W, 3], a Pillow image, a path, or the http address of an image."""
 
 
 def to_frame(picture: Picture) -> UInt8Array:
     """Any picture as RGB uint8 [H, W, 3]; an array that already is one comes back as it is.
 
     Grey arrays [H, W] and [H, W, 1] are repeated over the channels.  Whether an array is RGB or BGR
-    cannot be seen: reverse the channels of OpenCV's frames first, with ``frame[..., ::-1]``.
+    cannot be seen: give OpenCV's frames to :func:`aaff.bgr` first.
 
     Raises:
         DataError: no such file, not an image, or an array of another type or shape; says what fits.
     """
+    if is_address(picture):
+        with fetched(str(picture)) as file:
+            return read_image(file)
     if isinstance(picture, str | Path):
         return read_image(picture)
     if isinstance(picture, Image.Image):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image
 from aaff.errors import DataError, MissingExtraError, OptionError, UnknownNameError
 from aaff.files import write_text
 from aaff.images import WRITTEN_SUFFIXES, write_image, write_indexed
+from aaff.installation import pip_install
 from aaff.labels import LabelMap, UInt8Array
 from aaff.preprocess import Size
 from aaff.runtime import rendering
@@ -41,6 +43,8 @@ class Prediction:
         model: name of the network; ``engine`` and ``precision`` say what ran it.
         time: seconds since the beginning of the video or since the first frame of the camera; None for images.
         frame: number of the frame in its video, from 0; None for images.
+        network_map: the class map uint8 [h, w] at the network's size, where the frame is larger: pictures are
+            painted from it so that edges are smooth.
 
     Raises:
         DataError: the maps do not fit the frame, or an id is no class.
@@ -57,6 +61,7 @@ class Prediction:
     precision: str = ""
     time: float | None = None
     frame: int | None = None
+    network_map: UInt8Array | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.class_map.shape != self.image.shape[:2] or self.class_map.size == 0:
@@ -83,7 +88,7 @@ class Prediction:
 
     @property
     def latency(self) -> float:
-        """Milliseconds from frame to map, all steps together."""
+        """End-to-end latency in milliseconds: from the frame in memory to its class map, all steps together."""
         return float(sum(self.speed.values()))
 
     @property
@@ -111,38 +116,106 @@ class Prediction:
             if count
         }
 
+    def mask(self, name: str) -> npt.NDArray[np.bool_]:
+        """Where one class is: bool [H, W].
+
+        Raises:
+            UnknownNameError: the model has no such class; the nearest one is named.
+        """
+        return np.asarray(self.class_map == self._id(name), np.bool_)
+
     def color_map(self) -> UInt8Array:
-        """Colours of the classes, RGB uint8 [H, W, 3]."""
+        """Colours of the classes, RGB uint8 [H, W, 3], pixel for pixel those of ``class_map``."""
         return rendering.color_map(self.class_map, self.labels)
 
-    def overlay(self, alpha: float = 0.5, legend: bool = True) -> UInt8Array:
-        """The frame with its classes painted over it, RGB uint8.
+    def overlay(
+        self, alpha: float = 0.5, legend: bool = True, *, classes: Sequence[str] = (), conf: float = 0.0
+    ) -> UInt8Array:
+        """The frame with its classes painted over it, RGB uint8 [H, W, 3] at the size of the frame.
 
         Args:
             alpha: 0 shows the frame alone, 1 the colours alone.
-            legend: add a strip with the classes present, largest first; the result is larger then.
+            legend: list the classes present, largest first, in the lower left corner, if the frame is large enough;
+                :meth:`legend` gives the list as a picture of its own.
+            classes: names of the classes to paint; default: all.
+            conf: paint only pixels whose confidence (0–1) is at least this; needs a model that gives it.
 
         Raises:
-            OptionError: alpha is outside 0–1.
+            OptionError: alpha or conf is not in [0, 1], or the model gives no confidence.
+            UnknownNameError: the model has no such class.
         """
-        painted = rendering.overlay(self.image, self.class_map, self.labels, alpha)
-        return self._with_legend(painted) if legend else painted
+        where = self._painted(classes, conf)
+        painted = rendering.overlay(self.image, self._drawn, self.labels, alpha, where)
+        return self._with_legend(painted, classes) if legend else painted
 
     def side_by_side(self, legend: bool = True) -> UInt8Array:
-        """The frame and, at its right, the colours of its classes, RGB uint8; ``legend`` as in :meth:`overlay`."""
-        both = rendering.side_by_side(self.image, self.color_map())
+        """The frame and, at its right, the colours of its classes, RGB uint8 [H, 2 W, 3]; legend as in overlay."""
+        both = rendering.side_by_side(self.image, rendering.shown_colors(self._drawn, self.labels, self.size))
         return self._with_legend(both) if legend else both
 
-    def _with_legend(self, picture: UInt8Array) -> UInt8Array:
-        return rendering.with_legend(picture, rendering.legend_entries(self.labels, list(self.shares().values())))
+    def legend(self) -> UInt8Array:
+        """The classes present with their shares, largest first, as a picture of its own, RGB uint8 [h, w, 3]."""
+        return rendering.legend(rendering.legend_entries(self.labels, list(self.shares().values())))
 
-    def save(self, path: str | Path, kind: Kind | None = None) -> None:
+    def show(self) -> None:
+        """Show the overlay: in a notebook below the cell, else in the system's image viewer.
+
+        Raises:
+            DisplayError: there is no display; save the prediction instead.
+        """
+        from aaff.runtime.display import show_picture
+
+        show_picture(self.overlay(), title=self.source or "prediction")
+
+    def _repr_png_(self) -> bytes:
+        """The overlay, as notebooks show it."""
+        data = io.BytesIO()
+        Image.fromarray(self.overlay()).save(data, "png")
+        return data.getvalue()
+
+    @property
+    def _drawn(self) -> UInt8Array:
+        """The class map that pictures are made from."""
+        return self.class_map if self.network_map is None else self.network_map
+
+    def _painted(self, classes: Sequence[str], conf: float) -> npt.NDArray[np.bool_] | None:
+        """Which pixels an overlay paints; None for all."""
+        if not 0 <= conf <= 1:
+            raise OptionError(f"conf is {conf}; it must be in [0, 1]")
+        ids = [self._id(name) for name in classes]
+        if not conf:
+            return np.isin(self._drawn, ids) if ids else None
+        if self.confidence is None:
+            raise OptionError("this model gives no confidence; export it with: aaff export CHECKPOINT --confidence")
+        certain: npt.NDArray[np.bool_] = self.confidence >= 255 * conf
+        return certain & np.isin(self.class_map, ids) if ids else certain
+
+    def _id(self, name: str) -> int:
+        if name not in self.labels.names:
+            raise UnknownNameError("class", name, self.labels.names)
+        return self.labels.names.index(name)
+
+    def _with_legend(self, picture: UInt8Array, classes: Sequence[str] = ()) -> UInt8Array:
+        entries = rendering.legend_entries(self.labels, list(self.shares().values()))
+        return rendering.with_legend(picture, [e for e in entries if not classes or e.name in classes])
+
+    def save(
+        self,
+        path: str | Path,
+        kind: Kind | None = None,
+        *,
+        alpha: float = 0.5,
+        legend: bool = True,
+        classes: Sequence[str] = (),
+        conf: float = 0.0,
+    ) -> None:
         """Write one form of this prediction, atomically.
 
         Args:
             path: the file; its suffix is the format.
             kind: ``"overlay"``, ``"side"`` (frame and colours), ``"map"`` (colours), ``"index"`` (palette PNG of
-                the ids) or ``"json"``; if left out, JSON for ``.json`` and the overlay for a picture.
+                the ids) or ``"json"``; default: JSON for ``.json`` and the overlay for a picture.
+            alpha, legend, classes, conf: of the overlay, see :meth:`overlay`; ``legend`` counts for ``"side"`` too.
 
         Raises:
             UnknownNameError: no such kind.
@@ -161,8 +234,12 @@ class Prediction:
         elif kind == "index":
             write_indexed(path, self.class_map, self.labels.palette)
         else:
-            drawn: dict[str, Callable[[], UInt8Array]] = {"overlay": self.overlay, "side": self.side_by_side}
-            write_image(path, drawn.get(kind, self.color_map)())
+            pictures: dict[str, Callable[[], UInt8Array]] = {
+                "overlay": lambda: self.overlay(alpha, legend, classes=classes, conf=conf),
+                "side": lambda: self.side_by_side(legend),
+                "map": self.color_map,
+            }
+            write_image(path, pictures[kind]())
 
     def to_dict(self) -> dict[str, Any]:
         """Summary, JSON-ready: size, model, speed, and the classes present, largest first."""
@@ -224,7 +301,8 @@ class Prediction:
         except ModuleNotFoundError as error:
             if error.name != "supervision":
                 raise
-            raise MissingExtraError("supervision is not installed; install it with: pip install supervision") from error
+            command = pip_install("supervision")
+            raise MissingExtraError(f"supervision is not installed; install it with: {command}") from error
         ids = np.flatnonzero(self.pixels)
         masks = self.class_map[None] == ids[:, None, None].astype(np.uint8)
         confidence = list(self.mean_confidence().values())

@@ -13,19 +13,22 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from aaff.errors import OptionError
 from aaff.labels import RGB, LabelMap, UInt8Array
-from aaff.preprocess import Size
+from aaff.preprocess import Size, resize_image
 
 _PAPER: RGB = (250, 250, 250)
 _INK: RGB = (25, 25, 25)
 _FAINT: RGB = (105, 105, 105)
-_SMALLEST_TEXT = 11
-"""Pixels; below this the letters of the font run together."""
+_SMALLEST_TEXT, _LARGEST_TEXT = 11, 80
+"""Pixels; below the first the letters of the font run together, and the second is enough for any picture."""
+_OPAQUE = 0.8
+"""How much a legend covers what is under it."""
 _LONGEST = 16
-"""Lines of a legend at the side before it takes a second column."""
+"""Lines of a legend before it takes a second column."""
 
 
 def color_map(class_map: UInt8Array, labels: LabelMap) -> UInt8Array:
@@ -37,23 +40,41 @@ def color_map(class_map: UInt8Array, labels: LabelMap) -> UInt8Array:
     return np.asarray(cv2.merge(channels), np.uint8)
 
 
-def overlay(image: UInt8Array, class_map: UInt8Array, labels: LabelMap, alpha: float = 0.5) -> UInt8Array:
+def shown_colors(class_map: UInt8Array, labels: LabelMap, size: Size) -> UInt8Array:
+    """Colours of a class map for display at a size, RGB uint8 [H, W, 3].
+
+    A smaller map, at the network's size, is enlarged in its colours, so that edges are smooth instead of steps.
+    """
+    return resize_image(color_map(class_map, labels), size)
+
+
+def overlay(
+    image: UInt8Array,
+    class_map: UInt8Array,
+    labels: LabelMap,
+    alpha: float = 0.5,
+    where: npt.NDArray[np.bool_] | None = None,
+) -> UInt8Array:
     """The frame with its classes painted over it.
 
     Args:
         image: RGB uint8 [H, W, 3].
-        class_map: uint8 [H, W], of the same size.
+        class_map: uint8 [h, w]; a smaller one than the frame is enlarged with smooth edges.
         labels: colours of the classes.
         alpha: 0 shows the frame alone, 1 the colours alone.
+        where: bool [h', w'], what is painted, enlarged likewise; default: everything.
 
     Raises:
-        OptionError: alpha is outside 0–1, or the sizes differ.
+        OptionError: alpha is not in [0, 1].
     """
     if not 0 <= alpha <= 1:
-        raise OptionError(f"alpha is {alpha}; it goes from 0 (the frame alone) to 1 (the colours alone)")
-    if image.shape[:2] != class_map.shape:
-        raise OptionError(f"the frame is {Size.of(image)} but its class map {Size.of(class_map)}")
-    return np.asarray(cv2.addWeighted(image, 1 - alpha, color_map(class_map, labels), alpha, 0), np.uint8)
+        raise OptionError(f"alpha is {alpha}; it must be in [0, 1], from the frame alone to the colours alone")
+    colors = shown_colors(class_map, labels, Size.of(image))
+    painted = np.asarray(cv2.addWeighted(image, 1 - alpha, colors, alpha, 0), np.uint8)
+    if where is None:
+        return painted
+    share = cv2.resize(where.astype(np.float32), Size.of(image), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.blendLinear(painted, image, share, 1 - share), np.uint8)
 
 
 def side_by_side(left: UInt8Array, right: UInt8Array) -> UInt8Array:
@@ -63,7 +84,7 @@ def side_by_side(left: UInt8Array, right: UInt8Array) -> UInt8Array:
         OptionError: the heights differ.
     """
     if left.shape[0] != right.shape[0]:
-        raise OptionError(f"pictures of {Size.of(left)} and {Size.of(right)} do not stand side by side")
+        raise OptionError(f"pictures of {Size.of(left)} and {Size.of(right)} differ in height")
     return np.hstack([left, right])
 
 
@@ -94,27 +115,59 @@ def legend_entries(labels: LabelMap, shares: Sequence[float], *, every: bool = F
     return sorted((entry for entry in entries if entry.share > 0), key=lambda entry: -entry.share)
 
 
-def with_legend(picture: UInt8Array, entries: Iterable[LegendEntry]) -> UInt8Array:
-    """The picture with a legend on a strip of its own, so that nothing of the picture is hidden.
+def legend(entries: Iterable[LegendEntry], *, text: int = 16) -> UInt8Array:
+    """A legend as a picture of its own, RGB uint8 [h, w, 3], one class per line.
 
-    The strip stands below when at least three columns fit there, else at the right.  Text grows with
-    the picture.  The result's size depends on the picture's size and the names alone, not on the
-    shares, so that frames of a video with the same entries stay of one size.
+    Args:
+        text: height of the letters in pixels.
     """
     rows = list(entries)
-    if not rows:
-        return picture
-    size = Size.of(picture)
-    cell = _Cell.fitting(rows, size)
-    columns = (size.width - 2 * cell.gap) // cell.width
-    if columns >= 3:
-        strip = _strip(rows, cell, min(columns, len(rows)), Size(size.width, 0))
-        return np.vstack([picture, strip])
-    strip = _strip(rows, cell, -(-len(rows) // _LONGEST), Size(0, size.height))
-    missing = strip.shape[0] - size.height
-    if missing > 0:
-        picture = np.vstack([picture, np.full((missing, size.width, 3), _PAPER, np.uint8)])
-    return np.hstack([picture, strip])
+    cell = _Cell.fitting(rows, text, shares=True)
+    return _panel(rows, cell, -(-max(1, len(rows)) // _LONGEST))
+
+
+def with_legend(picture: UInt8Array, entries: Iterable[LegendEntry], *, shares: bool = True) -> UInt8Array:
+    """The picture, at its own size, with a legend in its lower left corner; see :class:`Inset`."""
+    inset = Inset.fitting(Size.of(picture), list(entries), shares=shares)
+    return picture if inset is None else inset.on(picture)
+
+
+@dataclass(frozen=True)
+class Inset:
+    """A legend that lies inside pictures of one size, in their lower left corner.
+
+    Attributes:
+        panel: the legend, RGB uint8 [h, w, 3].
+    """
+
+    panel: UInt8Array
+
+    @classmethod
+    def fitting(cls, size: Size, entries: Sequence[LegendEntry], *, shares: bool = True) -> Inset | None:
+        """The legend for pictures of a size; None where there is nothing to list or not enough space.
+
+        It takes at most a third of the height.  Entries that do not fit are left out, the last ones first.
+
+        Args:
+            size: of the pictures.
+            entries: classes, in the order they are listed.
+            shares: give the share of each class too.
+        """
+        text = min(_LARGEST_TEXT, max(_SMALLEST_TEXT, round(0.025 * math.sqrt(size.width * size.height))))
+        cell = _Cell.fitting(entries, text, shares=shares)
+        columns = min((size.width - 2 * cell.gap) // cell.width, len(entries))
+        lines = (size.height // 3 - 2 * cell.gap) // cell.height
+        if columns < 1 or lines < 1:
+            return None
+        rows = list(entries[: columns * lines])
+        return cls(_panel(rows, cell, -(-len(rows) // -(-len(rows) // columns))))
+
+    def on(self, picture: UInt8Array) -> UInt8Array:
+        """A copy of the picture with the legend on it; a little of the picture shines through."""
+        result = picture.copy()
+        corner = result[-self.panel.shape[0] :, : self.panel.shape[1]]
+        corner[:] = cv2.addWeighted(self.panel, _OPAQUE, corner, 1 - _OPAQUE, 0)
+        return result
 
 
 @dataclass(frozen=True)
@@ -126,11 +179,11 @@ class _Cell:
     percent: int
 
     @classmethod
-    def fitting(cls, rows: Sequence[LegendEntry], size: Size) -> _Cell:
-        text = max(_SMALLEST_TEXT, round(0.03 * math.sqrt(size.width * size.height)))
+    def fitting(cls, rows: Sequence[LegendEntry], text: int, *, shares: bool) -> _Cell:
         font = _font(text)
-        widest = max(font.getlength(_shown(row.name)) for row in rows)
-        return cls(text, math.ceil(min(widest, 14 * text)), math.ceil(font.getlength("100.0 %")))
+        widest = max((font.getlength(_shown(row.name)) for row in rows), default=0)
+        percent = math.ceil(font.getlength("100.0 %")) if shares else 0
+        return cls(text, math.ceil(min(widest, 14 * text)), percent)
 
     @property
     def gap(self) -> int:
@@ -142,26 +195,21 @@ class _Cell:
 
     @property
     def width(self) -> int:
-        return self.swatch + self.name + self.percent + 4 * self.gap
+        return self.swatch + self.name + self.percent + (4 if self.percent else 3) * self.gap
 
     @property
     def height(self) -> int:
         return round(1.5 * self.text)
 
 
-def _strip(rows: Sequence[LegendEntry], cell: _Cell, columns: int, at_least: Size) -> UInt8Array:
-    """The legend alone, entries in reading order, in the middle of the room it is given."""
+def _panel(rows: Sequence[LegendEntry], cell: _Cell, columns: int) -> UInt8Array:
+    """The legend alone, entries in reading order."""
     lines = -(-len(rows) // columns)
-    inner = Size(columns * cell.width, lines * cell.height)
-    width = max(at_least.width, inner.width + 2 * cell.gap)
-    height = max(at_least.height, inner.height + 2 * cell.gap)
-    pitch = max(cell.width, (width - 2 * cell.gap) // columns)
-    canvas = Image.new("RGB", (width, height), _PAPER)
+    canvas = Image.new("RGB", (columns * cell.width + cell.gap, lines * cell.height + cell.gap), _PAPER)
     draw = ImageDraw.Draw(canvas)
-    left, top = cell.gap + (cell.gap if columns > 1 else cell.gap // 2), (height - inner.height) // 2
     for place, row in enumerate(rows):
         line, column = divmod(place, columns)
-        _draw_entry(draw, (left + column * pitch, top + line * cell.height), row, cell)
+        _draw_entry(draw, (cell.gap + column * cell.width, cell.gap // 2 + line * cell.height), row, cell)
     return np.asarray(canvas, np.uint8)
 
 
@@ -174,8 +222,9 @@ def _draw_entry(draw: ImageDraw.ImageDraw, corner: tuple[int, int], row: LegendE
     draw.rectangle(box, fill=row.color, outline=_FAINT, width=max(1, cell.text // 14))
     x += cell.swatch + cell.gap
     draw.text((x, middle), _cut(_shown(row.name), font, cell.name), fill=_INK, font=font, anchor="lm")
-    x += cell.name + cell.gap + cell.percent
-    draw.text((x, middle), _percent(row.share), fill=_FAINT, font=font, anchor="rm")
+    if cell.percent:
+        x += cell.name + cell.gap + cell.percent
+        draw.text((x, middle), _percent(row.share), fill=_FAINT, font=font, anchor="rm")
 
 
 def _percent(share: float) -> str:

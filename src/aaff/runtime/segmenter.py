@@ -13,6 +13,7 @@ from aaff.card import ModelCard
 from aaff.errors import DataError
 from aaff.labels import LabelMap, UInt8Array
 from aaff.preprocess import Size, resize_image, resize_label
+from aaff.preprocess import bgr as bgr_to_rgb
 from aaff.runtime.engine import Engine
 from aaff.runtime.frames import Picture, find_images, to_frame
 from aaff.runtime.prediction import Prediction
@@ -27,8 +28,10 @@ _BATCH = 8
 class Segmenter:
     """A model ready to use.  Thread-safe; several streams may run at once.
 
-    Frames are RGB: uint8 arrays [H, W, 3] of any size, Pillow pictures, or paths.  A frame of another
-    size than the model's is resized bilinearly for the network, and its class map back by nearest pixel.
+    Frames are RGB: uint8 arrays [H, W, 3] of any size, Pillow images, paths, or http addresses of images.  OpenCV
+    gives BGR: say so with ``bgr=True`` (no test can tell the two apart for certain, and a wrong order gives a
+    wrong map without an error).  A frame of another size than the model's is resized bilinearly for the network,
+    and its class map back by nearest pixel.
 
     Example::
 
@@ -36,6 +39,7 @@ class Segmenter:
         prediction = seg("street.png")
         prediction.shares()["road"]
         prediction.save("street_overlay.png")
+        prediction = seg(cv2.imread("street.png"), bgr=True)
 
     Args:
         engine: what runs the model.
@@ -61,16 +65,25 @@ class Segmenter:
         """Names and colours of the classes."""
         return self.engine.card.labels
 
-    def __call__(self, image: Picture) -> Prediction:
+    def __call__(self, image: Picture, *, bgr: bool = False) -> Prediction:
         """The class of every pixel of one frame.
+
+        Args:
+            image: an array, a Pillow image, a path or the http address of an image.
+            bgr: the array is in the channel order of OpenCV; images and paths are read in the right order anyway.
 
         Raises:
             DataError: not a frame; the message says what would be one.
         """
-        return self._predict([image])[0]
+        _refuse_other(image)
+        return self._predict([image], bgr)[0]
 
-    def batch(self, images: Sequence[Picture]) -> list[Prediction]:
+    def batch(self, images: Sequence[Picture], *, bgr: bool = False) -> list[Prediction]:
         """One prediction per frame, in order; frames may differ in size, and the list may be empty.
+
+        Args:
+            images: frames as in a call.
+            bgr: arrays are in the channel order of OpenCV.
 
         Raises:
             DataError: one of them is not a frame, or ``images`` is a single frame.
@@ -81,10 +94,10 @@ class Segmenter:
         return [
             prediction
             for start in range(0, len(images), _BATCH)
-            for prediction in self._predict(images[start : start + _BATCH])
+            for prediction in self._predict(images[start : start + _BATCH], bgr)
         ]
 
-    def stream(self, source: str | Path | int | Iterable[Picture]) -> Iterator[Prediction]:
+    def stream(self, source: str | Path | int | Iterable[Picture], *, bgr: bool = False) -> Iterator[Prediction]:
         """Predictions of one frame after the other.
 
         Videos, cameras and folders are read ahead in threads of their own, and give
@@ -94,6 +107,7 @@ class Segmenter:
             source: a video file; ``camera:0`` or a number; an ``rtsp://`` or ``http://`` address; an image, a
                 folder of images, a pattern such as ``"drive/*.png"``; or frames themselves (any iterable,
                 endless ones too), of which one is taken as each prediction is asked for.
+            bgr: arrays of an iterable are in the channel order of OpenCV.
 
         Raises:
             DataError: at once, if there is no such source; while iterating, at a frame that is none, or after
@@ -101,13 +115,13 @@ class Segmenter:
         """
         _refuse_single(source, "seg.stream takes many frames")
         if not isinstance(source, str | Path | int):
-            return map(self, source)
+            return (self(image, bgr=bgr) for image in source)
         if self._open_stream is not None:
             return self._open_stream(self, source)
         return map(self, find_images(str(source)))
 
-    def _predict(self, pictures: Sequence[Picture]) -> list[Prediction]:
-        frames = [to_frame(picture) for picture in pictures]
+    def _predict(self, pictures: Sequence[Picture], bgr: bool = False) -> list[Prediction]:
+        frames = [to_frame(_as_rgb(picture) if bgr else picture) for picture in pictures]
         started = time.perf_counter()
         fitting = [resize_image(frame, self.card.size) for frame in frames]
         stacked = fitting[0][None] if len(fitting) == 1 else np.stack(fitting)
@@ -135,9 +149,24 @@ class Segmenter:
                 model=self.card.network,
                 engine=self.engine.name,
                 precision=self.engine.precision,
+                network_map=network_map if class_map.size > network_map.size else None,
             )
-            for picture, frame, class_map, confidence in zip(pictures, frames, outputs, certain, strict=True)
+            for picture, frame, class_map, confidence, network_map in zip(
+                pictures, frames, outputs, certain, maps, strict=True
+            )
         ]
+
+
+def _as_rgb(picture: Picture) -> Picture:
+    return bgr_to_rgb(picture) if isinstance(picture, np.ndarray) and picture.ndim == 3 else picture
+
+
+def _refuse_other(image: object) -> None:
+    """Say which call takes what was given here by mistake."""
+    if isinstance(image, list | tuple):
+        raise DataError("seg(image) takes one frame; for several call seg.batch([a, b])")
+    if isinstance(image, int):
+        raise DataError(f"seg(image) takes one frame, not a number; for a camera call seg.stream({image})")
 
 
 def _refuse_single(images: object, wanted: str) -> None:

@@ -2,6 +2,7 @@
 
 from aaff.video.conversion import Conversion, Progress
 from aaff.video.outputs import Kind, Output, make_output
+from aaff.video.pictures import Style
 from aaff.video.sources import Frame, Source, SourceInfo, open_source, short_name, source_kind
 from aaff.video.stream import Stream, stream
 from aaff.video.writer import VideoWriter
@@ -15,6 +16,7 @@ __all__ = [
     "Source",
     "SourceInfo",
     "Stream",
+    "Style",
     "VideoWriter",
     "make_output",
     "open_source",

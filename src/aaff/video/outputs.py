@@ -18,7 +18,7 @@ from aaff.errors import AaffError, UnknownNameError
 from aaff.files import replacing
 from aaff.labels import LabelMap, UInt8Array
 from aaff.runtime.prediction import Prediction
-from aaff.video.pictures import Form, Painter
+from aaff.video.pictures import Form, Painter, Style
 from aaff.video.sources import DEFAULT_RATE, Frame, SourceInfo
 from aaff.video.writer import VideoWriter
 
@@ -65,18 +65,19 @@ class VideoOutput(Output[UInt8Array]):
         path: an ``.mp4``.
         form: what the pictures show.
         info: of the source, for its rate, the unit of its times and the shape of its pixels.
+        style: how overlays are painted.
 
     Raises:
         AaffError: H.264 cannot be written here.
     """
 
-    def __init__(self, path: Path, form: Form, info: SourceInfo) -> None:
+    def __init__(self, path: Path, form: Form, info: SourceInfo, style: Style = Style()) -> None:
         self.path = path
-        self._paint = Painter(form)
+        self._paint = Painter(form, style)
         self._writer = VideoWriter(path, rate=info.rate or DEFAULT_RATE, tick=info.tick, pixel_aspect=info.pixel_aspect)
 
     def draw(self, frame: Frame, prediction: Prediction) -> UInt8Array:
-        return self._paint(prediction, frame.time)
+        return self._paint(prediction)
 
     def write(self, frame: Frame, drawn: UInt8Array) -> None:
         self._writer.write(drawn, frame.time, frame.duration)
@@ -190,7 +191,9 @@ class IndexOutput(Output[UInt8Array]):
         raise AaffError(f"cannot write {self.path}: {error.strerror or error}") from error
 
 
-def make_output(kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, images: bool = False) -> Output[Any]:
+def make_output(
+    kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, images: bool = False, style: Style = Style()
+) -> Output[Any]:
     """The output for one kind: ``STEM_overlay.mp4``, ``STEM_side.mp4``, ``STEM_map.mp4``, the folder ``STEM_index`` or
     ``STEM.jsonl``.
 
@@ -204,4 +207,4 @@ def make_output(kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, i
         return LinesOutput(stem.with_name(f"{stem.name}.jsonl"), images=images)
     if kind == "index":
         return IndexOutput(stem.with_name(f"{stem.name}_index"), labels)
-    return VideoOutput(stem.with_name(f"{stem.name}_{kind}.mp4"), kind, info)
+    return VideoOutput(stem.with_name(f"{stem.name}_{kind}.mp4"), kind, info, style)

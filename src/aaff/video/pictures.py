@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import cv2
@@ -12,59 +12,60 @@ from aaff.errors import UnknownNameError
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
 from aaff.runtime.prediction import Prediction
-from aaff.runtime.rendering import legend_entries, with_legend
+from aaff.runtime.rendering import Inset, LegendEntry, legend_entries
 
 Form = Literal["overlay", "side", "map"]
 """The frame under its classes with a legend; the frame beside its class colours with a legend; the colours."""
 
-_STANDS = Fraction(1, 2)
-"""Seconds that the figures of a legend stand, so that they can be read."""
+
+@dataclass(frozen=True)
+class Style:
+    """How overlays are painted; the arguments of :meth:`aaff.Prediction.overlay`."""
+
+    alpha: float = 0.5
+    legend: bool = True
+    classes: tuple[str, ...] = ()
+    conf: float = 0.0
 
 
 class Painter:
     """Draws the pictures of one video.
 
     The first frame settles the size.  A later frame of another size is scaled to fit, on black.  The legend
-    lists every class in the order of the ids, so that nothing in it moves; its shares are those of one frame
-    each half second.
+    lists every class in the order of the ids, without shares, so that nothing in it moves.
 
     Args:
         form: see :data:`Form`.
-        alpha: of the overlay: 0 shows the frame alone, 1 the colours alone.
+        style: of overlays, and whether there is a legend.
     """
 
-    def __init__(self, form: Form, alpha: float = 0.5) -> None:
+    def __init__(self, form: Form, style: Style = Style()) -> None:
         if form not in get_args(Form):
             raise UnknownNameError("form of a video", form, get_args(Form))
         self.form = form
-        self.alpha = alpha
+        self.style = style
         self._size: Size | None = None
-        self._sheet: UInt8Array | None = None
-        self._written: Fraction | None = None
+        self._legend: Inset | None = None
 
-    def __call__(self, prediction: Prediction, time: Fraction) -> UInt8Array:
-        """RGB uint8 [H', W', 3] of a frame at ``time`` seconds."""
+    def __call__(self, prediction: Prediction) -> UInt8Array:
+        """RGB uint8 [H, W, 3] of a frame."""
         picture = self._picture(prediction)
         if self._size is None:
             self._size = Size.of(picture)
+            if self.style.legend and self.form != "map":
+                self._legend = Inset.fitting(self._size, self._entries(prediction), shares=False)
         picture = fit(picture, self._size)
-        return picture if self.form == "map" else self._beside_legend(picture, prediction, time)
+        return picture if self._legend is None else self._legend.on(picture)
+
+    def _entries(self, prediction: Prediction) -> list[LegendEntry]:
+        entries = legend_entries(prediction.labels, list(prediction.shares().values()), every=True)
+        return [entry for entry in entries if not self.style.classes or entry.name in self.style.classes]
 
     def _picture(self, prediction: Prediction) -> UInt8Array:
         if self.form == "overlay":
-            return prediction.overlay(self.alpha, legend=False)
+            style = self.style
+            return prediction.overlay(style.alpha, legend=False, classes=style.classes, conf=style.conf)
         return prediction.color_map() if self.form == "map" else prediction.side_by_side(legend=False)
-
-    def _beside_legend(self, picture: UInt8Array, prediction: Prediction, time: Fraction) -> UInt8Array:
-        if self._sheet is None or self._written is None or time >= self._written + _STANDS:
-            # Writing text takes longer than everything else here: it is kept and only the picture changes.
-            entries = legend_entries(prediction.labels, list(prediction.shares().values()), every=True)
-            self._sheet = with_legend(picture, entries)
-            self._written = time
-            return self._sheet
-        sheet = self._sheet.copy()
-        sheet[: picture.shape[0], : picture.shape[1]] = picture
-        return sheet
 
 
 def fit(picture: UInt8Array, size: Size) -> UInt8Array:

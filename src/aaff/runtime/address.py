@@ -1,0 +1,52 @@
+"""An image at an http address: fetched only where a user names one."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
+
+from aaff.errors import DataError
+
+_TIMEOUT = 30
+_LARGEST = 200_000_000
+"""Bytes; no image that fits the limit of pixels is larger by much."""
+
+
+def is_address(text: object) -> bool:
+    """Whether a text is an http address.
+
+    >>> is_address("https://example.org/a.jpg"), is_address("a.jpg")
+    (True, False)
+    """
+    return isinstance(text, str) and text.lower().startswith(("http://", "https://"))
+
+
+@contextlib.contextmanager
+def fetched(address: str) -> Iterator[Path]:
+    """Yield a temporary file with what an address gives, named as the end of the address.
+
+    Raises:
+        DataError: the address cannot be read; says why.
+    """
+    name = Path(unquote(urlsplit(address).path)).name or "image"
+    shown = address.partition("?")[0]
+    with tempfile.TemporaryDirectory(prefix="aaff-") as folder:
+        path = Path(folder) / name[-100:]
+        try:
+            with urlopen(Request(address, headers={"User-Agent": "aaff"}), timeout=_TIMEOUT) as answer:
+                data = answer.read(_LARGEST + 1)
+        except HTTPError as error:
+            raise DataError(f"cannot fetch {shown}: the server says {error.code} {error.reason}") from error
+        except (URLError, HTTPException, OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise DataError(f"cannot fetch {shown}: {reason}; download it and name the file") from error
+        if len(data) > _LARGEST:
+            raise DataError(f"{shown} is larger than {_LARGEST // 10**6} MB; download it and name the file")
+        path.write_bytes(data)
+        yield path
