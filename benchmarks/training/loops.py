@@ -216,7 +216,9 @@ def contiguous(net: SegmentationNetwork) -> None:
 class FullSizeObjective(Objective):
     """The cross-entropy of logits that PyTorch's own operations enlarge."""
 
-    def __call__(self, logits: Tensor, auxiliary: Mapping[str, Tensor], target: Tensor) -> LossParts:
+    def __call__(
+        self, logits: Tensor, auxiliary: Mapping[str, Tensor], target: Tensor, teacher: Tensor | None = None
+    ) -> LossParts:
         heads = [logits, *auxiliary.values()]
         total = torch.stack([full_size_loss(h.float(), target.long(), self.weights, "sum") for h in heads]).sum()
         return LossParts(total, self.normalizer(target), {})

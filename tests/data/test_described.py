@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from aaff.data import open_dataset, splits
+from aaff.data.layouts.described import read_description
 from aaff.errors import DataError
 from aaff.images import write_image
+from aaff.labels import CAMVID11
 
 YAML = """
 name: lot
@@ -83,3 +85,42 @@ def test_a_split_whose_folder_is_missing_is_not_usable(described: Path) -> None:
     assert splits(described) == ["train"]
     with pytest.raises(DataError, match=r"list .*val\.txt, which is not there"):
         open_dataset(described, "val")
+
+
+PARTIAL = """
+name: street photos
+protocol: camvid11
+classes: [road, car]
+splits: {train: {images: images, labels: labels}}
+"""
+
+
+class TestPartialLabels:
+    def test_ids_of_the_protocol_count_and_others_are_ignored(self, tmp_path: Path) -> None:
+        write_image(tmp_path / "images" / "a.png", np.zeros((2, 2, 3), np.uint8))
+        write_image(tmp_path / "labels" / "a.png", np.array([[3, 8], [1, 255]], np.uint8))
+        (tmp_path / "dataset.yaml").write_text(PARTIAL)
+        dataset = open_dataset(tmp_path, "train")
+        assert dataset.labels == CAMVID11
+        assert dataset.protocol == "camvid11"
+        assert dataset.label(0).tolist() == [[3, 8], [255, 255]]
+
+    def test_colours_of_the_protocol_count_and_others_are_ignored(self, tmp_path: Path) -> None:
+        road, sky = (CAMVID11.colors[CAMVID11.names.index(name)] for name in ("road", "sky"))
+        write_image(tmp_path / "images" / "a.png", np.zeros((1, 2, 3), np.uint8))
+        write_image(tmp_path / "labels" / "a.png", np.array([[road, sky]], np.uint8))
+        (tmp_path / "dataset.yaml").write_text(PARTIAL + "encoding: colors\n")
+        assert open_dataset(tmp_path, "train").label(0).tolist() == [[3, 255]]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "named"),
+        [
+            ("[road, car]", "[road, lorry]", "lorry"),
+            ("camvid11", "camvid12", "camvid12"),
+            ("[road, car]", "road", "classes"),
+        ],
+    )
+    def test_what_is_not_of_the_protocol_is_named(self, tmp_path: Path, old: str, new: str, named: str) -> None:
+        (tmp_path / "dataset.yaml").write_text(PARTIAL.replace(old, new))
+        with pytest.raises(DataError, match=named):
+            read_description(tmp_path / "dataset.yaml")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,13 +15,16 @@ import torch
 
 from aaff.data import open_dataset
 from aaff.data.augment import Augment
+from aaff.data.augmentations import find_augmentation, register_augmentation
 from aaff.data.cache import CachedDataset
 from aaff.data.layouts import write_dataset
 from aaff.data.loader import Batch, Plan, batches
+from aaff.data.mixture import mixed
 from aaff.data.sample import Dataset, Sample
-from aaff.errors import DataError, OptionError
+from aaff.errors import DataError, OptionError, UnknownNameError
 from aaff.labels import CAMVID11
 from aaff.preprocess import Size
+from aaff.training.preparation import class_counts
 
 VIEW = Augment(Size(64, 48))
 
@@ -156,3 +161,43 @@ def test_a_worker_tells_of_bad_data_in_one_sentence(frames: Dataset) -> None:
     with pytest.raises(DataError) as error:
         list(batches(frames, Plan(24, 2, seed=0), VIEW, epoch=0, workers=1, transform=bad))
     assert str(error.value) == "frame x is cut off"
+
+
+def test_augmentations_have_their_own_randomness_and_are_checked(frames: Dataset) -> None:
+    plan = Plan(24, 4, seed=7)
+
+    def same_frame(image: Any, mask: Any, rng: np.random.Generator) -> Any:
+        rng.random(5)
+        return image, mask
+
+    plain = list(batches(frames, plan, VIEW, epoch=1))
+    assert same(plain, list(batches(frames, plan, VIEW, epoch=1, augmentations=[same_frame])))
+
+    @register_augmentation
+    def cuts_the_mask(image: Any, mask: Any, rng: np.random.Generator) -> Any:
+        return image, mask[1:]
+
+    with pytest.raises(DataError, match="cuts_the_mask"):
+        next(iter(batches(frames, plan, VIEW, epoch=1, augmentations=[find_augmentation("cuts_the_mask")])))
+
+
+def test_an_unknown_augmentation_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="unknown augmentation"):
+        find_augmentation("no_such_augmentation")
+
+
+def test_a_mixture_repeats_frames_but_keeps_and_counts_them_once(frames: Dataset) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> Any:
+        read.append(path)
+        return frames.read_label(path)
+
+    plain = open_dataset(frames.root, "train")
+    several = mixed([replace(plain, pairs=plain.pairs[:3], read_label=counted)], (4,))
+    assert len(several) == 12
+    cached = CachedDataset(several)
+    assert len(read) == 3
+    assert cached[0].image is cached[3].image
+    assert class_counts(several).shape == (12, 11)
+    assert len(read) == 6

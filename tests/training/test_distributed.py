@@ -99,7 +99,7 @@ def test_one_that_is_interrupted_stops_all_and_one_that_dies_too(blocks_dir: Pat
     told = [(tmp_path / f"log.{rank}").read_text() for rank in range(2)]
     assert [rank.exitcode for rank in ranks] == [130, 130], told
     done = load_snapshot(folder / STATE).position.step
-    assert f"interrupted after step {done}; go on with: torchrun --nproc-per-node=2 -m aaff train --data" in told[0]
+    assert f"interrupted after step {done}; resume with: torchrun --nproc-per-node=2 -m aaff train --data" in told[0]
     assert told[1] == ""
 
     ranks = start_ranks(2, [*line, "--resume"], tmp_path)

@@ -310,7 +310,8 @@ def test_senseless_options_name_themselves(wrong: dict[str, float], message: str
         OptimOptions(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_warm_up_as_long_as_training_is_refused() -> None:
-    OptimOptions(warmup=1.5).check_epochs(2)
-    with pytest.raises(OptionError, match=r"optim\.warmup is 2 epochs, but training has 2"):
-        OptimOptions(warmup=2).check_epochs(2)
+def test_a_warm_up_takes_at_most_half_of_the_training() -> None:
+    options = OptimOptions(warmup=5, schedule="cosine")
+    factors = [learning_rate_factor(step, 10, 10, options) for step in range(11)]
+    assert factors.index(1.0) == 5
+    assert factors[10] == 0

@@ -98,7 +98,7 @@ def test_interrupting_a_group_with_workers_finishes_the_step(
     assert process.exitcode == 130, log.read_text()
     done = steps_done(folder)
     assert 1 <= done < 6
-    assert f"interrupted after step {done}; go on with: " in log.read_text()
+    assert f"interrupted after step {done}; resume with: " in log.read_text()
     assert run([*line, "--resume"], log) == 0
     assert f"going on after step {done}" in log.read_text()
     assert same(folder, alone[0])
@@ -121,7 +121,7 @@ def test_terminating_prints_the_command_that_goes_on(
         wait_for_writes(folder, 2, process)
         process.terminate()
         assert process.wait() == 130, log.read_text()
-    command = shlex.split(log.read_text().split("go on with: ")[1])
+    command = shlex.split(log.read_text().split("resume with: ")[1])
     assert command[:2] == ["aaff", "train"]
     assert run(command[1:], log) == 0
     assert same(folder, alone[0])

@@ -134,7 +134,7 @@ class TestFinishedRun:
     @pytest.mark.parametrize(
         ("more", "said"),
         [
-            ("--optim.lr 1e-4 --batch 6", "begun with another recipe: batch (4 → 6), optim.lr (0.002 → 0.0001)"),
+            ("--optim.lr 1e-4 --batch 6", "with another recipe: batch (4 → 6), optim.lr (0.002 → 0.0001)"),
             ("--recipe quick", "augment.crop (64x48 → 320x240)"),
             ("--options width=0.5", "options (['width=0.25', 'sides=1', 'spatial=false'] → ['width=0.5'])"),
         ],

@@ -54,7 +54,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after ``aaff``; default: those of the process.
     """
     share_cache_folder()
-    return exit_status(lambda: _dispatch(list(sys.argv[1:] if argv is None else argv)))
+    return exit_status(lambda: _dispatch(_import(list(sys.argv[1:] if argv is None else argv))))
+
+
+def _import(words: list[str]) -> list[str]:
+    """Import the modules of ``--import MODULE`` behind any command; returns the other words.
+
+    Raises:
+        OptionError: a module cannot be imported.
+    """
+    from aaff.plugins import import_module
+
+    others, rest = words[:1], iter(words[1:])
+    for word in rest:
+        flag, equals, name = word.partition("=")
+        if flag != "--import":
+            others.append(word)
+            continue
+        name = name if equals else next(rest, "")
+        if not name:
+            raise OptionError("--import needs the name of a module or a .py file, such as --import my_network")
+        import_module(name)
+    return others
 
 
 def exit_status(command: Callable[[], int]) -> int:

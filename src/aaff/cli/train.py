@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aaff.errors import ModelError
+from aaff.errors import ModelError, OptionError
+from aaff.plugins import imported
 from aaff.training.recipe import Recipe, read_recipe, to_flags
 
 if TYPE_CHECKING:
@@ -26,17 +27,19 @@ class Args(Recipe):
     """Folder of the data set, in any layout that aaff data check knows; of several with the same classes, the train
     splits are mixed and the val split of the first is scored."""
     recipe: str | None = None
-    """Recipe to begin with: a shipped one by name (paper, scratch, quick) or a YAML file."""
+    """Recipe to start from: a shipped one by name (paper, scratch, quick) or a YAML file."""
     out: Path | None = None
-    """Folder of the run; left out: runs/MODEL, or runs/MODEL-2 and so on where that exists."""
+    """Folder of the run; default: runs/MODEL, or runs/MODEL-2 and so on where that exists."""
     resume: bool = False
-    """Go on with the run in --out after an interruption; left out: the latest run of the model."""
+    """Continue the run in --out, by default the latest run of the model."""
     layout: str | None = None
     """Layout of the data set, where the guess is wrong."""
     allow_leaks: bool = False
     """Train although frames of the train and the val split are nearly identical."""
     checkpoint_minutes: float = 2.0
-    """How often the state of the run is put on disk within an epoch; 0 after every step."""
+    """How often the state of the run is written to disk within an epoch; 0 after every step."""
+    minutes: float | None = None
+    """Stop after this many minutes, resumable; default: train to the end."""
     timeout_minutes: float = 10.0
     """With several processes: how long to wait for one that does not answer."""
 
@@ -53,10 +56,24 @@ def expand(words: Sequence[str]) -> list[str]:
     from aaff.training.distributed import join
 
     if {"-h", "--help"} & set(words):
-        return list(words)
+        return _help(list(words))
     minutes = _value(words, "--timeout-minutes")
     group = join(60 * float(minutes)) if minutes and minutes.replace(".", "").isdigit() else join()
     return [*group.share(_before(words) if group.main else []), *words]
+
+
+def _help(words: list[str]) -> list[str]:
+    """Let the help show a recipe's values as the defaults that they are."""
+    name = _value(words, "--recipe")
+    if name is None:
+        return words
+    import tyro
+
+    from aaff.cli.options import parse
+
+    defaults = parse(Args, ["--data", "DIR", *to_flags(read_recipe(name), f"recipe {name}")], prog="aaff train")
+    parse(Args, ["--help"], prog="aaff train", default=replace(defaults, data=tyro.MISSING, recipe=name))
+    return words
 
 
 def _before(words: Sequence[str]) -> list[str]:
@@ -103,11 +120,15 @@ def _fresh(model: str) -> Path:
 
 
 def run(args: Args) -> int:
-    """Train; status 0 when finished, 130 when interrupted in a way that can be resumed."""
+    """Train; status 0 when finished or when the time is over, 130 when interrupted; both can be resumed."""
     from aaff.training.distributed import join
     from aaff.training.trainer import BEST, train
 
     assert args.out is not None  # expand has chosen it
+    if not args.data:
+        raise OptionError("--data needs the folder of a data set")
+    if args.minutes is not None and not args.minutes > 0:
+        raise OptionError(f"--minutes is {args.minutes:g}; it must be above 0")
     group = join()
     outcome = train(
         args.data,
@@ -117,13 +138,15 @@ def run(args: Args) -> int:
         layout=args.layout,
         allow_leaks=args.allow_leaks,
         checkpoint_seconds=60 * args.checkpoint_minutes,
+        minutes=args.minutes,
         patience=60 * args.timeout_minutes,
     )
     if not outcome.finished:
         if group.main:
             step = outcome.position.step
-            print(f"\ninterrupted after step {step}; go on with: {resuming_command(args, group)}", file=sys.stderr)
-        return 130
+            why = "interrupted" if outcome.interrupted else "stopped, since the time is over,"
+            print(f"\n{why} after step {step}; resume with: {resuming_command(args, group)}", file=sys.stderr)
+        return 130 if outcome.interrupted else 0
     if group.main:
         print(f"trained: {args.out / BEST}")
         if args.val_split != "none":
@@ -132,13 +155,14 @@ def run(args: Args) -> int:
 
 
 def resuming_command(args: Args, group: Group) -> str:
-    """The command that goes on with an interrupted run."""
+    """The command that resumes an interrupted run."""
     words = ["aaff"]
     if group.world > 1:
         words = ["torchrun", f"--nproc-per-node={group.local_world}", "-m", "aaff"]
         hosts = group.world // group.local_world
         words[1:1] = [f"--nnodes={hosts}", "…"] if hosts > 1 else []  # with the rendezvous as it was given
     words += ["train", "--data", *map(str, args.data), "--out", str(args.out), "--resume"]
+    words += [word for name in imported for word in ("--import", name)]
     words += ["--layout", args.layout] if args.layout else []
     if args.checkpoint_minutes != Args.checkpoint_minutes:
         words += ["--checkpoint-minutes", f"{args.checkpoint_minutes:g}"]

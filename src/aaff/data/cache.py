@@ -42,7 +42,9 @@ class CachedDataset(Dataset):
         super().__init__(*fields, dataset.read_label)
         kept = len(dataset) if max_bytes is None else _how_many_fit(dataset, max_bytes)
         with ThreadPoolExecutor(threads or usable_cores()) as pool:
-            samples = tuple(pool.map(lambda index: _locked(dataset[index]), range(kept)))
+            first = {pair: index for index, pair in reversed(list(enumerate(dataset.pairs[:kept])))}
+            read = dict(zip(first, pool.map(lambda index: _locked(dataset[index]), first.values()), strict=True))
+        samples = tuple(read[pair] for pair in dataset.pairs[:kept])  # a repeated frame is in memory once
         object.__setattr__(self, "_samples", samples)  # the base class is frozen
         object.__setattr__(self, "kept", kept)
 

@@ -8,7 +8,7 @@ middle of an epoch, and in total over any number of ranks.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,10 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from aaff.data.augment import Augment
+from aaff.data.augmentations import Augmentation, check_view
 from aaff.data.sample import Dataset
 from aaff.errors import DataError, OptionError
 from aaff.labels import UInt8Array
-from aaff.preprocess import Size
 from aaff.signals import STOPPING
 
 Transform = Callable[..., Mapping[str, Any]]
@@ -75,7 +75,7 @@ class Plan:
         if self.batch // self.parts < 2:
             raise OptionError(
                 f"a batch of {self.batch} in {self.parts} part{'s' * (self.parts > 1)} leaves batch norm after global "
-                "pooling one value a channel; use 2 frames or more a part, better 8"
+                "pooling one value per channel; use 2 frames or more per part, better 8"
             )
 
     @property
@@ -100,8 +100,16 @@ _View = tuple[UInt8Array, UInt8Array]
 class _Views(TorchDataset[_View | DataError]):
     """Random views of a data set's frames, addressed by (epoch, frame)."""
 
-    def __init__(self, dataset: Dataset, augment: Augment, seed: int, transform: Transform | None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        augment: Augment,
+        seed: int,
+        transform: Transform | None,
+        augmentations: Sequence[Augmentation],
+    ) -> None:
         self.dataset, self.augment, self.seed, self.transform = dataset, augment, seed, transform
+        self.augmentations = augmentations
 
     def __getitem__(self, key: tuple[int, int]) -> _View | DataError:
         try:
@@ -114,6 +122,10 @@ class _Views(TorchDataset[_View | DataError]):
         image, label = sample.image, sample.label
         if self.transform is not None:
             image, label = _apply(self.transform, image, label)
+        if self.augmentations:
+            rng = np.random.default_rng([self.seed, epoch, frame, 1])  # its own, so that the view stays as it is
+            for augmentation in self.augmentations:
+                image, label = augmentation(image, label, rng)
         return self.augment(image, label, np.random.default_rng([self.seed, epoch, frame]))
 
 
@@ -123,12 +135,7 @@ def _apply(transform: Transform, image: UInt8Array, label: UInt8Array) -> tuple[
         image, label = np.asarray(result["image"]), np.asarray(result["mask"])
     except (KeyError, TypeError) as error:
         raise DataError("the transform must return a mapping with 'image' and 'mask'") from error
-    if image.dtype != np.uint8 or label.dtype != np.uint8 or Size.of(image) != Size.of(label):
-        raise DataError(
-            f"the transform returned image {image.dtype} {image.shape} and mask {label.dtype} {label.shape}; "
-            "both must stay uint8 and of one size"
-        )
-    return image, label
+    return check_view(image, label, "transform")
 
 
 def _collate(views: list[_View | DataError]) -> Batch | DataError:
@@ -157,6 +164,7 @@ def batches(
     workers: int = 0,
     pin_memory: bool = False,
     transform: Transform | None = None,
+    augmentations: Sequence[Augmentation] = (),
 ) -> Iterator[Batch]:
     """The batches of one epoch from number ``start`` on.
 
@@ -165,10 +173,11 @@ def batches(
         plan: which frames when.
         augment: draws the views.
         epoch: number of the epoch, from 0.
-        start: first batch, to go on in the middle of an epoch.
+        start: first batch, to continue in the middle of an epoch.
         workers: processes that load ahead; 0 loads in this one.  The batches are the same.
         pin_memory: for copies to an accelerator that overlap with its work.
         transform: applied to whole frames before ``augment``; its randomness is its own affair.
+        augmentations: applied to whole frames after ``transform``, each ``f(image, mask, rng)``.
 
     Raises:
         DataError: a frame cannot be read, or the transform breaks the data contract.
@@ -179,7 +188,7 @@ def batches(
     cv2.setNumThreads(1)
     try:
         for batch in DataLoader(
-            _Views(dataset, augment, plan.seed, transform),
+            _Views(dataset, augment, plan.seed, transform, augmentations),
             batch_sampler=order,  # a list of lists of keys is a sampler of batches
             num_workers=min(workers, len(order)),
             collate_fn=_collate,

@@ -31,7 +31,9 @@ def mixed(datasets: Sequence[Dataset], repeat: Sequence[int] = (1,)) -> Dataset:
             )
     times = list(repeat) * len(datasets) if len(repeat) == 1 else list(repeat)
     if len(times) != len(datasets) or min(times) < 1:
-        raise OptionError(f"repeat is {list(repeat)}; {len(datasets)} data sets need one number each, 1 or more")
+        raise OptionError(
+            f"repeat is {list(repeat)}; {len(datasets)} data sets need one number for all or one each, all 1 or more"
+        )
     readers = {pair.label: dataset.read_label for dataset in datasets for pair in dataset.pairs}
 
     def read_label(path: Path) -> UInt8Array:

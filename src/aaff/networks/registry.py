@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aaff.errors import OptionError, UnknownNameError
+from aaff.plugins import load_plugins
 
 if TYPE_CHECKING:
     from aaff.networks.base import SegmentationNetwork
@@ -60,6 +61,7 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> list_models("*bisenet")
     ['bisenet', 'depthwise_bisenet']
     """
+    load_plugins("aaff.networks")
     return [name for name in _MODELS if fnmatch.fnmatchcase(name, pattern)]
 
 
@@ -69,6 +71,8 @@ def model_info(name: str) -> ModelInfo:
     Raises:
         UnknownNameError: no such network; the message gives the nearest name.
     """
+    if name not in _MODELS:
+        load_plugins("aaff.networks")
     if name not in _MODELS:
         raise UnknownNameError("model", name, _MODELS)
     return _MODELS[name]

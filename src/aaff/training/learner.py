@@ -6,16 +6,16 @@ The phases of a step stand under their names in a profile (``torch.profiler``): 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.profiler import record_function
 
-from aaff.networks import create_model
+from aaff.networks import SegmentationNetwork, create_model
 from aaff.preprocess import Normalization
 from aaff.training.distributed import Group
 from aaff.training.engine import Engine
@@ -23,6 +23,8 @@ from aaff.training.objective import Objective, class_weights, weighted_mean
 from aaff.training.optimization import WeightAverage, make_optimizer, set_learning_rate
 from aaff.training.recipe import Recipe
 from aaff.training.warm_start import WarmStartReport, warm_start
+
+_STATISTICS = ("running_mean", "running_var")
 
 
 class DivergedError(Exception):
@@ -38,20 +40,30 @@ class Learner:
         counts: labelled pixels of each class in each training image, integers [images, C].
         engine: device, precision and kernels.
         group: the processes that share each batch.
+        teacher: gives the native logits of uint8 frames [n, H, W, 3], for distillation; None: no distillation.
 
     Raises:
         AaffError: the network or the loss cannot be built as asked.
     """
 
     def __init__(
-        self, recipe: Recipe, num_classes: int, counts: npt.NDArray[np.int64], engine: Engine, group: Group
+        self,
+        recipe: Recipe,
+        num_classes: int,
+        counts: npt.NDArray[np.int64],
+        engine: Engine,
+        group: Group,
+        teacher: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
+        self.teacher = teacher
         self.engine, self.group, self.num_classes = engine, group, num_classes
         self.parts, self.clip_norm, self.decay = recipe.engine.accumulate, recipe.optim.clip_norm, recipe.optim.ema
         self.normalization = Normalization()
         torch.manual_seed(recipe.seed)
         self.net = engine.prepare(create_model(recipe.model, num_classes, **recipe.network_options()), group)
-        weights = class_weights(recipe.loss.class_weights, counts)
+        weights = class_weights(
+            recipe.loss.class_weights, counts, recipe.loss.enet_constant, recipe.loss.class_weights_power
+        )
         self.objective = Objective(recipe.loss, num_classes, None if weights is None else weights.to(engine.device))
         self.objective.auxiliary_weights(list(self.net.auxiliary))  # refused here, before anything is written
         self.optimizer = make_optimizer(self.net, recipe.optim)
@@ -81,8 +93,10 @@ class Learner:
         for frames, ground_truth in zip(images.chunk(self.parts), labels.chunk(self.parts), strict=True):
             with record_function("forward"), self.engine.autocast():
                 logits, auxiliary = net.logits_with_auxiliary(self.engine.normalize(frames, self.normalization))
+            with record_function("teacher"):
+                teacher = self.teacher(frames) if self.teacher is not None else None
             with record_function("loss"):
-                loss = weighted_mean(self.objective(logits, auxiliary, ground_truth).sum, normalizer)
+                loss = weighted_mean(self.objective(logits, auxiliary, ground_truth, teacher).sum, normalizer)
             with record_function("backward"):
                 loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
@@ -114,6 +128,36 @@ class Learner:
     def kept_weights(self) -> dict[str, Tensor]:
         """The weights that are scored and written: the averaged ones if the recipe averages."""
         return self.average.state_dict() if self.average is not None else self.net.state_dict()
+
+    def reestimated(self, images: Iterable[Tensor], network: SegmentationNetwork) -> dict[str, Tensor]:
+        """:meth:`kept_weights` with the statistics of batch norm taken anew, by averaging over batches.
+
+        The average of weights and the average of the statistics that other weights had do not quite fit together;
+        a few batches through the averaged network give the statistics that are its own.
+
+        Args:
+            images: batches of this process, uint8 [n, H, W, 3].
+            network: of the same kind as ``net``, without weights yet.
+        """
+        kept = self.kept_weights()
+        network.load_state_dict(kept)
+        network.train()
+        norms: list[nn.BatchNorm2d] = []
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d) and module.track_running_stats:
+                module.reset_running_stats()
+                norms.append(module)
+        with torch.no_grad():
+            for number, part in enumerate(part for frames in images for part in frames.chunk(self.parts)):
+                for module in norms:
+                    module.momentum = 1 / (number + 1)  # a plain mean over the batches
+                with self.engine.autocast():
+                    network.logits(self.engine.normalize(part, self.normalization))
+        state = network.state_dict()
+        return {
+            name: state[name].detach().to(value.dtype) if name.rpartition(".")[2] in _STATISTICS else value
+            for name, value in kept.items()
+        }
 
     def restore(
         self, network: Mapping[str, Tensor], optimizer: Mapping[str, Any], average: Mapping[str, Tensor]

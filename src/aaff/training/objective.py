@@ -1,15 +1,15 @@
 """What training minimises: a weighted sum of losses, ready to be averaged over micro-batches and ranks.
 
 An optimisation step may see its batch in parts: micro-batches one after the other, ranks side by
-side.  Each part answers with a sum and a normaliser, and the loss of the step is *the sum of sums over
+side.  Each part gives a sum and a normaliser, and the loss of the step is *the sum of sums over
 the sum of normalisers*.  The normaliser is the sum of the class weights of the part's labelled pixels;
 it depends on the labels alone, so the global one can be known before the first forward pass.
 
 - Cross-entropy, and that of the auxiliary heads, is then the weighted mean over all labelled pixels of
   the step, however it was divided.
-- OHEM, Dice and Lovász-softmax are not sums over pixels: they compare the pixels of a set.  The set is
-  the part (one micro-batch of one rank).  Each gives the mean or value of its part, and enters the step
-  as the average of the parts weighted by their normalisers.
+- OHEM and the registered losses (Dice, Lovász-softmax) are not sums over pixels: they compare the pixels
+  of a set.  The set is the part (one micro-batch of one rank).  Each gives the mean or value of its part,
+  and enters the step as the average of the parts weighted by their normalisers.
 
 A part without a labelled pixel has sum 0, normaliser 0 and gradient 0.
 """
@@ -29,6 +29,7 @@ from torch import Tensor
 from aaff.errors import DataError, OptionError
 from aaff.labels import IGNORE
 from aaff.training.kernels.upsampled_loss import upsampled_cross_entropy, upsampled_nll
+from aaff.training.losses import find_loss
 from aaff.training.options import LossOptions
 
 
@@ -39,8 +40,8 @@ class LossParts:
     Attributes:
         sum: scalar with gradient; every term, times its weight, times the normaliser.
         normalizer: scalar, the sum of the class weights of the labelled pixels.
-        terms: what each term adds to ``sum``, without gradient: ``"cross_entropy"``, ``"dice"``,
-            ``"lovasz"``, ``"auxiliary.NAME"``.
+        terms: what each term adds to ``sum``, without gradient: ``"cross_entropy"``, names of registered losses,
+            ``"distillation"``, ``"auxiliary.NAME"``.
     """
 
     sum: Tensor
@@ -61,20 +62,25 @@ def weighted_mean(total: Tensor, normalizer: Tensor) -> Tensor:
     return total / torch.where(normalizer > 0, normalizer, 1)
 
 
-def class_weights(choice: str | Sequence[float], counts: npt.ArrayLike) -> Tensor | None:
+def class_weights(
+    choice: str | Sequence[float], counts: npt.ArrayLike, enet_constant: float = 1.10, power: float = 1.0
+) -> Tensor | None:
     """Class weights of the cross-entropy from how often each class occurs.
 
     - ``"enet-log"``: 1 / ln(1.10 + p), p the class's share of all labelled pixels.  The formula is that
-      of ENet (arXiv:1606.02147, section 5.2, there with 1.02); 1.10 is what DABNet, LMFFNet and LETNet use.
+      of ENet (arXiv:1606.02147, section 5.2, there with 1.02); 1.10 is what DABNet, LMFFNet and LETNet use
+      (``enet_constant``).
     - ``"median-frequency"``: median(f) / f, f the class's share in the images that show it, median over
       the classes that occur (Eigen and Fergus, arXiv:1411.4734, section 6.3.2, as SegNet has it).  A class
       that never occurs has weight 1.
     - ``"none"``: no weights.
-    - numbers: themselves, one a class.
+    - numbers: themselves, one per class.
 
     Args:
         choice: one of the above.
         counts: integers [images, C]: labelled pixels of each class in each training image.
+        enet_constant: what ``"enet-log"`` adds to the share, above 1.
+        power: exponent of the weights; below 1 brings them nearer to each other.
 
     Returns:
         float32 [C], or None for ``"none"``.
@@ -85,19 +91,25 @@ def class_weights(choice: str | Sequence[float], counts: npt.ArrayLike) -> Tenso
     >>> class_weights("enet-log", [[60, 40], [0, 0]])
     tensor([1.8846, 2.4663])
     """
-    table: npt.NDArray[np.float64] = np.asarray(counts, np.float64)
+    weights = _plain_weights(choice, np.asarray(counts, np.float64), enet_constant)
+    return None if weights is None else torch.from_numpy(weights**power).float()
+
+
+def _plain_weights(
+    choice: str | Sequence[float], table: npt.NDArray[np.float64], enet_constant: float
+) -> npt.NDArray[np.float64] | None:
     per_class = table.sum(0)
     if not isinstance(choice, str):
         if len(choice) != len(per_class):
             raise OptionError(
                 f"loss.class_weights has {len(choice)} numbers, but the data has {len(per_class)} classes;"
-                " give one a class"
+                " give one per class"
             )
-        return torch.tensor(choice, dtype=torch.float32)
+        return np.array(choice, np.float64)
     if choice == "none":
         return None
     if choice == "enet-log":
-        return torch.from_numpy(1 / np.log(1.10 + per_class / max(per_class.sum(), 1))).float()
+        return np.asarray(1 / np.log(enet_constant + per_class / max(per_class.sum(), 1)))
     if choice == "median-frequency":
         around = (table.sum(1, keepdims=True) * (table > 0)).sum(0)  # all labelled pixels of the images that show it
         present = per_class > 0
@@ -105,7 +117,7 @@ def class_weights(choice: str | Sequence[float], counts: npt.ArrayLike) -> Tenso
         weights = np.ones(len(per_class))
         if present.any():
             weights[present] = np.median(frequency) / frequency
-        return torch.from_numpy(weights).float()
+        return weights
     raise OptionError(f"loss.class_weights is {choice!r}; choose enet-log, median-frequency or none, or give numbers")
 
 
@@ -130,6 +142,7 @@ class Objective:
         if weights is not None and weights.shape != (num_classes,):
             raise OptionError(f"{len(weights)} class weights were given for {num_classes} classes; give one a class")
         self.options = options
+        self.losses = {name: (find_loss(name), weight) for name, weight in options.weights().items()}
         self.num_classes = num_classes
         self.weights = torch.ones(num_classes) if weights is None else weights.float()
 
@@ -137,8 +150,8 @@ class Objective:
         """Sum of the class weights of the labelled pixels of ``target`` (uint8 [N, H, W]), float32 scalar.
 
         Raises:
-            DataError: an id is neither a class nor 255 (looked for on a processor; on an accelerator the
-                answer would stop its queue, and the kernels of the loss assert it themselves).
+            DataError: an id is neither a class nor 255 (checked on a CPU; on an accelerator the check
+                would stop its queue, and the kernels of the loss assert it themselves).
         """
         counts = torch.bincount(target.flatten(), minlength=256)
         if target.device.type == "cpu" and counts[self.num_classes : IGNORE].any():
@@ -146,33 +159,39 @@ class Objective:
             raise DataError(f"the label holds the id {found}, but the network has classes 0 to {self.num_classes - 1}")
         return torch.dot(counts[: self.num_classes].double(), self.weights.to(target.device).double()).float()
 
-    def __call__(self, logits: Tensor, auxiliary: Mapping[str, Tensor], target: Tensor) -> LossParts:
+    def __call__(
+        self, logits: Tensor, auxiliary: Mapping[str, Tensor], target: Tensor, teacher: Tensor | None = None
+    ) -> LossParts:
         """The objective of one part of a batch.
 
         Args:
             logits: native logits [N, C, h, w], any floating type.
             auxiliary: native logits of the auxiliary heads by name, [N, C, any, any]; may be empty.
             target: uint8 [N, H, W], class ids or 255.
+            teacher: native logits of a teacher [N, C, any, any], None without one.
 
         Raises:
             OptionError: there are several auxiliary weights and not one for each head.
             DataError: shapes or label ids do not fit the logits.
         """
         with torch.autocast(logits.device.type, enabled=False):  # sums over a million pixels need float32
-            return self._parts(logits, auxiliary, target)
+            return self._parts(logits, auxiliary, target, teacher)
 
-    def _parts(self, logits: Tensor, auxiliary: Mapping[str, Tensor], target: Tensor) -> LossParts:
+    def _parts(
+        self, logits: Tensor, auxiliary: Mapping[str, Tensor], target: Tensor, teacher: Tensor | None
+    ) -> LossParts:
         options = self.options
         normalizer = self.normalizer(target)
         terms: dict[str, Tensor] = {}
         if options.cross_entropy:
             terms["cross_entropy"] = options.cross_entropy * self._cross_entropy(logits, target, normalizer)
-        if options.dice or options.lovasz:
-            probabilities = enlarged_probabilities(logits, target.shape[1], target.shape[2])
-            if options.dice:
-                terms["dice"] = options.dice * dice(probabilities, target) * normalizer
-            if options.lovasz:
-                terms["lovasz"] = options.lovasz * lovasz_softmax(probabilities, target) * normalizer
+        if self.losses:
+            large = enlarge(logits, target.shape[1], target.shape[2])
+            for name, (loss, weight) in self.losses.items():
+                terms[name] = weight * loss(large, target) * normalizer
+        if teacher is not None and options.distillation:
+            term = distillation(logits, teacher, options.temperature)
+            terms["distillation"] = options.distillation * term * normalizer
         for (name, head), weight in zip(auxiliary.items(), self.auxiliary_weights(list(auxiliary)), strict=True):
             if weight:
                 terms[f"auxiliary.{name}"] = weight * self._cross_entropy(head, target, normalizer)
@@ -231,74 +250,27 @@ def hard_pixels(logits: Tensor, target: Tensor, keep: float, threshold: float) -
     return target.masked_fill(labelled & (nll < cut), IGNORE)
 
 
-def enlarged_probabilities(logits: Tensor, height: int, width: int) -> Tensor:
-    """Softmax of native logits [N, C, h, w] enlarged bilinearly to [N, C, height, width]; at least float32."""
+def enlarge(logits: Tensor, height: int, width: int) -> Tensor:
+    """Native logits [N, C, h, w] enlarged bilinearly to [N, C, height, width]; at least float32."""
     precise = logits if logits.dtype == torch.float64 else logits.float()
-    return F.interpolate(precise, (height, width), mode="bilinear", align_corners=False).softmax(1)
+    return F.interpolate(precise, (height, width), mode="bilinear", align_corners=False)
 
 
-def dice(probabilities: Tensor, target: Tensor) -> Tensor:
-    """Soft Dice loss, the mean over the classes present in the label of 1 − 2 Σ p·t / (Σ p + Σ t).
+def distillation(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Kullback-Leibler divergence of a teacher's classes, the mean over all pixels of the native logits.
 
-    The sums run over all labelled pixels given (the batch, not each image).  Linear sums in the denominator,
-    as arXiv:1707.03237 has them; no smoothing is needed, since a present class has Σ t ≥ 1.
-
-    Args:
-        probabilities: [N, C, H, W].
-        target: uint8 [N, H, W], classes or 255.
-
-    Returns:
-        Scalar in 0 … 1; 0 without a labelled pixel.
-    """
-    labelled = (target != IGNORE).to(probabilities.dtype)
-    ids = target.masked_fill(target == IGNORE, 0).long()
-    own = probabilities.gather(1, ids.unsqueeze(1)).squeeze(1) * labelled
-    empty = probabilities.new_zeros(probabilities.shape[1])
-    overlap = empty.index_add(0, ids.flatten(), own.flatten())
-    counts = empty.index_add(0, ids.flatten(), labelled.flatten())
-    mass = torch.matmul(probabilities.flatten(2), labelled.flatten(1).unsqueeze(2)).sum((0, 2))
-    present = counts > 0
-    return (1 - 2 * overlap[present] / (mass + counts)[present]).sum() / present.sum().clamp(min=1)
-
-
-def lovasz_softmax(probabilities: Tensor, target: Tensor) -> Tensor:
-    """Lovász-softmax loss (Berman et al., arXiv:1705.08790, equation 11), a convex surrogate of 1 − IoU.
-
-    The mean over the classes present in the label of the Lovász extension of the Jaccard loss at the
-    vector of errors |t − p|, over all labelled pixels given (the batch, not each image).
+    T² · Σ_c p_teacher(c) · ln(p_teacher(c) / p(c)) with both softmaxes at logits / T, as G. Hinton, O. Vinyals and
+    J. Dean (arXiv:1503.02531, section 2) have it.  Ignored pixels count as well: the teacher labels them.
 
     Args:
-        probabilities: [N, C, H, W].
-        target: uint8 [N, H, W], classes or 255.
+        logits: native logits [N, C, h, w].
+        teacher: the teacher's native logits [N, C, any, any], brought to h × w here; no gradient flows there.
+        temperature: T, above 0.
 
-    Returns:
-        Scalar in 0 … 1; 0 without a labelled pixel.
+    >>> logits = torch.zeros(1, 2, 1, 1)
+    >>> float(distillation(logits, logits, 2.0))
+    0.0
     """
-    ids = target.flatten()
-    void = ids == IGNORE
-    total = probabilities.sum() * 0  # keeps the graph when there is no pixel
-    present = torch.bincount(ids, minlength=256)[:IGNORE].nonzero().flatten().tolist()
-    for c in present:
-        truth = ids == c
-        errors = (truth.to(probabilities.dtype) - probabilities[:, c].flatten()).abs()
-        total = total + torch.dot(errors, _jaccard_steps(errors.detach(), truth, void))
-    return total / max(len(present), 1)
-
-
-@torch.no_grad()
-def _jaccard_steps(errors: Tensor, truth: Tensor, void: Tensor) -> Tensor:
-    """Gradient of the Lovász extension at ``errors`` [M]; 0 for void pixels.
-
-    It is what each pixel adds to 1 − IoU of the class when pixels are taken as wrong in the order of
-    falling errors.  Computed in float64, since one step of a million pixels is near the rounding of float32.
-    """
-    # The bits of positive floats sort like integers, and integers sort six times as fast (by radix, if the
-    # order rises).  Void pixels come last, where they change nothing.
-    bits = errors.view(torch.int64 if errors.dtype == torch.float64 else torch.int32)
-    order = bits.neg().masked_fill_(void, 1).argsort()[: len(void) - int(void.sum())]
-    wrong = truth[order].cumsum(0)
-    hits = wrong[-1]
-    others = torch.arange(1, len(wrong) + 1, device=wrong.device) - wrong
-    loss = 1 - (hits - wrong).double() / (hits + others)
-    steps = torch.cat([loss[:1], loss.diff()]).to(errors.dtype)
-    return torch.zeros_like(errors).scatter_(0, order, steps)
+    wanted = enlarge(teacher.detach(), *logits.shape[-2:]).div(temperature).log_softmax(1)
+    own = enlarge(logits, *logits.shape[-2:]).div(temperature).log_softmax(1)
+    return temperature**2 * F.kl_div(own, wanted, reduction="none", log_target=True).sum(1).mean()

@@ -49,7 +49,7 @@ def parameter_groups(net: nn.Module, options: OptimOptions) -> list[dict[str, An
 def make_optimizer(net: nn.Module, options: OptimOptions) -> torch.optim.Optimizer:
     """The optimiser of a network that already stands on its device in its memory format.
 
-    torch's fused kernels are used on processor and GPU: on a processor AdamW takes a third of the time
+    torch's fused kernels are used on CPU and GPU: on a CPU AdamW takes a third of the time
     of the next best form.  They walk through parameter, gradient and state side by side in memory and do
     not look at strides: a channels-last weight beside a contiguous gradient or state (a resumed one) is
     updated with the wrong numbers, silently (torch 2.13).  So both are brought to the parameter's layout
@@ -99,8 +99,9 @@ def _align_state(optimizer: torch.optim.Optimizer) -> None:
 def learning_rate_factor(step: int, total: int, per_epoch: int, options: OptimOptions) -> float:
     """The learning rate of a step as a part of ``options.lr``.
 
-    With W = ``warmup`` · ``per_epoch`` steps of warm-up the factor is (step + 1) / (W + 1) up to step W,
-    where it is 1.  From there, with x the share of the way from W to ``total`` and m = ``min_lr / lr``:
+    With W = ``warmup`` · ``per_epoch`` steps of warm-up, at most half of ``total``, the factor is
+    (step + 1) / (W + 1) up to step W, where it is 1.  From there, with x the share of the way from W to
+    ``total`` and m = ``min_lr / lr``:
 
     - ``"poly"``: m + (1 − m) (1 − x)^power (Chen et al., arXiv:1606.00915, section 4.1.1, with m = 0);
     - ``"cosine"``: m + (1 − m) (1 + cos πx) / 2 (Loshchilov and Hutter, arXiv:1608.03983, equation 5);
@@ -116,7 +117,7 @@ def learning_rate_factor(step: int, total: int, per_epoch: int, options: OptimOp
     >>> [round(learning_rate_factor(step, 30, 10, options), 3) for step in (0, 4, 10, 20, 30)]
     [0.091, 0.455, 1.0, 0.5, 0.0]
     """
-    warm = options.warmup * per_epoch
+    warm = min(options.warmup * per_epoch, total / 2)
     if step < warm:
         return (step + 1) / (warm + 1)
     if options.schedule == "constant":
@@ -142,7 +143,7 @@ class WeightAverage:
 
     Args:
         net: the network; its present weights are the average's start.
-        decay: 0 to below 1, such as 0.999.
+        decay: in [0, 1), such as 0.999.
     """
 
     def __init__(self, net: nn.Module, decay: float) -> None:
@@ -169,7 +170,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take up an average that :meth:`state_dict` put down.
+        """Restore an average from its :meth:`state_dict`.
 
         Raises:
             ModelError: names or shapes are not those of the network; nothing is changed then.

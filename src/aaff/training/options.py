@@ -26,38 +26,55 @@ class LossOptions:
     """Weight of the Dice loss over the classes present in the batch."""
     lovasz: float = 0.0
     """Weight of the Lovász-softmax loss over the classes present in the batch; slow, it sorts every pixel."""
+    terms: tuple[str, ...] = ()
+    """Further registered losses with their weights as NAME=WEIGHT, such as those of a plug-in."""
+    distillation: float = 1.0
+    """With --teacher: weight of the divergence from the teacher's classes."""
+    temperature: float = 2.0
+    """With --teacher: what both networks' logits are divided by before they are compared."""
     class_weights: Literal["enet-log", "median-frequency", "none"] | tuple[float, ...] = "enet-log"
-    """Class weights of the cross-entropy: enet-log is 1/ln(1.10 + share of the class), or one number a class."""
+    """Class weights of the cross-entropy: enet-log is 1/ln(1.10 + share of the class), or one number per class."""
+    enet_constant: float = 1.10
+    """The constant of enet-log: 1.02 in ENet weighs rare classes up to 50, 1.10 up to 10."""
+    class_weights_power: float = 1.0
+    """Exponent of the class weights: 0.5 softens them, 0 makes them equal."""
     label_smoothing: float = 0.0
-    """Share of the target that label smoothing spreads over all classes, 0 to below 1."""
+    """Share of the target that label smoothing spreads over all classes, in [0, 1)."""
     ohem_keep: float = 1.0
     """Hard pixels only (OHEM): the cross-entropy keeps at least this share of the pixels; 1 keeps all."""
     ohem_threshold: float = 0.7
     """With OHEM, pixels whose own class has less than this probability are kept beyond the share."""
     auxiliary: tuple[float, ...] = (1.0,)
-    """Weights of the auxiliary heads' cross-entropy: one for all heads or one a head; used if there are heads."""
+    """Weights of the auxiliary heads' cross-entropy: one for all heads or one per head; used if there are heads."""
 
     def __post_init__(self) -> None:
+        weights = self.weights()
         terms = {"cross_entropy": self.cross_entropy, "dice": self.dice, "lovasz": self.lovasz}
         for name, value in terms.items():
             _need(0 <= value < math.inf, f"loss.{name} is {value}", "a weight of 0 or more is needed")
         _need(
-            any(terms.values()),
-            "loss.cross_entropy, loss.dice and loss.lovasz are all 0",
+            any(terms.values()) or any(weights.values()),
+            "loss.cross_entropy, loss.dice and loss.lovasz are all 0 and loss.terms is empty",
             "give at least one a weight, or nothing is learned",
+        )
+        _need(0 <= self.distillation < math.inf, f"loss.distillation is {self.distillation}", "0 or more is needed")
+        _need(0 < self.temperature < math.inf, f"loss.temperature is {self.temperature}", "a positive value is needed")
+        _need(1 < self.enet_constant < math.inf, f"loss.enet_constant is {self.enet_constant}", "it must be above 1")
+        _need(
+            0 <= self.class_weights_power < math.inf,
+            f"loss.class_weights_power is {self.class_weights_power}",
+            "0 or more is needed",
         )
         if not isinstance(self.class_weights, str):
             good = all(0 <= w < math.inf for w in self.class_weights) and any(self.class_weights)
             _need(
                 good, f"loss.class_weights is {list(self.class_weights)}", "numbers of 0 or more, not all 0, are needed"
             )
-        _need(
-            0 <= self.label_smoothing < 1, f"loss.label_smoothing is {self.label_smoothing}", "0 to below 1 is possible"
-        )
+        _need(0 <= self.label_smoothing < 1, f"loss.label_smoothing is {self.label_smoothing}", "it must be in [0, 1)")
         _need(
             0 < self.ohem_keep <= 1,
             f"loss.ohem_keep is {self.ohem_keep}",
-            "above 0 up to 1 is possible; OHEM that keeps no pixel learns nothing",
+            "it must be in (0, 1]; OHEM that keeps no pixel learns nothing",
         )
         _need(0 <= self.ohem_threshold <= 1, f"loss.ohem_threshold is {self.ohem_threshold}", "a probability is needed")
         _need(
@@ -68,8 +85,28 @@ class LossOptions:
         _need(
             len(self.auxiliary) > 0 and all(0 <= w < math.inf for w in self.auxiliary),
             f"loss.auxiliary is {list(self.auxiliary)}",
-            "one weight of 0 or more for all heads, or one a head, is needed",
+            "one weight of 0 or more for all heads, or one per head, is needed",
         )
+
+    def weights(self) -> dict[str, float]:
+        """The registered losses that are switched on, with their weights.
+
+        Raises:
+            OptionError: an entry of ``terms`` is not NAME=WEIGHT, or its weight is impossible.
+
+        >>> LossOptions(dice=0.5, terms=("focal=2",)).weights()
+        {'dice': 0.5, 'focal': 2.0}
+        """
+        found = {name: weight for name, weight in (("dice", self.dice), ("lovasz", self.lovasz)) if weight}
+        for entry in self.terms:
+            name, _, value = entry.partition("=")
+            try:
+                weight = float(value)
+            except ValueError:
+                raise OptionError(f"loss.terms: {entry!r} is not NAME=WEIGHT, such as dice=0.5") from None
+            _need(0 <= weight < math.inf, f"loss.terms has {entry}", "a weight of 0 or more is needed")
+            found[name.strip()] = weight
+        return found
 
 
 @dataclass(frozen=True)
@@ -95,7 +132,7 @@ class OptimOptions:
     power: float = 0.9
     """Exponent of the poly schedule."""
     warmup: float = 1.0
-    """Epochs (parts allowed) over which the learning rate rises linearly from near 0."""
+    """Epochs (parts allowed) over which the learning rate rises linearly from near 0; at most half of the training."""
     min_lr: float = 0.0
     """Learning rate at the end of the schedule."""
     clip_norm: float = 0.0
@@ -110,8 +147,8 @@ class OptimOptions:
     def __post_init__(self) -> None:
         _need(0 < self.lr < math.inf, f"optim.lr is {self.lr}", "a positive learning rate is needed")
         _need(0 <= self.weight_decay < math.inf, f"optim.weight_decay is {self.weight_decay}", "0 or more is needed")
-        _need(0 <= self.momentum < 1, f"optim.momentum is {self.momentum}", "0 to below 1 is possible")
-        _need(all(0 <= b < 1 for b in self.betas), f"optim.betas is {list(self.betas)}", "0 to below 1 is possible")
+        _need(0 <= self.momentum < 1, f"optim.momentum is {self.momentum}", "it must be in [0, 1)")
+        _need(all(0 <= b < 1 for b in self.betas), f"optim.betas is {list(self.betas)}", "it must be in [0, 1)")
         _need(0 < self.power < math.inf, f"optim.power is {self.power}", "a positive exponent is needed")
         _need(0 <= self.warmup < math.inf, f"optim.warmup is {self.warmup}", "0 or more epochs are needed")
         _need(
@@ -130,22 +167,10 @@ class OptimOptions:
             f"optim.backbone_lr_factor is {self.backbone_lr_factor}",
             "a positive factor is needed",
         )
-        _need(0 <= self.ema < 1, f"optim.ema is {self.ema}", "0 to below 1 is possible")
-
-    def check_epochs(self, epochs: float) -> None:
-        """Refuse a warm-up that training of ``epochs`` epochs never leaves.
-
-        Raises:
-            OptionError: names both options.
-        """
-        _need(
-            self.warmup < epochs,
-            f"optim.warmup is {self.warmup:g} epochs, but training has {epochs:g}",
-            "train longer or shorten the warm-up",
-        )
+        _need(0 <= self.ema < 1, f"optim.ema is {self.ema}", "it must be in [0, 1)")
 
 
-def _need(condition: bool, what: str, mend: str) -> None:
+def _need(condition: bool, what: str, fix: str) -> None:
     """Raise OptionError unless the condition holds; a NaN fails every comparison and so is refused."""
     if not condition:
-        raise OptionError(f"{what}; {mend}")
+        raise OptionError(f"{what}; {fix}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from aaff.data.augmentations import find_augmentation
 from aaff.data.cache import CachedDataset
 from aaff.data.duplicates import cross_split_leaks
 from aaff.data.layouts import open_dataset
 from aaff.data.loader import Plan
 from aaff.data.mixture import mixed
+from aaff.data.protocols import DRIVES
 from aaff.data.sample import Dataset
 from aaff.data.statistics import count_classes
 from aaff.errors import DataError, OptionError
@@ -24,10 +26,11 @@ from aaff.labels import IGNORE
 from aaff.networks import create_model
 from aaff.training.distributed import Group
 from aaff.training.engine import Engine, resolve
+from aaff.training.losses import find_loss
 from aaff.training.recipe import Recipe
 from aaff.training.state import Snapshot
 
-MAY_CHANGE = ("engine.", "render_every")
+MAY_CHANGE = ("engine.", "render_every", "teacher")
 """Beginnings of the recipe keys that may differ when a run is resumed."""
 
 
@@ -45,21 +48,32 @@ class Splits:
     val: Dataset | None
     fingerprint: str
 
+    def cached(self) -> Splits:
+        """The same frames, read now and kept in memory."""
+        return replace(self, train=CachedDataset(self.train), val=CachedDataset(self.val) if self.val else None)
 
-def check_network(recipe: Recipe) -> None:
-    """Refuse a mistyped network or option before a frame is read; no memory or random number is used.
+
+def check_names(recipe: Recipe) -> None:
+    """Refuse a mistyped network, option, loss or augmentation before a frame is read.
+
+    No memory or random number is used.
 
     Raises:
-        OptionError: an unknown or impossible value.
+        AaffError: an unknown or impossible value.
     """
     with torch.device("meta"):
         create_model(recipe.model, **recipe.network_options())
+    for name in recipe.loss.weights():
+        find_loss(name)
+    for name in recipe.augment.transforms:
+        find_augmentation(name)
 
 
-def open_splits(
-    data: str | Path | Sequence[str | Path], recipe: Recipe, layout: str | None, *, say: Callable[[str], None]
-) -> Splits:
-    """Open the training frames of all data sets and the validation frames of the first, cached if the recipe says so.
+def open_splits(data: str | Path | Sequence[str | Path], recipe: Recipe, layout: str | None) -> Splits:
+    """Open the training frames of all data sets and the validation frames of the first; nothing is read yet.
+
+    With the protocol ``camvid11-drives`` the split is one of the first data set's drives; the others give their
+    split "train".
 
     Raises:
         AaffError: a data set or split cannot be opened, or the data sets do not fit together.
@@ -67,36 +81,40 @@ def open_splits(
     first, *more = [data] if isinstance(data, (str, Path)) else data
     train = open_dataset(first, recipe.train_split, protocol=recipe.protocol, layout=layout)
     if more:
-        others = [open_dataset(other, recipe.train_split, protocol=recipe.protocol) for other in more]
-        train = mixed([train, *others], recipe.repeat)
+        drives = recipe.protocol == DRIVES
+        split, protocol = ("train", None) if drives else (recipe.train_split, recipe.protocol)
+        train = mixed([train, *(open_dataset(other, split, protocol=protocol) for other in more)], recipe.repeat)
     val = None
     if recipe.val_split != "none":
         val = open_dataset(first, recipe.val_split, protocol=recipe.protocol, layout=layout)
-    fingerprint = hashlib.sha256("\n".join(pair.name for pair in train.pairs).encode()).hexdigest()
-    Plan(len(train), recipe.batch, recipe.seed, parts=recipe.engine.accumulate)  # refuses a batch that cannot be made
-    say(f"reading {len(train)} frames of {train.split}" + (f", {len(val)} of {val.split}" if val else ""))
-    if recipe.engine.cache:
-        train = CachedDataset(train)
-        val = CachedDataset(val) if val else None
-    return Splits(train, val, fingerprint)
+    Plan(len(train), recipe.batch, recipe.seed, parts=recipe.engine.accumulate)  # refuses an impossible batch
+    return Splits(train, val, hashlib.sha256("\n".join(pair.name for pair in train.pairs).encode()).hexdigest())
 
 
 def class_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
-    """Labelled pixels of each class in each frame, int64 [frames, C].
+    """Labelled pixels of each class in each frame, int64 [frames, C]; frames that come repeatedly are read once.
 
     Raises:
-        DataError: a label holds an id that is no class; the file is named.
+        DataError: a label holds an id that is no class (the file is named), or no pixel of any frame is labelled.
     """
     classes = dataset.labels.num_classes
-    rows = []
+    known: dict[Path, npt.NDArray[np.int64]] = {}
     for index, pair in enumerate(dataset.pairs):
+        if pair.label in known:
+            continue
         label = dataset.label(index)
         counts, ignored = count_classes(label, classes)
         if counts.sum() + ignored != label.size:
             wrong = int(label[(label >= classes) & (label != IGNORE)].flat[0])
             raise DataError(f"{pair.label} holds the id {wrong}, but the classes go from 0 to {classes - 1}")
-        rows.append(counts)
-    return np.stack(rows)
+        known[pair.label] = counts
+    table = np.stack([known[pair.label] for pair in dataset.pairs])
+    if not table.any():
+        raise DataError(
+            f"no pixel of split {dataset.split!r} of {dataset.root} has a class: all labels are void, so there is "
+            "nothing to learn; check them with aaff data check"
+        )
+    return table
 
 
 def refuse_leaks(train_set: Dataset, val_set: Dataset) -> None:
@@ -108,7 +126,7 @@ def refuse_leaks(train_set: Dataset, val_set: Dataset) -> None:
     if leaks := cross_split_leaks([train_set, val_set]):
         raise DataError(
             f"{len(leaks)} frames of {train_set.split} and {val_set.split} are identical or nearly so, first "
-            f"{leaks[0]}; a score on such a split means nothing: mend the split (aaff data check), or add --allow-leaks"
+            f"{leaks[0]}; a score on such a split means nothing: fix the split (aaff data check), or add --allow-leaks"
         )
 
 
@@ -127,16 +145,16 @@ def resumed_engine(recipe: Recipe, snapshot: Snapshot, group: Group) -> tuple[En
     changed = [key for key in sorted(new) if new[key] != old[key]]
     if forbidden := [key for key in changed if not key.startswith(MAY_CHANGE)]:
         told = ", ".join(f"{key} ({old[key]} → {new[key]})" for key in forbidden)
-        raise OptionError(f"the run was begun with another recipe: {told}; resume without these, or start a new run")
+        raise OptionError(f"the run was started with another recipe: {told}; resume without these, or start a new run")
     engine = Engine(**snapshot.engine)
-    arithmetic = [key for key in changed if key not in ("render_every", "engine.workers", "engine.cache")]
+    arithmetic = [key for key in changed if key not in ("render_every", "engine.workers", "engine.cache", "teacher")]
     if arithmetic or engine.processes != group.world:
         why = [f"{key} changed" for key in arithmetic]
         why += [f"{group.world} processes in place of {engine.processes}"] * (engine.processes != group.world)
         told = f"{', '.join(why)}: the weights will differ by rounding from those of an uninterrupted run"
         return resolve(recipe.engine, group), told
     if engine.device == "cuda" and not torch.cuda.is_available():
-        raise OptionError("the run was begun on a GPU and there is none here; add --engine.device cpu to go on")
+        raise OptionError("the run was started on a GPU and there is none here; add --engine.device cpu to continue")
     return engine, None
 
 

@@ -52,6 +52,12 @@ class AugmentOptions:
     """Probability of Gaussian noise."""
     jpeg: float = 0.0
     """Probability of JPEG compression."""
+    paste: float = 0.0
+    """Probability that objects of rare classes from other training frames are pasted into a frame."""
+    paste_classes: tuple[str, ...] = ("pole", "sign symbol", "pedestrian", "bicyclist")
+    """Names of the classes whose objects are pasted; those that the data does not have are left out."""
+    transforms: tuple[str, ...] = ()
+    """Registered augmentations applied to whole frames first, such as those of a plug-in."""
     early_crop: Size | None = None
     """Smaller views for the first part of training, which then costs less; see early_share."""
     early_share: float = 0.0
@@ -71,6 +77,8 @@ class AugmentOptions:
             raise OptionError(
                 f"augment.width is {self.width} and augment.aspect {self.aspect}; at least 0 and 1 are needed"
             )
+        if not 0 <= self.paste <= 1:
+            raise OptionError(f"augment.paste is {self.paste}; it is a probability, 0 to 1")
         self.photometric()
         if (self.early_crop is None) != (self.early_share == 0) or not 0 <= self.early_share < 1:
             raise OptionError(
@@ -96,10 +104,10 @@ class EngineOptions:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Type of the convolutions: auto takes bf16 where the device multiplies it faster than float32."""
     threads: int = 0
-    """Compute threads on a processor; 0 takes all cores, shared among the processes of a host.  A run keeps
+    """Compute threads on a CPU; 0 takes all cores, shared among the processes of a host.  A run keeps
     its number when it is resumed, since the same number gives the same weights bit for bit."""
     workers: int | None = None
-    """Processes that load frames ahead, 0 for none; left out: none on a processor, up to 8 for a GPU.
+    """Processes that load frames ahead, 0 for none; default: none on a CPU, up to 8 for a GPU.
     The batches are the same with any number."""
     cache: bool = True
     """Keep decoded frames in memory."""
@@ -117,13 +125,13 @@ class Recipe:
     options: tuple[str, ...] = ()
     """Options of the network as NAME=VALUE, such as gate=none or auxiliary=true."""
     protocol: str | None = None
-    """Classes and scores: camvid11, camvid32, camvid11-drives; left out: what the data set's layout implies."""
+    """Classes and scores: camvid11, camvid32, camvid11-drives; default: what the data set's layout implies."""
     train_split: str = "train"
     """Split to train on."""
     val_split: str = "val"
     """Split that is scored during training and chooses the best epoch; "none" trains without."""
     size: Size | None = None
-    """Size that frames are brought to for training, scoring and later use; left out: that of the first frame."""
+    """Size that frames are brought to for training, scoring and later use; default: that of the first frame."""
     repeat: tuple[int, ...] = (1,)
     """With several data sets: how often each one's frames come in an epoch, one number for all or one each."""
     epochs: int = 60
@@ -131,14 +139,19 @@ class Recipe:
     batch: int = 8
     """Frames in a batch, over all processes; batch norm of the gates wants 8 or more."""
     seed: int = 0
-    """Of the first weights, of the order of the frames and of their random views."""
+    """Seed of the initial weights, of the order of the frames and of their random views."""
     eval_every: int = 1
     """Score the val split every this many epochs, and after the last."""
     render_every: int = 10
     """Draw four fixed frames of the val split as the network sees them every this many epochs, and after the
     last; 0 draws none."""
-    warm_start: Path | None = None
-    """Checkpoint whose weights to begin with, as far as they fit."""
+    warm_start: str | None = None
+    """Checkpoint whose weights to start from, as far as they fit: a file, the folder of a run, or a published name."""
+    teacher: str | None = None
+    """Checkpoint of a network with the same classes that this one learns to agree with (distillation), named as in
+    warm_start; see loss.distillation and loss.temperature."""
+    bn_batches: int = 0
+    """Batches over which the statistics of batch norm are taken anew for the final weights; 0 keeps training's."""
     loss: LossOptions = field(default_factory=LossOptions)
     """What is minimised."""
     optim: OptimOptions = field(default_factory=OptimOptions)
@@ -152,9 +165,12 @@ class Recipe:
         for name in ("epochs", "batch", "eval_every"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not self.repeat or min(self.repeat) < 1:
+            raise OptionError(f"repeat is {list(self.repeat)}; numbers of 1 or more are needed")
         if self.seed < 0:
             raise OptionError(f"seed is {self.seed}; it must be 0 or more")
-        self.optim.check_epochs(self.epochs)
+        if self.bn_batches < 0:
+            raise OptionError(f"bn_batches is {self.bn_batches}; it must be 0 or more")
         if self.render_every < 0:
             raise OptionError(f"render_every is {self.render_every}; it must be 0 or more")
         if self.engine.workers is not None and self.engine.workers < 0:

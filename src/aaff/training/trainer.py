@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from torch import Tensor
 
 from aaff.card import ModelCard
 from aaff.data.augment import Augment
+from aaff.data.augmentations import Augmentation, find_augmentation
 from aaff.data.loader import Batch, Plan, Transform, batches
+from aaff.data.paste import PasteRareObjects
 from aaff.errors import AaffError, OptionError
 from aaff.evaluation.evaluate import Report
 from aaff.files import remove_stale, write_text
 from aaff.locks import only_process
+from aaff.networks import create_model
 from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.preprocess import Size
 from aaff.provenance import provenance
@@ -33,11 +37,13 @@ from aaff.training.distributed import PATIENCE, Group, join, leave
 from aaff.training.engine import Engine, loading_processes, resolve
 from aaff.training.learner import DivergedError, Learner, finite
 from aaff.training.optimization import learning_rate_factor
-from aaff.training.preparation import Splits, check_network, class_counts, open_splits, refuse_leaks, resumed_engine
+from aaff.training.preparation import Splits, check_names, class_counts, open_splits, refuse_leaks, resumed_engine
 from aaff.training.progress import Reporter, write_history
 from aaff.training.recipe import Recipe
 from aaff.training.state import Position, Snapshot, load_snapshot, save_snapshot
+from aaff.training.teacher import TeacherFile
 from aaff.training.validation import Validation
+from aaff.training.warm_start import find_checkpoint
 
 STATE = "last.state.safetensors"
 LAST = "last.safetensors"
@@ -53,6 +59,7 @@ class Outcome:
     Attributes:
         run: its folder.
         finished: False when it was stopped before its last epoch; it can be resumed.
+        interrupted: True when a signal stopped it, False when its time was over.
         position: where it stands.
         report: the last validation scores, None without validation.
     """
@@ -61,6 +68,7 @@ class Outcome:
     finished: bool
     position: Position
     report: Report | None
+    interrupted: bool = False
 
 
 def train(
@@ -115,15 +123,27 @@ def train(
                 reporter.say(notice)
         if engine.device == "cpu":
             keep_freed_memory()
-        check_network(recipe)
-        splits = open_splits(data, recipe, layout, say=reporter.say)
+        check_names(recipe)
+        teacher = TeacherFile.read(recipe.teacher) if recipe.teacher is not None else None
+        start = (
+            read_checkpoint(find_checkpoint(recipe.warm_start))[0] if recipe.warm_start and snapshot is None else None
+        )
+        splits = open_splits(data, recipe, layout)
+        if teacher is not None:
+            teacher.check_classes(splits.train.labels)
         if snapshot is not None and snapshot.data != splits.fingerprint:
             raise OptionError(f"{folder} was trained on other frames than {data} has; resume with the same data")
+        reporter.say(
+            f"reading {len(splits.train)} frames of {splits.train.split}"
+            + (f", {len(splits.val)} of {splits.val.split}" if splits.val else "")
+        )
+        if recipe.engine.cache:
+            splits = splits.cached()
         if splits.val is not None and snapshot is None and group.main and not allow_leaks:
             refuse_leaks(splits.train, splits.val)
-        trainer = Trainer(recipe, engine, group, splits, folder, reporter)
+        trainer = Trainer(recipe, engine, group, splits, folder, reporter, teacher)
         if snapshot is None:
-            trainer.start()
+            trainer.start(start)
         else:
             trainer.restore(snapshot)
         outcome = trainer.fit(transform=transform, checkpoint_seconds=checkpoint_seconds, deadline=deadline)
@@ -141,13 +161,21 @@ class Trainer:
         splits: the frames to train on and to score.
         folder: of the run.
         reporter: told of every step and epoch.
+        teacher: a network to learn from besides the labels.
 
     Raises:
         AaffError: recipe and data do not fit.
     """
 
     def __init__(
-        self, recipe: Recipe, engine: Engine, group: Group, splits: Splits, folder: Path, reporter: Reporter
+        self,
+        recipe: Recipe,
+        engine: Engine,
+        group: Group,
+        splits: Splits,
+        folder: Path,
+        reporter: Reporter,
+        teacher: TeacherFile | None = None,
     ) -> None:
         self.recipe, self.engine, self.group, self.splits = recipe, engine, group, splits
         self.folder, self.reporter = folder, reporter
@@ -156,7 +184,17 @@ class Trainer:
         self.plan = Plan(
             len(train_set), recipe.batch, recipe.seed, group.rank, group.world, parts=recipe.engine.accumulate
         )
-        self.learner = Learner(recipe, labels.num_classes, class_counts(train_set), engine, group)
+        counts = class_counts(train_set)
+        if void := int((counts.sum(1) == 0).sum()):
+            reporter.say(f"{void} of {len(counts)} training frames have no labelled pixel: they teach nothing")
+        self.learner = Learner(
+            recipe, labels.num_classes, counts, engine, group, teacher.network(engine) if teacher else None
+        )
+        self.augmentations: list[Augmentation] = [find_augmentation(name) for name in recipe.augment.transforms]
+        if recipe.augment.paste:
+            classes, probability = recipe.augment.paste_classes, recipe.augment.paste
+            self.augmentations.append(PasteRareObjects(train_set, counts, classes, probability))
+        self.transform: Transform | None = None
         self.position = Position()
         self.report: Report | None = None
         self.model_card = ModelCard(
@@ -171,11 +209,14 @@ class Trainer:
         )
         self.validation = Validation(splits.val, self.model_card, engine, group) if splits.val is not None else None
 
-    def start(self) -> None:
-        """Put the initial weights in place, and write the run's folder."""
-        if self.recipe.warm_start is not None:
-            state, _ = read_checkpoint(self.recipe.warm_start)
-            self.reporter.say(str(self.learner.warm_start(state)))
+    def start(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Put the initial weights in place, and write the run's folder.
+
+        Args:
+            weights: ``state_dict`` of another network to start from as far as it fits; None: fresh weights.
+        """
+        if weights is not None:
+            self.reporter.say(str(self.learner.warm_start(weights)))
         self.group.share_weights(self.learner.net)
         if self.group.main:
             with _how_to_continue():
@@ -208,6 +249,7 @@ class Trainer:
             checkpoint_seconds: how often the state is written to disk within an epoch.
             deadline: a time of ``time.monotonic()``.
         """
+        self.transform = transform
         recipe, position, group = self.recipe, self.position, self.group
         started = time.monotonic() - position.seconds
         saved = time.monotonic()
@@ -218,7 +260,7 @@ class Trainer:
                 return interrupted() or (deadline is not None and time.monotonic() >= deadline)
 
             while position.epoch < recipe.epochs:
-                for images, labels in self._batches(position.epoch, position.batch, transform):
+                for images, labels in self._batches(position.epoch, start=position.batch):
                     lr = self._learning_rate(position.step)
                     loss = self._step(images, labels, lr)
                     position.batch += 1
@@ -231,15 +273,18 @@ class Trainer:
                         self.save_state()
                         saved = time.monotonic()
                     if stopping:
-                        return Outcome(self.folder, False, position, self.report)
+                        return self._stopped(interrupted())
                 if not self._end_epoch(started, stop):
                     self.save_state()
-                    return Outcome(self.folder, False, position, self.report)
+                    return self._stopped(interrupted())
                 saved = time.monotonic()
         self.reporter.end(position)
         return Outcome(self.folder, True, position, self.report)
 
-    def _batches(self, epoch: int, start: int, transform: Transform | None) -> Iterator[Batch]:
+    def _stopped(self, interrupted: bool) -> Outcome:
+        return Outcome(self.folder, False, self.position, self.report, self.group.any(interrupted))
+
+    def _batches(self, epoch: int, *, start: int = 0) -> Iterator[Batch]:
         recipe, augment = self.recipe, self.recipe.augment
         view = Augment(
             augment.crop_at(epoch, recipe.epochs),
@@ -259,7 +304,8 @@ class Trainer:
             start=start,
             workers=loading_processes(recipe.engine, self.engine, self.group),
             pin_memory=self.engine.device == "cuda",
-            transform=transform,
+            transform=self.transform,
+            augmentations=self.augmentations,
         )
 
     def _step(self, images: Tensor, labels: Tensor, lr: float) -> float:
@@ -284,6 +330,8 @@ class Trainer:
         weights, epoch = self.learner.kept_weights(), position.epoch + 1
         if not finite(self.learner.net.state_dict()):
             raise AaffError(self._diverged(f"in epoch {epoch}: a weight is no longer a finite number"))
+        if recipe.bn_batches and epoch == recipe.epochs:
+            weights = self._reestimated()
         row: dict[str, Any] = {
             "epoch": epoch,
             "step": position.step,
@@ -306,6 +354,15 @@ class Trainer:
             self._write_epoch(weights, best=better or validation is None, scored="miou" in row)
         self.reporter.epoch(position, row)
         return True
+
+    def _reestimated(self) -> dict[str, Tensor]:
+        """The final weights with the statistics of batch norm of frames like those of one more epoch."""
+        recipe = self.recipe
+        options = {name: value for name, value in recipe.network_options().items() if name != "pretrained"}
+        network = create_model(recipe.model, self.model_card.labels.num_classes, **options)
+        source = self._batches(recipe.epochs)
+        images = (batch[0] for batch in islice(source, recipe.bn_batches))
+        return self.learner.reestimated(images, self.engine.prepare(network, self.group))
 
     def _write_epoch(self, weights: Mapping[str, Tensor], *, best: bool, scored: bool) -> None:
         """Write what a finished epoch leaves.

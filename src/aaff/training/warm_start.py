@@ -1,14 +1,44 @@
-"""Begin from the weights of another network: take what fits, and say what was taken and what not."""
+"""Start from the weights of another network: take what fits, and say what was taken and what not."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from aaff.errors import ModelError
+from aaff.errors import ModelError, nearest
+from aaff.published import find_published, list_published
+
+
+def find_checkpoint(name: str) -> Path:
+    """The checkpoint that a user means: a file, the folder of a run (its best, else its last), or a published name.
+
+    Raises:
+        ModelError: there is none; the nearest published name is given.
+
+    >>> find_checkpoint("no/such/file")
+    Traceback (most recent call last):
+    aaff.errors.ModelError: there is no checkpoint no/such/file; name a .safetensors file, the folder of a run or ...
+    """
+    path = Path(name)
+    if path.is_dir():
+        for file in ("best.safetensors", "last.safetensors"):
+            if (path / file).is_file():
+                return path / file
+        raise ModelError(f"the folder {path} holds no checkpoint: it has neither best.safetensors nor last.safetensors")
+    if path.suffix == ".onnx":
+        raise ModelError(f"{path} is an exported file, which cannot be trained; name the checkpoint it came from")
+    found = path if path.is_file() else find_published(name)
+    if found is None:
+        close = nearest(name, list_published())
+        known = f"; did you mean {close!r}?" if close else ""
+        raise ModelError(
+            f"there is no checkpoint {name}; name a .safetensors file, the folder of a run or published weights{known}"
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -17,7 +47,7 @@ class WarmStartReport:
 
     Attributes:
         loaded: names that the network took from the checkpoint.
-        fresh: names of the network that keep their own start, with the reason.
+        fresh: names of the network that keep their fresh start, with the reason.
         unused: names of the checkpoint that the network does not have.
     """
 
@@ -45,7 +75,7 @@ def _some(names: Sequence[str], most: int = 4) -> str:
 def warm_start(net: nn.Module, state: Mapping[str, Tensor], exclude: Sequence[str] = ()) -> WarmStartReport:
     """Copy into ``net`` every tensor of ``state`` that has the name and shape of one of its own.
 
-    A checkpoint with other classes so gives everything but the last convolution of its logits.
+    A checkpoint of other classes thus gives everything but the last convolution of its logits.
 
     Args:
         net: the network, changed in place; device, type and memory format stay.

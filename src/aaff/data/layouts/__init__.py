@@ -17,6 +17,7 @@ from aaff.data.protocols import DRIVES, drive_splits, select_drive_split
 from aaff.data.sample import Dataset, Sample
 from aaff.errors import DataError, UnknownNameError
 from aaff.labels import LabelMap
+from aaff.plugins import load_plugins
 
 __all__ = [
     "Layout",
@@ -24,6 +25,7 @@ __all__ = [
     "find_layout",
     "list_layouts",
     "open_dataset",
+    "register_layout",
     "splits",
     "write_dataset",
 ]
@@ -34,12 +36,33 @@ _LAYOUTS: dict[str, Layout] = {
 }
 
 
+def register_layout(layout: type[Layout]) -> type[Layout]:
+    """Register the decorated class of a plug-in under its ``name``; it is tried before the package's own.
+
+    Example::
+
+        @register_layout
+        class Mine(Layout):
+            name = "mine"
+            looks_for = "a file mine.txt"
+            ...
+    """
+    if layout.name in _LAYOUTS:
+        raise ValueError(f"a layout named {layout.name!r} is registered already")
+    own = dict(_LAYOUTS)
+    _LAYOUTS.clear()
+    _LAYOUTS[layout.name] = layout()
+    _LAYOUTS.update(own)
+    return layout
+
+
 def list_layouts() -> list[str]:
     """Names of the layouts, in the order they are tried.
 
     >>> "segnet" in list_layouts()
     True
     """
+    load_plugins("aaff.layouts")
     return list(_LAYOUTS)
 
 
@@ -50,6 +73,7 @@ def find_layout(root: str | Path, name: str | None = None) -> Layout:
         UnknownNameError: there is no layout of that name.
         DataError: there is no such folder, it is empty, or nothing fits; what was looked for is named.
     """
+    load_plugins("aaff.layouts")
     root = Path(root)
     if not os.path.isdir(root):
         raise DataError(f"{root} is a file, not a folder" if os.path.exists(root) else f"there is no folder {root}")

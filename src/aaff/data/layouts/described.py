@@ -18,7 +18,15 @@ A full example::
         labels: masks/*_mask.png
         names: lists/val.txt           # only these frames, one a line
 
-``encoding``, ``ignore``, ``void_color`` and ``names`` may be left out.  With ``encoding: colors`` a
+Labels of some classes of a protocol only::
+
+    name: street photos
+    protocol: camvid11                 # whose ids and colours hold, where a class does not give its own
+    classes: [road, car]               # or road: {values: [7]} and so on
+
+Every other value or colour of such files is ignored: what a data set does not label is not taught as background.
+
+``encoding``, ``ignore``, ``void_color``, ``protocol`` and ``names`` may be left out.  With ``encoding: colors`` a
 class is read from its own colour, ``values`` and ``ignore`` are colours, and black is ignored unless
 it is a class.
 """
@@ -38,18 +46,18 @@ from aaff.data.layouts.base import ColorReader, IdReader, Layout, Meaning, check
 from aaff.data.layouts.lists import read_frame_list
 from aaff.data.layouts.tables import unused_color
 from aaff.data.pairing import Listing, image_files
-from aaff.data.protocols import DRIVES, PROTOCOLS
+from aaff.data.protocols import DRIVES, PROTOCOLS, protocol_labels
 from aaff.data.sample import LabelReader, Sample
-from aaff.errors import DataError, OptionError, brief, nearest, shown
+from aaff.errors import DataError, OptionError, UnknownNameError, brief, nearest, shown
 from aaff.files import write_text
 from aaff.folders import is_image_file
-from aaff.images import write_image
-from aaff.labels import CAMVID11, IGNORE, RGB, ColorEntry, ColorTable, LabelMap, to_rgb
+from aaff.images import read_image, write_image
+from aaff.labels import CAMVID11, IGNORE, RGB, ColorEntry, ColorTable, LabelMap, UInt8Array, to_rgb
 from aaff.textfile import read_yaml
 
 FILE = "dataset.yaml"
 
-_KEYS = ("name", "classes", "encoding", "ignore", "void_color", "splits")
+_KEYS = ("name", "protocol", "classes", "encoding", "ignore", "void_color", "splits")
 _CLASS_KEYS = ("color", "values")
 _SPLIT_KEYS = ("images", "labels", "names")
 
@@ -67,6 +75,16 @@ class Description:
     labels: LabelMap
     read_label: LabelReader
     splits: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class PartialColorReader:
+    """Reads colour masks of which only some colours count; the others are ignored."""
+
+    table: ColorTable
+
+    def __call__(self, path: Path) -> UInt8Array:
+        return self.table.decode(read_image(path))[0]
 
 
 class Described(Layout):
@@ -138,15 +156,18 @@ def read_description(path: Path) -> Description:
     encoding = data.get("encoding", "ids")
     if encoding not in ("ids", "colors"):
         raise DataError(f"{path}: encoding is {shown(encoding)} but must be ids or colors")
+    whole = _protocol(data.get("protocol"), path)
     colors: dict[str, RGB] = {}
     values: dict[str, list[Any]] = {}
-    for name, described in _mapping(data["classes"], "'classes'", path).items():
+    for name, described in _classes(data["classes"], whole, path).items():
         if not isinstance(name, str):
             raise DataError(f"{path}: the class name {shown(name)} is not text in YAML; put it in quotes")
         plain = {"color": described} if isinstance(described, list) else described
         plain = _mapping(plain, f"class {shown(name)}", path, _CLASS_KEYS)
-        colors[name] = to_rgb(plain.get("color"), f"{path}: the colour of {shown(name)}")
-        values[name] = _list(plain.get("values", [colors[name] if encoding == "colors" else len(colors) - 1]))
+        place = len(colors) if whole is None else whole.names.index(name)
+        color = plain.get("color", None if whole is None else whole.colors[place])
+        colors[name] = to_rgb(color, f"{path}: the colour of {shown(name)}")
+        values[name] = _list(plain.get("values", [colors[name] if encoding == "colors" else place]))
     void = data.get("void_color")
     void_color = unused_color(list(colors.values())) if void is None else to_rgb(void, f"{path}: void_color")
     labels = LabelMap(str(data["name"]), tuple(colors), tuple(colors.values()), void_color)
@@ -157,10 +178,45 @@ def read_description(path: Path) -> Description:
         str(split): _split(places, str(split), path)
         for split, places in _mapping(data["splits"], "'splits'", path).items()
     }
-    return Description(labels, _reader(encoding, values, data.get("ignore"), labels, path), splits)
+    read_label = _reader(encoding, values, data.get("ignore"), whole or labels, path, partial=whole is not None)
+    return Description(whole or labels, read_label, splits)
 
 
-def _reader(encoding: str, values: Mapping[str, list[Any]], ignore: Any, labels: LabelMap, path: Path) -> LabelReader:
+def _protocol(name: Any, path: Path) -> LabelMap | None:
+    """The label map of the protocol that a partially labelled data set belongs to; None for a data set of its own."""
+    if name is None:
+        return None
+    try:
+        return protocol_labels(str(name))
+    except UnknownNameError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _classes(described: Any, whole: LabelMap | None, path: Path) -> Mapping[Any, Any]:
+    """The classes by name; of a partially labelled data set all are classes of the protocol."""
+    if whole is None:
+        return _mapping(described, "'classes'", path)
+    if isinstance(described, list) and all(isinstance(name, str) for name in described):
+        described = {name: {} for name in described}
+    classes = _mapping(described, "'classes'", path)
+    for name in classes:
+        if name not in whole.names:
+            close = nearest(str(name), whole.names)
+            hint = f"did you mean {close!r}?" if close else f"it has {', '.join(whole.names)}"
+            raise DataError(f"{path}: the class {shown(name)} is not in the protocol {whole.name}; {hint}")
+    return classes
+
+
+def _reader(
+    encoding: str,
+    values: Mapping[str, list[Any]],
+    ignore: Any,
+    labels: LabelMap,
+    path: Path,
+    *,
+    partial: bool,
+) -> LabelReader:
+    """How label files become ids of ``labels``; of a partially labelled data set every other value is ignored."""
     ids = {name: i for i, name in enumerate(labels.names)}
     if encoding == "colors":
         if ignore is None:
@@ -168,7 +224,8 @@ def _reader(encoding: str, values: Mapping[str, list[Any]], ignore: Any, labels:
         entries = [(name, value, ids[name]) for name, own in values.items() for value in own]
         entries += [("void", value, IGNORE) for value in _list(ignore)]
         table = [ColorEntry(name, to_rgb(value, f"{path}: a value of {shown(name)}"), i) for name, value, i in entries]
-        return ColorReader(ColorTable(tuple(table)))
+        reader = ColorReader(ColorTable(tuple(table)))
+        return PartialColorReader(reader.table) if partial else reader
     meaning: dict[int, int] = {}
     pairs = [(value, ids[name]) for name, own in values.items() for value in own]
     ignored = [255] if ignore is None else _list(ignore)
@@ -177,7 +234,7 @@ def _reader(encoding: str, values: Mapping[str, list[Any]], ignore: Any, labels:
             raise DataError(f"{path}: the value {shown(value)} is not an id; ids must be in [0, 255]")
         if meaning.setdefault(value, label_id) != label_id:
             raise DataError(f"{path}: the value {value} stands for two classes (or for one and for ignore)")
-    return IdReader(meaning)
+    return IdReader({value: meaning.get(value, IGNORE) for value in range(256)} if partial else meaning)
 
 
 def _split(places: Any, split: str, path: Path) -> Mapping[str, Any]:

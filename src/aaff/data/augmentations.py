@@ -1,0 +1,79 @@
+"""Augmentations by name: a decorated function is the registration.
+
+An augmentation is ``name(image, mask, rng) -> (image, mask)``: a whole frame RGB uint8 [H, W, 3] and its label uint8
+[H, W] with 255 for ignored pixels, both of one size before and after.  All randomness must come from ``rng``, so that
+batches are the same with any number of workers.  The arrays are read-only.  A recipe switches it on by
+``augment: {transforms: [name]}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+
+from aaff.errors import DataError, UnknownNameError
+from aaff.labels import UInt8Array
+from aaff.plugins import load_plugins
+from aaff.preprocess import Size
+
+Augmentation = Callable[[UInt8Array, UInt8Array, np.random.Generator], tuple[UInt8Array, UInt8Array]]
+_AugmentationT = TypeVar("_AugmentationT", bound=Augmentation)
+
+_AUGMENTATIONS: dict[str, Augmentation] = {}
+
+
+def register_augmentation(function: _AugmentationT) -> _AugmentationT:
+    """Register the decorated function under its own name.
+
+    >>> @register_augmentation
+    ... def upside_down(image, mask, rng):
+    ...     return image[::-1], mask[::-1]
+    >>> "upside_down" in list_augmentations()
+    True
+    """
+    name = function.__name__
+    if name in _AUGMENTATIONS:
+        raise ValueError(f"an augmentation named {name!r} is registered already")
+    _AUGMENTATIONS[name] = function
+    return function
+
+
+def list_augmentations() -> list[str]:
+    """Names of the registered augmentations, those of plug-ins included."""
+    load_plugins("aaff.augmentations")
+    return sorted(_AUGMENTATIONS)
+
+
+def find_augmentation(name: str) -> Augmentation:
+    """The augmentation of a name; what it returns is checked.
+
+    Raises:
+        UnknownNameError: there is none; the nearest name is given.
+    """
+    if name not in _AUGMENTATIONS:
+        load_plugins("aaff.augmentations")
+    if name not in _AUGMENTATIONS:
+        raise UnknownNameError("augmentation", name, _AUGMENTATIONS)
+    function = _AUGMENTATIONS[name]
+
+    def checked(image: UInt8Array, mask: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
+        image, mask = function(image, mask, rng)
+        return check_view(image, mask, f"augmentation {name!r}")
+
+    return checked
+
+
+def check_view(image: UInt8Array, mask: UInt8Array, what: str) -> tuple[UInt8Array, UInt8Array]:
+    """Refuse a frame and label that break the data contract after an augmentation from outside.
+
+    Raises:
+        DataError: another type, or two sizes; ``what`` is named.
+    """
+    if image.dtype != np.uint8 or mask.dtype != np.uint8 or Size.of(image) != Size.of(mask):
+        raise DataError(
+            f"the {what} returned image {image.dtype} {image.shape} and mask {mask.dtype} {mask.shape}; "
+            "both must stay uint8 and have one size"
+        )
+    return np.ascontiguousarray(image), np.ascontiguousarray(mask)

@@ -1,0 +1,90 @@
+"""Networks, layouts, losses and augmentations from outside: Python entry points, and ``--import`` on the command line.
+
+An installed package announces its module in ``pyproject.toml``::
+
+    [project.entry-points."aaff.networks"]
+    my_network = "my_package.my_network"
+
+and importing that module registers what it defines.  A module that is not installed is imported by name or path:
+``aaff train --import my_network …``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from aaff.errors import AaffError, OptionError
+
+GROUPS = ("aaff.networks", "aaff.layouts", "aaff.losses", "aaff.augmentations")
+"""The entry-point groups; which one a module stands under decides only when it is imported."""
+
+_loaded: set[str] = set()
+
+imported: list[str] = []
+"""What :func:`import_module` imported, as it was written."""
+
+
+def load_plugins(group: str) -> None:
+    """Import what installed packages announce under ``group``; later calls do nothing.
+
+    Raises:
+        AaffError: a plug-in cannot be imported; it and its package are named.
+
+    >>> load_plugins("aaff.networks")
+    """
+    if group in _loaded:
+        return
+    _loaded.add(group)  # before the import: a plug-in may ask the registry while it registers
+    for point in entry_points(group=group):
+        try:
+            point.load()
+        except AaffError:
+            raise
+        except Exception as error:
+            package = point.dist.name if point.dist is not None else point.value
+            raise AaffError(
+                f"the plug-in {point.name!r} of {package} cannot be imported ({type(error).__name__}: {error}); "
+                f"fix or uninstall {package}"
+            ) from error
+
+
+def import_module(name: str) -> None:
+    """Import a user's module by its name, or from a ``.py`` file; the working directory is searched too.
+
+    Raises:
+        OptionError: there is no such module, or importing it fails.
+    """
+    imported.append(name)
+    try:
+        if name.endswith(".py"):
+            _import_file(Path(name))
+            return
+        if (here := os.getcwd()) not in sys.path:
+            sys.path.insert(0, here)
+        importlib.import_module(name)
+    except AaffError:
+        raise
+    except Exception as error:
+        raise OptionError(f"--import {name} failed ({type(error).__name__}: {error})") from error
+
+
+def _import_file(path: Path) -> None:
+    if not path.is_file():
+        raise OptionError(f"--import {path}: there is no such file")
+    if path.stem in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
