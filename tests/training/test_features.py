@@ -97,7 +97,7 @@ class TestTeacher:
     def test_moves_the_student_towards_it(self, blocks_dir: Path, tmp_path: Path) -> None:
         teacher = checkpoint(tmp_path / "teacher.safetensors")
         for name, more in (("alone", ()), ("taught", ("--teacher", str(teacher), "--loss.distillation", "20"))):
-            assert main(words(blocks_dir, tmp_path / name, "--seed", "3", "--epochs", "8", *more)) == 0
+            assert main(words(blocks_dir, tmp_path / name, "--seed", "3", "--epochs", "4", *more)) == 0
         net = create_model("depthwise_aaff", 11, **SMALL).eval()
         frames = torch.randn(2, 3, 48, 64)
 

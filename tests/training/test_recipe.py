@@ -76,7 +76,7 @@ class TestReading:
 
     def test_an_effective_recipe_reads_back_as_itself(self) -> None:
         recipe = Recipe(
-            options=("gate=none",), epochs=3, warm_start=Path("a.safetensors"), protocol="camvid11", val_split="none"
+            options=("gate=none",), epochs=3, warm_start="a.safetensors", protocol="camvid11", val_split="none"
         )
         args = parse_words(["train", "--data", "d", "--out", "o", *to_flags(recipe.to_dict(), "it")])[1]
         assert Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__}) == recipe
@@ -113,7 +113,11 @@ class TestReading:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--epochs 2 --optim.warmup 2", "optim.warmup is 2 epochs, but training has 2"),
+        ("--repeat 0", "repeat"),
+        ("--bn-batches -1", "bn_batches"),
+        ("--augment.paste 2", "augment.paste"),
+        ("--loss.terms dice", "dice"),
+        ("--loss.temperature 0", "loss.temperature"),
         ("--epochs 0", "epochs is 0"),
         ("--batch 0", "batch is 0"),
         ("--eval-every 0", "eval_every is 0"),

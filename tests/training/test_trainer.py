@@ -235,7 +235,7 @@ class TestBadInput:
         ("more", "said"),
         [
             ("--batch 13", "the batch of 13 is larger than the split of 12 frames"),
-            ("--engine.accumulate 4", "use 2 frames or more a part"),
+            ("--engine.accumulate 4", "2 frames or more"),
             ("--train-split trian", "did you mean 'train'"),
             ("--val-split vall", "did you mean 'val'"),
             ("--model depthwise_aff", "did you mean 'depthwise_aaff'"),

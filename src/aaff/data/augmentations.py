@@ -74,6 +74,6 @@ def check_view(image: UInt8Array, mask: UInt8Array, what: str) -> tuple[UInt8Arr
     if image.dtype != np.uint8 or mask.dtype != np.uint8 or Size.of(image) != Size.of(mask):
         raise DataError(
             f"the {what} returned image {image.dtype} {image.shape} and mask {mask.dtype} {mask.shape}; "
-            "both must stay uint8 and have one size"
+            "both must stay uint8 and of one size"
         )
     return np.ascontiguousarray(image), np.ascontiguousarray(mask)
