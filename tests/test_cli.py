@@ -311,10 +311,13 @@ class TestDemo:
         (tmp_path / "demo" / "mine.png").touch()
         seen: list[list[str]] = []
         monkeypatch.setattr("aaff.cli.main", lambda words: seen.append(words) or 0)
+        scores = {"split": "val", "miou": 0.5, "pixel_accuracy": 0.8, "per_class": {"sky": {"iou": None}}}
+        monkeypatch.setattr("aaff.files.read_json", lambda path: scores)
         assert demo.run(demo.Args(out=tmp_path / "demo")) == 0
         told = capsys.readouterr().out
         assert str(tmp_path / "demo-2" / "maps") in told
-        assert str(tmp_path / "demo-2" / "scores.json") in told
+        assert str(tmp_path / "demo-2" / "report.html") in told
+        assert "80.0 %" in (tmp_path / "demo-2" / "report.html").read_text(encoding="utf-8")
         assert len(seen) == 6
         assert str(tmp_path / "demo-2" / "streets") in seen[0]
 

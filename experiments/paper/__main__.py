@@ -32,7 +32,8 @@ class Args:
     """
 
     data: Path | None = None
-    """Folder of the data set; only --miniature does without."""
+    """Folder of the data set. Not needed with --miniature, nor with --report-only --publish, which then rebuilds the
+    published pages from results and weights alone."""
     out: Path = Path("runs/experiment")
     """Folder of the experiment: its runs, and its report unless --publish names another place."""
     only: tuple[Part, ...] = ()
@@ -102,8 +103,17 @@ def run(args: Args) -> int:
         print_answer(page.parent / "results")
         print(f"report: {page}")
         return 0
+    if args.data is None and args.report_only and args.publish is not None:
+        from experiments.paper.publish import republish
+
+        page = republish(args.publish, args.out / "pictures" / "drawn")
+        print_answer(args.publish / "results" / "experiment")
+        print(f"report: {page}")
+        return 0
     if args.data is None:
-        raise OptionError("python -m experiments.paper needs --data DIR, or --miniature to draw its own")
+        raise OptionError(
+            "python -m experiments.paper needs --data DIR; --miniature, and --report-only with --publish, need none"
+        )
     experiment = make_experiment(args, args.data)
     chosen = choose(experiment.runs, args)
     jobs, threads = share_cores(args.jobs, args.threads)

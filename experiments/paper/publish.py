@@ -20,8 +20,11 @@ from aaff.files import write_text
 from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.provenance import file_hash
 from experiments.paper.analysis import TITLES
+from experiments.paper.document import write_report
 from experiments.paper.measure import measure_checkpoint
-from experiments.paper.results import RunResult
+from experiments.paper.pictures import draw_pictures
+from experiments.paper.plan import PAPER_ORDER
+from experiments.paper.results import RunResult, load_results
 
 LARGEST = 11 * 2**19
 """Bytes of a published file, at most: 5.5 MiB, since BiSeNet's 2,677,443 parameters take 5.1 in half precision."""
@@ -60,6 +63,31 @@ def publish(folder: Path, first: Mapping[str, tuple[Path, RunResult]], val: Data
         card, size = read_checkpoint(path)[1], path.stat().st_size
         write_text(folder / f"{name}.md", describe(card, result, size, file_hash(path), recipe))
     return written
+
+
+def republish(root: Path, pictures: Path) -> Path:
+    """Write ``docs/experiment`` anew from ``results/experiment`` and ``weights`` alone.
+
+    Args:
+        root: of the repository.
+        pictures: folder for the semantic maps, of synthetic streets.
+
+    Returns:
+        The HTML page.
+
+    Raises:
+        AaffError: there are no results, or a file cannot be read or written.
+    """
+    folder = root / "results" / "experiment"
+    results = load_results(folder)
+    checkpoints = {}
+    for name in PAPER_ORDER:
+        path = root / "weights" / f"{name}.safetensors"
+        if path.is_file() and any(run.checkpoint == source_of(path) for run in results.of("seeds", name)):
+            checkpoints[name] = path
+    if checkpoints:
+        draw_pictures(pictures, checkpoints, None, {})
+    return write_report(root / "docs" / "experiment", folder, pictures if checkpoints else None)
 
 
 def _write_weights(path: Path, checkpoint: Path, digest: str, val: Dataset) -> None:

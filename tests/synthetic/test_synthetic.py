@@ -166,8 +166,8 @@ def test_a_drive_becomes_a_video(tmp_path: Path) -> None:
     assert rate == 30
     first = render(2, 0, Size(96, 72)).image.astype(float)
     assert np.abs(pictures[0] - first).mean() < 12
-    with pytest.raises(OptionError, match="even"):
-        write_video(tmp_path / "odd.mp4", seconds=0.1, size=Size(97, 72))
+    with pytest.raises(OptionError):
+        write_video(tmp_path / "drive.avi", seconds=0.1, size=Size(96, 72))
 
 
 def test_the_command_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,28 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+_SHOWN = 6
+"""Pictures on the report's page."""
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>aaff demo</title>
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<style>body {{ font: 16px/1.5 sans-serif; max-width: 60rem; margin: auto; padding: 1rem }} img {{ max-width: 100% }}
+pre {{ overflow-x: auto; background: #f4f5f7; padding: 1rem }}
+td + td {{ text-align: right; padding-left: 2rem }}</style>
+<h1>aaff demo</h1>
+<p>A small network, trained for minutes on synthetic streets. The scores show that everything works; they say nothing
+about real streets.</p>
+<h2>Predictions</h2>
+{pictures}
+<h2>Scores on {split}</h2>
+<table>{table}</table>
+<h2>Training</h2>
+<img src="run/curves.svg" alt="loss, mean IoU and pixel accuracy per epoch">
+<h2>The commands</h2>
+<pre>{commands}</pre>
+</html>
+"""
+
 
 @dataclass
 class Args:
@@ -55,11 +77,37 @@ def run(args: Args) -> int:
         if status:
             return status
     minutes, seconds = divmod(round(time.monotonic() - begin), 60)
+    report = write_report(args, folder)
     print(f"\nfinished in {minutes}:{seconds:02d}")
-    print(f"pictures:  {folder / 'maps'} (look at the *_overlay.png)")
     print(f"model:     {folder / 'model.onnx'} (runs without torch)")
-    print(f"scores:    {folder / 'scores.json'}")
+    print(f"pictures:  {folder / 'maps'} (look at the *_overlay.png)")
+    print(f"report:    {report} (open it in a browser)")
     return 0
+
+
+def write_report(args: Args, folder: Path) -> Path:
+    """A page with the scores, the training curves, some pictures and the commands.
+
+    Returns:
+        Its path, ``report.html`` in ``folder``.
+    """
+    from html import escape
+
+    from aaff.files import read_json, write_text
+
+    scores = read_json(folder / "scores.json")
+    rows = {"mean IoU": scores["miou"], "pixel accuracy": scores["pixel_accuracy"]}
+    rows |= {f"IoU, {name}": row["iou"] for name, row in scores["per_class"].items()}
+    table = "".join(
+        f"<tr><td>{escape(name)}<td>{'–' if value is None else f'{100 * value:.1f} %'}" for name, value in rows.items()
+    )
+    overlays = sorted((folder / "maps").glob("*_overlay.png"))
+    shown = overlays[:: max(1, len(overlays) // _SHOWN)][:_SHOWN]
+    pictures = "".join(f'<img src="maps/{path.name}" alt="overlay of {path.stem}">\n' for path in shown)
+    lines = "\n".join(f"aaff {shlex.join(words)}" for words in commands(args, folder))
+    path = folder / "report.html"
+    write_text(path, _PAGE.format(table=table, pictures=pictures, commands=escape(lines), split=scores["split"]))
+    return path
 
 
 def _free(folder: Path) -> Path:

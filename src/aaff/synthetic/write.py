@@ -11,11 +11,11 @@ import numpy as np
 from aaff.data.layouts import list_layouts, write_dataset
 from aaff.data.sample import Sample
 from aaff.errors import DataError, OptionError, UnknownNameError
-from aaff.files import replacing
 from aaff.labels import CAMVID11, CAMVID32, CITYSCAPES19, IGNORE, LabelMap, UInt8Array
 from aaff.preprocess import Size
 from aaff.synthetic import Scene, frames, render
 from aaff.synthetic.street import FPS
+from aaff.video.writer import VideoWriter
 
 SPACING = 30
 """Frames between two that are written: one a second, as in CamVid."""
@@ -155,32 +155,19 @@ def write_video(
     """Write one drive as an H.264 video of 30 frames a second.
 
     Args:
-        path: an ``.mp4`` or ``.mkv`` file; replaced when there is one.
-        size: even width and height.
+        path: an ``.mp4`` file; replaced when there is one.
+        size: of the frames.
         progress: called with ``"video"``, frames written and frames in all.
 
     Raises:
-        OptionError: an odd side, another suffix, or no time.
+        OptionError: another suffix, or less than one frame.
         AaffError: the file cannot be written.
     """
-    path = Path(path)
     count = round(seconds * FPS)
     if count < 1:
         raise OptionError(f"a video of {seconds} seconds has no frame")
-    if size.width % 2 or size.height % 2:
-        raise OptionError(f"a video needs an even width and height, not {size}")
-    if path.suffix.lower() not in (".mp4", ".mkv"):
-        raise OptionError(f"{path} must end in .mp4 or .mkv")
-    import av
-
-    with replacing(path) as temporary, av.open(str(temporary), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(int(FPS)))
-        stream.width, stream.height, stream.pix_fmt = size.width, size.height, "yuv420p"
-        stream.options = {"crf": "20", "preset": "veryfast"}
+    with VideoWriter(path, rate=Fraction(int(FPS)), quality=20) as video:
         for done, scene in enumerate(frames(drive, count, size), 1):
-            for packet in stream.encode(av.VideoFrame.from_ndarray(scene.image, format="rgb24")):
-                container.mux(packet)
+            video.write(scene.image)
             if progress is not None:
                 progress("video", done, count)
-        for packet in stream.encode():
-            container.mux(packet)

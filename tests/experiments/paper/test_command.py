@@ -14,6 +14,7 @@ from aaff.files import read_json
 from aaff.training.recipe import Recipe
 from experiments.paper.__main__ import Args, archive_of, choose, main
 from experiments.paper.plan import GROUPS, Settings, make_plan
+from tests.experiments.paper.made_up import MakeUp
 from tests.experiments.paper.tiny import NAMES, TINY
 
 
@@ -112,7 +113,15 @@ def test_mistakes_are_sentences(
 
 def test_it_needs_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
-    assert "--data DIR, or --miniature" in capsys.readouterr().err
+    assert "--data DIR" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick_charts")
+def test_published_pages_are_rebuilt_from_results_alone(made_up: MakeUp, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(made_up(seeds=1, drives=0), root / "results" / "experiment")
+    assert main(["--report-only", "--publish", str(root), "--out", str(tmp_path / "out")]) == 0
+    assert "## V-D. The whole" in (root / "docs" / "experiment" / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_part_of_the_plan_can_be_chosen() -> None:
