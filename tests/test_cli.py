@@ -326,7 +326,9 @@ class TestDemo:
     ) -> None:
         monkeypatch.setitem(sys.modules, "torch", None)
         assert main(["demo", "--out", str(tmp_path / "demo")]) == 2
-        assert "pip install 'aaff[train]'" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert "torch" in told
+        assert "[train]" in told
         assert list(tmp_path.iterdir()) == []
 
     def test_stops_at_the_first_failure(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
