@@ -52,7 +52,7 @@ def test_a_clean_data_set_has_no_findings(clean: Path) -> None:
     plain = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert plain["clean"]
     assert plain["weights"]["from"] == "train"
-    assert set(plain["weights"]["inverse_log"]) == set(CAMVID11.names)
+    assert set(plain["weights"]["enet-log"]) == set(CAMVID11.names)
 
 
 def test_every_fault_of_a_broken_copy_is_listed(clean: Path) -> None:

@@ -11,11 +11,10 @@ from hypothesis.extra import numpy as hnp
 from aaff.data import CachedDataset, class_frequencies, open_dataset, split_statistics, write_dataset
 from aaff.data.sample import Dataset, Sample
 from aaff.data.statistics import (
+    WEIGHTINGS,
     FrameStatistics,
     SplitStatistics,
     count_classes,
-    inverse_log_weights,
-    median_frequency_weights,
     suggested_weights,
 )
 from aaff.errors import DataError
@@ -63,7 +62,7 @@ def test_several_splits_count_together_as_one(dataset: Dataset) -> None:
     assert plain.pop("rgb_mean") == pytest.approx(whole.color_mean)
     assert plain.pop("rgb_std") == pytest.approx(whole.color_std)
     assert plain == {key: value for key, value in whole.to_dict().items() if not key.startswith("rgb_")}
-    assert median_frequency_weights(merged) == pytest.approx(median_frequency_weights(whole))
+    assert merged.pixels_where_present.tolist() == whole.pixels_where_present.tolist()
     sources = [{"val": parts[0], "train": whole}, {"a": whole}, {"a": parts[0], "b": parts[1]}]
     weights = [suggested_weights(splits) for splits in sources]
     assert [source for source, _ in weights] == ["train", "a", "all splits"]
@@ -79,13 +78,27 @@ def test_every_pixel_is_counted_once(label: np.ndarray) -> None:
 
 def test_weights_follow_their_formulas(dataset: Dataset) -> None:
     found = split_statistics(dataset)
-    assert inverse_log_weights(found.shares) == pytest.approx([1 / math.log(1.10 + p) for p in found.shares])
+    _, weights = suggested_weights({"train": found})
+    assert set(weights) == set(WEIGHTINGS)
+    logs = [1 / math.log(1.10 + p) for p in found.shares]
+    assert list(weights["enet-log"].values()) == pytest.approx(logs, abs=1e-4)
     frequencies = {}
     for i in range(10):
         frames = [s.label for s in dataset if (s.label == i).any()]
         frequencies[i] = sum((f == i).sum() for f in frames) / sum((f != 255).sum() for f in frames)
     median = np.median(list(frequencies.values()))
-    assert median_frequency_weights(found) == pytest.approx([*(median / f for f in frequencies.values()), 0])
+    balanced = [*(median / f for f in frequencies.values()), 1]
+    assert list(weights["median-frequency"].values()) == pytest.approx(balanced, abs=1e-4)
+
+
+@pytest.mark.parametrize("formula", WEIGHTINGS)
+def test_what_is_suggested_is_what_training_uses(dataset: Dataset, formula: str) -> None:
+    from aaff.training.objective import class_weights
+    from aaff.training.preparation import class_counts
+
+    _, suggested = suggested_weights({"train": split_statistics(dataset)})
+    used = class_weights(formula, class_counts(dataset))
+    assert list(suggested[formula].values()) == pytest.approx(used.tolist(), abs=1e-4)
 
 
 def test_labels_that_are_all_void_have_no_frequencies(tmp_path: Path) -> None:

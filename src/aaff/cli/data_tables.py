@@ -43,9 +43,9 @@ def print_classes(splits: Mapping[str, SplitStatistics]) -> None:
         rows.append((str(i), name, *cells))
     print_table(columns, rows, title="Classes: share of the pixels, share of the images they are in", text_columns=2)
     print_table(
-        ("id", "class", "1/ln(1.10 + share)", "median frequency"),
+        ("id", "class", *weights),
         [(str(i), name, *(f"{kind[name]:.2f}" for kind in weights.values())) for i, name in enumerate(names)],
-        title=f"Weights of the classes in a loss, suggested from {source}",
+        title=f"Class weights that training computes from {source} with --loss.class-weights",
         text_columns=2,
     )
 

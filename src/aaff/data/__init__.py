@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aaff.data.layouts import list_layouts, open_dataset, splits, write_dataset
     from aaff.data.protocols import PROTOCOLS, drive, drives
     from aaff.data.sample import Dataset, Pair, Sample
-    from aaff.data.statistics import class_frequencies, inverse_log_weights, split_statistics
+    from aaff.data.statistics import class_frequencies, split_statistics, weight_classes
 
 _HOME = {
     "PROTOCOLS": "protocols",
@@ -35,11 +35,11 @@ _HOME = {
     "cross_split_leaks": "duplicates",
     "drive": "protocols",
     "drives": "protocols",
-    "inverse_log_weights": "statistics",
     "list_layouts": "layouts",
     "open_dataset": "layouts",
     "split_statistics": "statistics",
     "splits": "layouts",
+    "weight_classes": "statistics",
     "write_dataset": "layouts",
 }
 """Public name → the module of this package that defines it."""
@@ -56,11 +56,11 @@ __all__ = [
     "cross_split_leaks",
     "drive",
     "drives",
-    "inverse_log_weights",
     "list_layouts",
     "open_dataset",
     "split_statistics",
     "splits",
+    "weight_classes",
     "write_dataset",
 ]
 

@@ -39,7 +39,7 @@ class CachedDataset(Dataset):
 
     def __init__(self, dataset: Dataset, max_bytes: int | None = None, *, threads: int | None = None) -> None:
         fields = (dataset.root, dataset.layout, dataset.protocol, dataset.split, dataset.labels, dataset.pairs)
-        super().__init__(*fields, dataset.read_label)
+        super().__init__(*fields, dataset.read_label, dataset.licence)
         kept = len(dataset) if max_bytes is None else _how_many_fit(dataset, max_bytes)
         with ThreadPoolExecutor(threads or usable_cores()) as pool:
             first = {pair: index for index, pair in reversed(list(enumerate(dataset.pairs[:kept])))}

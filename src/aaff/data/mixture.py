@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from aaff.data.licence import joined
 from aaff.data.sample import Dataset
 from aaff.errors import DataError, OptionError
 from aaff.labels import UInt8Array
@@ -40,4 +41,5 @@ def mixed(datasets: Sequence[Dataset], repeat: Sequence[int] = (1,)) -> Dataset:
         return readers[path](path)
 
     pairs = tuple(pair for dataset, n in zip(datasets, times, strict=True) for _ in range(n) for pair in dataset.pairs)
-    return replace(first, pairs=pairs, read_label=read_label)
+    licence = joined(dataset.licence for dataset in datasets)
+    return replace(first, pairs=pairs, read_label=read_label, licence=licence)

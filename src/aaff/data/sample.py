@@ -55,6 +55,7 @@ class Dataset(Sequence[Sample]):
         labels: classes and colours.
         pairs: the frames.
         read_label: how this layout's label files become ids.
+        licence: of the data, which weights trained on it inherit; ``"unspecified"`` where nobody stated it.
     """
 
     root: Path
@@ -64,6 +65,7 @@ class Dataset(Sequence[Sample]):
     labels: LabelMap
     pairs: tuple[Pair, ...]
     read_label: LabelReader = field(repr=False, compare=False)
+    licence: str = "unspecified"
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aaff.data.sample import Dataset
-from aaff.errors import DataError
+from aaff.errors import DataError, UnknownNameError
 from aaff.labels import IGNORE, LabelMap, UInt8Array
 from aaff.preprocess import Size
 from aaff.provenance import usable_cores
@@ -201,30 +200,45 @@ def class_frequencies(dataset: Dataset, *, threads: int | None = None) -> Float6
     return np.asarray(pixels / pixels.sum(), np.float64)
 
 
-def inverse_log_weights(shares: Iterable[float], offset: float = 1.10) -> Float64Array:
-    """Class weights 1 / ln(offset + p): float64 [C]; rare classes weigh more, none more than 10.5.
+WEIGHTINGS = ("enet-log", "median-frequency")
+"""Formulas for class weights, by the names that training's ``loss.class_weights`` takes."""
+
+
+def weight_classes(
+    formula: str, pixels: npt.ArrayLike, pixels_where_present: npt.ArrayLike, enet_constant: float = 1.10
+) -> Float64Array:
+    """Class weights of a loss from how often each class occurs: float64 [C].  Training uses this function too.
+
+    - ``"enet-log"``: 1 / ln(1.10 + p), p the class's share of all counted pixels (ENet, arXiv:1606.02147, section
+      5.2, there with 1.02; 1.10 as in DABNet, LMFFNet, LETNet and FBSNet).
+    - ``"median-frequency"``: median(f) / f, f the class's share in the frames that show it, the median over the
+      classes that occur (Eigen and Fergus, arXiv:1411.4734, section 6.3.2, as SegNet has it).  A class that never
+      occurs has weight 1.
 
     Args:
-        shares: share p of each class in the counted pixels.
-        offset: above 1; 1.02 in ENet (Paszke et al. 2016, section 5.2), 1.10 in DABNet, LMFFNet, LETNet and FBSNet.
+        formula: one of :data:`WEIGHTINGS`.
+        pixels: counted pixels of each class, [C].
+        pixels_where_present: counted pixels of all classes in the frames that show the class, [C].
+        enet_constant: what ``"enet-log"`` adds to the share, above 1.
 
-    >>> inverse_log_weights([0.0, 0.5, 1.0]).round(2).tolist()
-    [10.49, 2.13, 1.35]
+    Raises:
+        UnknownNameError: no such formula.
+
+    >>> weight_classes("enet-log", [60, 40], [100, 100]).round(2).tolist()
+    [1.88, 2.47]
+    >>> weight_classes("median-frequency", [60, 40, 0], [100, 100, 0]).round(2).tolist()
+    [0.83, 1.25, 1.0]
     """
-    return np.array([1 / math.log(offset + p) for p in shares], np.float64)
-
-
-def median_frequency_weights(statistics: SplitStatistics) -> Float64Array:
-    """Class weights by median frequency balancing: float64 [C], 0 for a class that never occurs.
-
-    The frequency of a class is its pixels over all counted pixels of the frames it occurs in, its
-    weight the median frequency over its own (Eigen & Fergus 2015, section 6.3.2; SegNet uses it).
-    """
-    found = statistics.pixels > 0
-    frequency = statistics.pixels / np.maximum(1, statistics.pixels_where_present)
-    weights = np.zeros(len(found))
-    if found.any():
-        weights[found] = np.median(frequency[found]) / frequency[found]
+    if formula not in WEIGHTINGS:
+        raise UnknownNameError("formula for class weights", formula, WEIGHTINGS)
+    count, around = np.asarray(pixels, np.float64), np.asarray(pixels_where_present, np.float64)
+    if formula == "enet-log":
+        return np.asarray(1 / np.log(enet_constant + count / max(count.sum(), 1)), np.float64)
+    weights = np.ones(len(count))
+    present = count > 0
+    if present.any():
+        frequency = count[present] / around[present]
+        weights[present] = np.median(frequency) / frequency
     return weights
 
 
@@ -233,16 +247,19 @@ def suggested_weights(splits: Mapping[str, SplitStatistics]) -> tuple[str, dict[
 
     Returns:
         What they are made from, ``"train"`` or, where there is no such split, the only one or ``"all splits"``;
-        and by kind, ``"inverse_log"`` and ``"median_frequency"``, the weight of each class.
+        and by formula, see :data:`WEIGHTINGS`, the weight of each class: what training computes from the same frames.
     """
     labels = next(iter(splits.values())).labels
     source = "train" if "train" in splits else next(iter(splits)) if len(splits) == 1 else "all splits"
     statistics = splits.get(source) or SplitStatistics.merged(labels, splits.values())
-    kinds = {
-        "inverse_log": inverse_log_weights(statistics.shares),
-        "median_frequency": median_frequency_weights(statistics),
-    }
     return source, {
-        kind: {name: round(float(w), 4) for name, w in zip(labels.names, weights, strict=True)}
-        for kind, weights in kinds.items()
+        formula: {
+            name: round(float(weight), 4)
+            for name, weight in zip(
+                labels.names,
+                weight_classes(formula, statistics.pixels, statistics.pixels_where_present),
+                strict=True,
+            )
+        }
+        for formula in WEIGHTINGS
     }

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from aaff.data import licence
 from aaff.data.layouts import list_layouts, write_dataset
 from aaff.data.sample import Sample
 from aaff.errors import DataError, OptionError, UnknownNameError
+from aaff.files import write_text
 from aaff.labels import CAMVID11, CAMVID32, CITYSCAPES19, IGNORE, LabelMap, UInt8Array
 from aaff.preprocess import Size
 from aaff.synthetic import Scene, frames, render
@@ -98,6 +100,7 @@ def write_scenes(
             write_dataset(
                 layout, root, split, _samples(split, count, size, seed, _LABELS[chosen], progress), _LABELS[chosen]
             )
+    write_text(root / licence.FILE, licence.SYNTHETIC + "\n")
 
 
 def plan(split: str, count: int, seed: int = 0) -> list[tuple[int, int]]:

@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aaff.data.statistics import WEIGHTINGS, weight_classes
 from aaff.errors import DataError, OptionError
 from aaff.labels import IGNORE
 from aaff.training.kernels.upsampled_loss import upsampled_cross_entropy, upsampled_nll
@@ -67,17 +68,8 @@ def class_weights(
 ) -> Tensor | None:
     """Class weights of the cross-entropy from how often each class occurs.
 
-    - ``"enet-log"``: 1 / ln(1.10 + p), p the class's share of all labelled pixels.  The formula is that
-      of ENet (arXiv:1606.02147, section 5.2, there with 1.02); 1.10 is what DABNet, LMFFNet and LETNet use
-      (``enet_constant``).
-    - ``"median-frequency"``: median(f) / f, f the class's share in the images that show it, median over
-      the classes that occur (Eigen and Fergus, arXiv:1411.4734, section 6.3.2, as SegNet has it).  A class
-      that never occurs has weight 1.
-    - ``"none"``: no weights.
-    - numbers: themselves, one per class.
-
     Args:
-        choice: one of the above.
+        choice: a formula of :func:`aaff.data.statistics.weight_classes`, ``"none"``, or one number per class.
         counts: integers [images, C]: labelled pixels of each class in each training image.
         enet_constant: what ``"enet-log"`` adds to the share, above 1.
         power: exponent of the weights; below 1 brings them nearer to each other.
@@ -86,7 +78,7 @@ def class_weights(
         float32 [C], or None for ``"none"``.
 
     Raises:
-        OptionError: numbers that are not one a class, or a choice that is not known.
+        OptionError: not one number per class, or an unknown choice.
 
     >>> class_weights("enet-log", [[60, 40], [0, 0]])
     tensor([1.8846, 2.4663])
@@ -98,27 +90,20 @@ def class_weights(
 def _plain_weights(
     choice: str | Sequence[float], table: npt.NDArray[np.float64], enet_constant: float
 ) -> npt.NDArray[np.float64] | None:
-    per_class = table.sum(0)
     if not isinstance(choice, str):
-        if len(choice) != len(per_class):
+        if len(choice) != table.shape[1]:
             raise OptionError(
-                f"loss.class_weights has {len(choice)} numbers, but the data has {len(per_class)} classes;"
+                f"loss.class_weights has {len(choice)} numbers, but the data has {table.shape[1]} classes;"
                 " give one per class"
             )
         return np.array(choice, np.float64)
     if choice == "none":
         return None
-    if choice == "enet-log":
-        return np.asarray(1 / np.log(enet_constant + per_class / max(per_class.sum(), 1)))
-    if choice == "median-frequency":
-        around = (table.sum(1, keepdims=True) * (table > 0)).sum(0)  # all labelled pixels of the images that show it
-        present = per_class > 0
-        frequency = per_class[present] / around[present]
-        weights = np.ones(len(per_class))
-        if present.any():
-            weights[present] = np.median(frequency) / frequency
-        return weights
-    raise OptionError(f"loss.class_weights is {choice!r}; choose enet-log, median-frequency or none, or give numbers")
+    if choice not in WEIGHTINGS:
+        known = ", ".join(WEIGHTINGS)
+        raise OptionError(f"loss.class_weights is {choice!r}; choose {known} or none, or give numbers")
+    around = (table.sum(1, keepdims=True) * (table > 0)).sum(0)  # all labelled pixels of the images that show it
+    return weight_classes(choice, table.sum(0), around, enet_constant)
 
 
 class Objective:

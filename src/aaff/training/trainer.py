@@ -49,8 +49,6 @@ STATE = "last.state.safetensors"
 LAST = "last.safetensors"
 BEST = "best.safetensors"
 
-CAMVID_LICENCE = "research and other non-commercial use only (trained on CamVid, CC BY-NC 4.0)"
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -204,7 +202,7 @@ class Trainer:
             protocol=train_set.protocol,
             size=recipe.size or Size.of(train_set.image(0)),
             recipe=recipe.to_dict(),
-            licence=CAMVID_LICENCE if labels.name.startswith("camvid") else "that of the data it was trained on",
+            licence=train_set.licence,
             provenance={**provenance(), "training_frames": splits.fingerprint},
         )
         self.validation = Validation(splits.val, self.model_card, engine, group) if splits.val is not None else None

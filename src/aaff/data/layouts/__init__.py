@@ -12,6 +12,7 @@ from aaff.data.layouts.described import Described
 from aaff.data.layouts.kaggle import Kaggle
 from aaff.data.layouts.original import Original
 from aaff.data.layouts.segnet import SegNet
+from aaff.data.licence import find_licence
 from aaff.data.pairing import Listing
 from aaff.data.protocols import DRIVES, drive_splits, select_drive_split
 from aaff.data.sample import Dataset, Sample
@@ -136,7 +137,8 @@ def open_dataset(root: str | Path, split: str, *, protocol: str | None = None, l
         pairs = select_drive_split(everything, split)
     else:
         pairs = _listing(found, root, split).pairs()
-    return Dataset(root, found.name, meaning.protocol, split, meaning.labels, pairs, meaning.read_label)
+    licence = found.licence(root) or find_licence(root, (pair.name for pair in pairs))
+    return Dataset(root, found.name, meaning.protocol, split, meaning.labels, pairs, meaning.read_label, licence)
 
 
 def _listing(layout: Layout, root: Path, split: str) -> Listing:

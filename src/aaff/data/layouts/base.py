@@ -140,6 +140,10 @@ class Layout(ABC):
             DataError: the layout cannot hold these labels.
         """
 
+    def licence(self, root: Path) -> str | None:
+        """The licence that the data set's description states, None where this layout has no such field."""
+        return None
+
     def missing_half(self, root: Path, split: str) -> str | None:
         """For a split that is not usable: which half of it is there and which is missing, if one is."""
         return None

@@ -9,6 +9,7 @@ A full example::
     encoding: ids                      # ids: index images; colors: colour masks
     ignore: [255]                      # values that never count: ids or colours
     void_color: [0, 0, 0]              # how ignored pixels are drawn
+    licence: CC BY 4.0                 # of the data; weights trained on it carry it
     splits:
       train:
         images: images/train           # a folder, a pattern, or a list of them
@@ -26,7 +27,7 @@ Labels of some classes of a protocol only::
 
 Every other value or colour of such files is ignored: what a data set does not label is not taught as background.
 
-``encoding``, ``ignore``, ``void_color``, ``protocol`` and ``names`` may be left out.  With ``encoding: colors`` a
+``encoding``, ``ignore``, ``void_color``, ``protocol``, ``licence`` and ``names`` are optional.  With ``encoding: colors`` a
 class is read from its own colour, ``values`` and ``ignore`` are colours, and black is ignored unless
 it is a class.
 """
@@ -57,7 +58,7 @@ from aaff.textfile import read_yaml
 
 FILE = "dataset.yaml"
 
-_KEYS = ("name", "protocol", "classes", "encoding", "ignore", "void_color", "splits")
+_KEYS = ("name", "protocol", "classes", "encoding", "ignore", "void_color", "licence", "license", "splits")
 _CLASS_KEYS = ("color", "values")
 _SPLIT_KEYS = ("images", "labels", "names")
 
@@ -135,6 +136,11 @@ class Described(Layout):
             write_image(root / "labels" / split / f"{sample.name}.png", sample.label)
         splits[split] = {"images": f"images/{split}", "labels": f"labels/{split}"}
         write_text(file, yaml.safe_dump({**plain, "splits": splits}, sort_keys=False, allow_unicode=True))
+
+    def licence(self, root: Path) -> str | None:
+        data = read_yaml(root / FILE)
+        found = data.get("licence", data.get("license")) if isinstance(data, dict) else None
+        return brief(found) if found else None
 
     def missing_half(self, root: Path, split: str) -> str | None:
         places = read_description(root / FILE).splits.get(split)

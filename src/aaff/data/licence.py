@@ -1,0 +1,54 @@
+"""The licence of a data set, which the weights trained on it inherit.
+
+It comes from the data set itself: ``licence:`` in its ``dataset.yaml``, the first line of a file ``licence.txt`` in its
+folder, or frames that carry the names of a known data set.  What nobody stated is ``"unspecified"``; the names of
+classes say nothing, since anybody may use them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from aaff.errors import brief
+from aaff.textfile import read_text
+
+FILE = "licence.txt"
+"""Name of the file; its first line counts."""
+
+UNSPECIFIED = "unspecified"
+
+CAMVID = "research and other non-commercial use only (trained on CamVid, CC BY-NC 4.0)"
+SYNTHETIC = "no restriction by the data (trained on synthetic scenes made by aaff)"
+
+_CAMVID_DRIVES = ("0001TP_", "0006R0_", "0016E5_", "Seq05VD_")
+"""The four recordings of CamVid begin the names of its frames."""
+
+
+def find_licence(root: Path, frame_names: Iterable[str]) -> str:
+    """Licence by the file ``licence.txt``, else by the names of the frames.
+
+    Raises:
+        DataError: the file is not text.
+
+    >>> find_licence(Path("nowhere"), ["0006R0_f02670", "0001TP_006690"]) == CAMVID
+    True
+    >>> find_licence(Path("nowhere"), ["my_street"])
+    'unspecified'
+    """
+    file = root / FILE
+    if os.path.isfile(file):
+        line = next((line.strip() for line in read_text(file, limit=100_000).splitlines() if line.strip()), "")
+        return brief(line) if line else UNSPECIFIED
+    names = list(frame_names)
+    return CAMVID if names and all(name.startswith(_CAMVID_DRIVES) for name in names) else UNSPECIFIED
+
+
+def joined(licences: Iterable[str]) -> str:
+    """What holds for weights made from several sources: every licence, each once.
+
+    >>> joined(["CC BY 4.0", "unspecified", "CC BY 4.0"])
+    'CC BY 4.0; unspecified'
+    """
+    return "; ".join(dict.fromkeys(licences))
