@@ -146,7 +146,7 @@ class TestVerbs:
         [
             ("trian", "unknown command 'trian'; did you mean 'train'?"),
             ("data chek", "unknown command aaff data 'chek'; did you mean 'check'?"),
-            ("data", "aaff data needs one of check, stats, scenes; see aaff data --help"),
+            ("data", "aaff data needs one of init, check, stats, scenes; see aaff data --help"),
             ("--size 4x4", "--size must stand after a command"),
         ],
     )

@@ -25,6 +25,7 @@ from aaff.privacy import share_cache_folder
 from aaff.signals import stopping_raises
 
 VERBS: dict[str, str] = {
+    "data init": "describe a folder of images and masks, so that aaff trains on it",
     "data check": "look for everything that is wrong with a data set",
     "data stats": "count images, sizes and pixels per class",
     "data scenes": "draw a data set of street scenes, no download",
@@ -33,7 +34,7 @@ VERBS: dict[str, str] = {
     "export": "make one file of a checkpoint that runs without torch",
     "predict": "turn images, videos and cameras into semantic maps",
     "bench": "measure the speed of models, frame to map",
-    "models": "list the networks, or show the layers of one",
+    "models": "list the models and networks, or show the layers of one",
     "demo": "draw, train, evaluate and predict, in a few minutes",
 }
 """Every verb and what it does, in the order of the help."""

@@ -78,7 +78,7 @@ def run(args: Args) -> int:
     if args.precision == "int8" and args.data is None:
         raise OptionError(
             "int8 is calibrated on training frames and judged on labelled ones; give --data DIR "
-            "(for a network of drawn scenes: aaff data scenes --out DIR)"
+            "(for a network of drawn scenes: aaff data scenes DIR)"
         )
     # Beside its source; what is made of published weights is the user's, and the package stays as it is.
     place = Path() if source.parent == weights_folder() else source.parent

@@ -21,7 +21,7 @@ from aaff.data.mixture import mixed
 from aaff.data.protocols import DRIVES
 from aaff.data.sample import Dataset
 from aaff.data.statistics import count_classes
-from aaff.errors import DataError, OptionError
+from aaff.errors import DataError, OptionError, UnknownNameError
 from aaff.labels import IGNORE
 from aaff.networks import create_model
 from aaff.training.distributed import Group
@@ -86,7 +86,10 @@ def open_splits(data: str | Path | Sequence[str | Path], recipe: Recipe, layout:
         train = mixed([train, *(open_dataset(other, split, protocol=protocol) for other in more)], recipe.repeat)
     val = None
     if recipe.val_split != "none":
-        val = open_dataset(first, recipe.val_split, protocol=recipe.protocol, layout=layout)
+        try:
+            val = open_dataset(first, recipe.val_split, protocol=recipe.protocol, layout=layout)
+        except UnknownNameError as error:
+            raise OptionError(f"{error}; to train without validation: --val-split none") from error
     Plan(len(train), recipe.batch, recipe.seed, parts=recipe.engine.accumulate)  # refuses an impossible batch
     return Splits(train, val, hashlib.sha256("\n".join(pair.name for pair in train.pairs).encode()).hexdigest())
 

@@ -93,7 +93,8 @@ def find_layout(root: str | Path, name: str | None = None) -> Layout:
     looked = "; ".join(f"{layout.name}: {layout.looks_for}" for layout in _LAYOUTS.values())
     inside = next((p for p in sorted(root.iterdir()) if p.is_dir() and _fits(p)), None)
     hint = f"; did you mean {inside}?" if inside else ""
-    raise DataError(f"{root} has no known layout; looked for {looked}{hint}")
+    own = f"; for images and masks of your own: aaff data init {root}"
+    raise DataError(f"{root} has no known layout; looked for {looked}{hint or own}")
 
 
 def _fits(folder: Path) -> bool:
