@@ -27,9 +27,9 @@ Labels of some classes of a protocol only::
 
 Every other value or colour of such files is ignored: what a data set does not label is not taught as background.
 
-``encoding``, ``ignore``, ``void_color``, ``protocol``, ``licence`` and ``names`` are optional.  With ``encoding: colors``
-a class is read from its own colour, ``values`` and ``ignore`` are colours, and black is ignored unless
-it is a class.
+``encoding``, ``ignore``, ``void_color``, ``protocol``, ``licence`` and ``names`` are optional.  With
+``encoding: colors`` a class is read from its own colour, ``values`` and ``ignore`` are colours, and black
+is ignored unless it is a class.
 """
 
 from __future__ import annotations
