@@ -1,4 +1,4 @@
-"""How hard the drawn street scenes are, measured: ``python -m benchmarks.synthetic_difficulty``.
+"""How hard the synthetic street scenes are: ``python -m benchmarks.synthetic_difficulty``.
 
 The scenes should be learnable but not trivial.  Four claims are measured on drives that training has not seen:
 
@@ -8,7 +8,7 @@ The scenes should be learnable but not trivial.  Four claims are measured on dri
 * ``depthwise_aaff`` scores at least 0.60 after minutes of training (with ``--train-flags``).
 
 Beside them: how far apart the splits are (perceptual hash, as ``aaff data check`` measures) and how long
-a frame takes to draw.  scikit-learn is needed (the ``dev`` extra).
+a frame takes to render.  scikit-learn is needed (the ``dev`` extra).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def measure(
     train_flags: str = "",
     data: Path | None = None,
 ) -> dict[str, Any]:
-    """Draw a data set and measure all claims.
+    """Make a data set and measure all claims.
 
     Args:
         size: of the frames.
@@ -70,7 +70,7 @@ def measure(
             write_scenes(root, size=size, train=train, val=val, test=0, seed=seed)
         learned, scored = (open_dataset(root, split) for split in ("train", "val"))
         found: dict[str, Any] = {
-            "what": "how hard the drawn street scenes are; limits: " + str(LIMITS),
+            "what": "how hard the synthetic street scenes are; limits: " + str(LIMITS),
             "settings": {"size": str(size), "train": len(learned), "val": len(scored), "seed": seed},
             "position_prior": position_prior(learned, scored),
             "linear_classifier": linear_classifier(learned, scored),
@@ -161,7 +161,7 @@ def bits_between(train: Dataset, val: Dataset) -> dict[str, int]:
 
 
 def drawing_time(size: Size, count: int = 60) -> dict[str, float]:
-    """Milliseconds to draw one frame of a video: median and 95th percentile, and processor time on average."""
+    """Milliseconds to render one frame of a video: median and 95th percentile, and CPU time on average."""
     taken, scenes = [], frames(0, count, size)
     busy = time.process_time()
     while True:
@@ -219,7 +219,7 @@ def _scores(matrix: ConfusionMatrix) -> dict[str, Any]:
 
 @dataclass
 class Args:
-    """Measure how hard the drawn street scenes are: position prior, linear classifier, class presence, a network.
+    """Measure how hard the synthetic street scenes are: position prior, linear classifier, class presence, a network.
 
     Status 0: all claims hold, 1: one does not.  scikit-learn is needed (the dev extra).
     """
@@ -235,7 +235,7 @@ class Args:
     train_flags: str = ""
     """Train depthwise_aaff with these flags too, written --train-flags="--epochs 20 --batch 8"; empty: do not train."""
     data: Path | None = None
-    """Where to keep the data set; a temporary folder if left out."""
+    """Where to keep the data set; default: a temporary folder."""
     json: Path | None = None
     """Write the numbers here."""
 

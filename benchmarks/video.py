@@ -26,11 +26,11 @@ from aaff.video.writer import VideoWriter
 _RATE = 30
 _WARM_UP = 10
 _HELD = 60
-"""Frames that are kept decoded to time frame to map on."""
+"""Frames that are kept decoded to time end-to-end latency on."""
 
 
 def write_drawn(path: Path, *, size: Size, frames: int, drive: int = 1, distinct: int | None = None) -> None:
-    """A video of drawn street scenes, 30 frames a second.
+    """A video of synthetic street scenes, 30 frames per second.
 
     Args:
         path: an ``.mp4``.
@@ -59,9 +59,9 @@ def write_drawn(path: Path, *, size: Size, frames: int, drive: int = 1, distinct
 def measure_speed(
     segmenter: Segmenter, video: Path, stem: Path, *, kinds: Sequence[Kind] = ("overlay", "json"), times: int = 200
 ) -> dict[str, Any]:
-    """The rate from file to file beside the rate from frame to map, in one run.
+    """Frames per second from file to file beside end-to-end latency, in one run.
 
-    Frame to map is timed half before and half after the conversion, on frames of this video, one call after
+    Latency is timed half before and half after the conversion, on frames of this video, one call after
     the other with nothing else running, so that a machine whose speed drifts does not favour either.
 
     Args:
@@ -69,7 +69,7 @@ def measure_speed(
         video: a video file.
         stem: path of the results without ending.
         kinds: what the conversion writes.
-        times: calls from frame to map.
+        times: calls for the latency.
 
     Returns:
         ``video`` (frames, seconds, size), ``writes``, ``frame_to_map`` (``median_ms``, ``fps`` = 1000 / median,

@@ -13,12 +13,12 @@ from benchmarks.video_speed import keep, load_model, working_folder
 
 @dataclass
 class Args:
-    """Turn a long video of drawn scenes into a semantic video and measure memory on the way."""
+    """Turn a long video of synthetic scenes into a semantic video and measure memory meanwhile."""
 
     model: Path | None = None
-    """A model or the folder of a run; the shipped model if left out."""
+    """A model or the folder of a run; default: the bundled model."""
     frames: int = 10_000
-    """Length of the video; 60 scenes are drawn and shown to and fro."""
+    """Length of the video; 60 scenes are rendered and shown to and fro."""
     size: Size = Size(480, 360)
     """Of the frames."""
     json: Path | None = None
@@ -28,7 +28,7 @@ class Args:
     precision: str | None = None
     """As in aaff predict."""
     threads: int | None = None
-    """Processor threads; all cores if left out."""
+    """CPU threads; default: all cores."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def run(args: Args) -> int:
     segmenter, about = load_model(args.model, args.engine, args.precision, args.threads)
     with working_folder(None) as folder:
         video = folder / "scenes.mp4"
-        print(f"drawing and encoding {args.frames} frames, {args.size}", flush=True)
+        print(f"rendering and encoding {args.frames} frames, {args.size}", flush=True)
         write_drawn(video, size=args.size, frames=args.frames, distinct=60)
         result = measure_memory(segmenter, video, folder / "result", every=max(1, min(100, args.frames // 30)))
     print(

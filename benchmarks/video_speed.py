@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Args:
-    """Measure frames a second from file to file (decoding, network, overlay, H.264) beside those from frame to map."""
+    """Measure frames per second from file to file (decoding, network, overlay, H.264) beside end-to-end latency."""
 
     model: Path | None = None
-    """A model or the folder of a run; the shipped model if left out."""
+    """A model or the folder of a run; default: the bundled model."""
     video: Path | None = None
-    """The video; drawn street scenes if left out."""
+    """The video; default: synthetic street scenes."""
     size: Size = Size(480, 360)
-    """Of the drawn scenes."""
+    """Of the synthetic scenes."""
     seconds: float = 20.0
-    """Length of the drawn scenes."""
+    """Length of the synthetic video."""
     out: Path | None = None
     """Keep the video and its results in this folder."""
     json: Path | None = None
@@ -37,7 +37,7 @@ class Args:
     precision: str | None = None
     """As in aaff predict."""
     threads: int | None = None
-    """Processor threads; all cores if left out."""
+    """CPU threads; default: all cores."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -55,16 +55,17 @@ def run(args: Args) -> int:
     from benchmarks.video import measure_speed, write_drawn
 
     if args.video is None and not args.seconds > 0:
-        raise OptionError(f"--seconds {args.seconds:g} is no length; give more than 0")
+        raise OptionError(f"--seconds {args.seconds:g} must be above 0")
     segmenter, about = load_model(args.model, args.engine, args.precision, args.threads)
     with working_folder(args.out) as folder:
         video = args.video or folder / "scenes.mp4"
         if args.video is None:
-            print(f"drawing {args.seconds:g} s of street scenes, {args.size}", flush=True)
+            print(f"rendering {args.seconds:g} s of street scenes, {args.size}", flush=True)
             write_drawn(video, size=args.size, frames=max(1, round(30 * args.seconds)))
         result = measure_speed(segmenter, video, folder / video.stem)
     print(
-        f"end to end {result['end_to_end']['fps']} frames a second, frame to map {result['frame_to_map']['fps']}: "
+        f"from file to file {result['end_to_end']['fps']} frames per second, frames in memory alone "
+        f"{result['frame_to_map']['fps']}: "
         f"ratio {result['ratio']}"
     )
     keep(args.json, {**about, "drawn": args.video is None, **result})

@@ -1,4 +1,4 @@
-"""What ``pip install .`` without an extra brings: packages, megabytes, seconds until the first answer.
+"""What ``pip install .`` without an extra brings: packages, megabytes, seconds until the first prediction.
 
 Run from the root of the repository, with a model to also time starts of the deployed runtime::
 
@@ -32,7 +32,7 @@ from pathlib import Path
 sizes = {}
 for package in metadata.distributions():
     files = [Path(package.locate_file(file)) for file in package.files or ()]
-    # Some wheels record links to their libraries; a link takes no room.
+    # Some wheels record links to their libraries; a link takes no space.
     size = sum(f.stat().st_size for f in files if f.is_file() and not f.is_symlink())
     sizes[package.metadata["Name"]] = [package.version, size]
 print(json.dumps(sizes))

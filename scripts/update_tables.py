@@ -71,7 +71,7 @@ def training_speed() -> str:
     engine, plain = loops["this engine"], loops["plain PyTorch loop"]
     return (
         f"On two cores, `{found['model']}` at {found['size']} in batches of {found['batch']}: "
-        f"{engine['images_a_second']:.1f} images a second, {ratio:.2f} times a plain PyTorch loop's "
+        f"{engine['images_a_second']:.1f} images per second, {ratio:.2f} times a plain PyTorch loop's "
         f"{plain['images_a_second']:.1f} (`results/bench_train.json`).\n"
     )
 
@@ -124,7 +124,7 @@ def training_measures() -> str:
         "channels-last": "channels-last memory",
         "native-logits loss": "the loss from native logits, strip by strip",
         "kept memory": "freed memory kept for the next step",
-        "strided": "the way back of strided depthwise convolutions",
+        "strided": "the backward pass of strided depthwise convolutions",
         "fused optimizer": "the fused optimiser",
         "cache": "decoded frames kept in memory",
         "winograd": "Winograd convolutions, in float32 beside float32",
@@ -144,7 +144,7 @@ def side_by_side() -> str:
 
 
 def speed(name: str) -> str:
-    """The four networks in OpenVINO at one size: milliseconds, and frames a second as ratios beside the paper's."""
+    """The four networks in OpenVINO at one size: milliseconds, and frames per second as ratios beside the paper's."""
     found = {(row["network"], row["precision"]): row for row in read(name)["rows"] if row["engine"] == "openvino"}
     precisions = ("fp32", "bf16", "int8")
     first = next(iter(PAPER_TABLE))
@@ -165,7 +165,7 @@ def speed(name: str) -> str:
     ]
     size = found[first, "fp32"]["size"].replace("x", "×")
     ratios = [f"fps ratio, {p}" for p in precisions]
-    return table([f"frame to map, {size}", *precisions, "fps, int8", *ratios, "the paper's"], rows) + source(name)
+    return table([f"end-to-end latency, {size}", *precisions, "fps, int8", *ratios, "the paper's"], rows) + source(name)
 
 
 def engines(name: str) -> str:
@@ -187,7 +187,15 @@ def engines(name: str) -> str:
                 f"{row['ratio']:.2f}",
             ]
         )
-    columns = ["frame to map", "p95", "network alone", "around it", "fps, several at once", "share of peak", "ratio"]
+    columns = [
+        "end-to-end latency",
+        "p95",
+        "network alone",
+        "around it",
+        "fps, several at once",
+        "share of peak",
+        "ratio",
+    ]
     return table([f"`{found['rows'][0]['network']}`, 480×360", *columns], rows) + source(name)
 
 
@@ -231,9 +239,9 @@ def video() -> str:
     """From video file to video file, and memory over a long one."""
     found, street, long = read("video_speed"), read("video_speed_val"), read("video_memory")
     return (
-        f"A video of {found['end_to_end']['frames']} drawn frames at {found['model_size']}, decoded, segmented, "
-        f"overlaid and written as H.264 on two cores: {found['end_to_end']['fps']:.1f} a second from file to file, "
-        f"{found['ratio']:.2f} times the rate from frame to map alone (`{found['model']}`, {found['precision']}; "
+        f"A video of {found['end_to_end']['frames']} synthetic frames at {found['model_size']}, decoded, segmented, "
+        f"overlaid and written as H.264 on two cores: {found['end_to_end']['fps']:.1f} per second from file to file, "
+        f"{found['ratio']:.2f} times the rate of the frames in memory alone (`{found['model']}`, {found['precision']}; "
         f"`results/video_speed.json`); of CamVid's val frames as a video of {street['video']['seconds']:.0f} s "
         f"{street['end_to_end']['fps']:.1f}, {street['ratio']:.2f} times (`results/video_speed_val.json`).\n"
         f"Over {long['frames']:,} frames memory goes from {long['first_mib']:.0f} to {long['last_mib']:.0f} MiB: "
@@ -250,17 +258,17 @@ def install() -> str:
     return (
         f"`pip install .` alone takes {found['megabytes']:.0f} MB (10⁶ bytes) in {len(found['packages'])} packages: "
         f"{told}, the rest under {heavy[6][1]['megabytes']:.0f} each. `import aaff` takes "
-        f"{found['import_aaff_seconds']:.2f} s; the first start answers a frame after {start['first']:.1f} s, "
+        f"{found['import_aaff_seconds']:.2f} s; the first start segments a frame after {start['first']:.1f} s, "
         f"later ones after {start['later']:.1f} s, the whole process counted (`results/core_install.json`).\n"
     )
 
 
 def scenes() -> str:
-    """How hard the drawn scenes are."""
+    """How hard the synthetic data set is."""
     found = read("scenes_difficulty")
     presence = found["class_presence"]
     return (
-        f"On drawn streets a position prior scores {percent(found['position_prior']['miou'])} % mean IoU, a linear "
+        f"On synthetic streets a position prior scores {percent(found['position_prior']['miou'])} % mean IoU, a linear "
         f"classifier on colour and position {percent(found['linear_classifier']['miou'])} %, `depthwise_aaff` after "
         f"{found['network']['minutes']:.0f} minutes of training {percent(found['network']['miou'])} %; every class "
         f"is in at least {percent(min(presence.values()), 0)} % of the frames (`results/scenes_difficulty.json`).\n"

@@ -35,7 +35,7 @@ class Args:
     threads: int = 0
     """Compute threads; 0 takes all cores."""
     workers: int | None = None
-    """Processes that decode for the plain loop; as many as there are cores if left out."""
+    """Processes that decode for the plain loop; default: one per core."""
     measures: bool = False
     """Also switch each measure of the engine off, one at a time, to see what it brings."""
     side_by_side: bool = False

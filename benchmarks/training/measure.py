@@ -109,7 +109,7 @@ def _take_turns(
                 continue
             for precision, name in {about[name]["precision"]: name for name in names}.items():
                 loops[name].ask("peak", about[name]["device"], precision)
-                peaks[precision] = max(peaks.get(precision, 0.0), loops[name].answer()["flops"])
+                peaks[precision] = max(peaks.get(precision, 0.0), loops[name].result()["flops"])
     return times, about
 
 
@@ -147,17 +147,17 @@ def _ratio(slow: Sequence[dict[str, Any]], fast: Sequence[dict[str, Any]]) -> fl
 
 def _measures(base: Spec, about: dict[str, Any], rounds: int, tell: Tell) -> list[dict[str, Any]]:
     """How much longer a step takes without each measure."""
-    on_processor, bf16 = about["device"] == "cpu", about["precision"] == "bf16"
+    on_cpu, bf16 = about["device"] == "cpu", about["precision"] == "bf16"
     names: list[Measure] = ["channels-last", "fused optimizer", "cache"]
-    names += ["native-logits loss", "kept memory"] if on_processor else []
+    names += ["native-logits loss", "kept memory"] if on_cpu else []
     specs = {"": base} | {name: replace(base, without=name) for name in names}
     if bf16:
         specs["bf16"] = replace(base, without="bf16")
-    elif on_processor and has_bf16_instructions():
+    elif on_cpu and has_bf16_instructions():
         specs["fp32"] = replace(base, without="fp32")
-    if bf16 and on_processor:
+    if bf16 and on_cpu:
         specs["strided"] = replace(base, without="strided")
-    if on_processor:
+    if on_cpu:
         specs["winograd"] = replace(base, without="winograd")
     times, _ = _take_turns(specs, rounds, tell)
     beside = {name: "bf16" if name == "winograd" and bf16 else "" for name in specs}  # Winograd serves float32

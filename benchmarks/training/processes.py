@@ -58,32 +58,32 @@ class Measured:
     def about(self) -> dict[str, Any]:
         """Device, precision and threads, once the loop is ready."""
         if not self._ready:
-            self._about = self.answer()
+            self._about = self.result()
             self._ready = True
         return dict(self._about)
 
     def ask(self, order: str, *values: Any) -> None:
-        """Begin with an order; :meth:`answer` waits for its end."""
+        """Begin with an order; :meth:`result` waits for its end."""
         self.about()
         self._end.send((order, *values))
 
-    def answer(self) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:
         """What the order came to.
 
         Raises:
             AaffError: as the loop raised it, or its process ended.
         """
         try:
-            answer = self._end.recv()
+            received = self._end.recv()
         except EOFError:
             self._process.join(5)
             raise AaffError(
                 f"a measuring process ended (status {self._process.exitcode}); when memory is short, try a smaller "
                 "--batch or --size"
             ) from None
-        if isinstance(answer, Exception):
-            raise answer
-        found: dict[str, Any] = answer
+        if isinstance(received, Exception):
+            raise received
+        found: dict[str, Any] = received
         return found
 
 
@@ -91,7 +91,7 @@ def spells(loops: Sequence[Measured], number: int) -> list[dict[str, Any]]:
     """One spell of all the loops at the same time."""
     for loop in loops:
         loop.ask("spell", number)
-    return [loop.answer() for loop in loops]
+    return [loop.result() for loop in loops]
 
 
 def _serve(end: Connection, spec: Spec) -> None:

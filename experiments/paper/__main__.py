@@ -26,7 +26,7 @@ PLANNED_SEEDS = (0, 1, 2)
 class Args:
     """Train the paper's networks as its experiment should have been, and write its sections IV and V anew.
 
-    The command is a plan that is worked off: interrupt it at any moment and give it again to go on.  Groups:
+    The command works through a plan: interrupt it at any moment and give it again to resume.  Groups:
     seeds (four networks, three seeds), drives (six networks, every drive held out once), ablation (the AAFF
     block taken apart), fault (the published error at small scale).
     """
@@ -53,20 +53,20 @@ class Args:
     test_split: bool = False
     """Score the test split too; once for a release, since a split that was looked at often is no test."""
     publish: Path | None = None
-    """Root of a repository: write docs/experiment, results/experiment and weights there, with drawn streets for
+    """Root of a repository: write docs/experiment, results/experiment and weights there, with synthetic streets for
     frames.  Give it again as runs finish: every finished run is a file of its own, to be committed."""
     results: Path | None = None
-    """Results of finished runs, which are not trained again even if their folders are gone; left out:
+    """Results of finished runs, which are not trained again even if their folders are gone; default:
     results/experiment of --publish."""
     bench: tuple[Path, ...] = ()
     """Files that aaff bench --json wrote, for the chapter about speed."""
     miniature: bool = False
-    """The same in minutes: four networks, small and short, on drawn streets or the frames of --data; one seed, no
+    """The same in minutes: four networks, small and short, on synthetic streets or the frames of --data; one seed, no
     drives.  Its scores mean nothing; make demo runs it."""
     jobs: int | None = None
-    """Runs side by side; left out: one a core, which finishes more work than several threads a run."""
+    """Runs side by side; default: one per core, which finishes more work than several threads per run."""
     threads: int | None = None
-    """Threads of each run; left out: 1."""
+    """Threads of each run; default: 1."""
     recipe: str = "paper"
     """Recipe of group seeds: a shipped one or a YAML file."""
     drives_recipe: str = "drives"
@@ -74,9 +74,9 @@ class Args:
     ablation_recipe: str = "ablation"
     """Recipe of group ablation."""
     size: Size | None = None
-    """Size of the views in every group, such as 800x640 for the 960x720 originals; left out: the recipes'."""
+    """Size of the views in every group, such as 800x640 for the 960x720 originals; default: the recipes'."""
     protocol: str | None = None
-    """Classes of groups seeds and ablation, such as camvid32; left out: what the data set's layout implies."""
+    """Classes of groups seeds and ablation, such as camvid32; default: what the data set's layout implies."""
     layout: str | None = None
     """Layout of the data set, where the guess is wrong."""
 
@@ -126,7 +126,7 @@ def run(args: Args) -> int:
         experiment.fault(results)
     status = experiment.work(chosen, jobs, threads, train=not args.report_only)
     if status == 130:
-        print("interrupted; the same command goes on")
+        print("interrupted; give the same command again to resume")
         return status
     print("writing the report", flush=True)
     if args.publish is None:

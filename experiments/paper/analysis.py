@@ -174,7 +174,7 @@ def generalisation(results: Results, name: str) -> Generalisation:
 
 
 def pooled_confusion(results: Results, name: str, split: str) -> np.ndarray[Any, Any] | None:
-    """Confusion counts of a network summed over its seeds, int64 [C, C], rows truth; None without a run."""
+    """Confusion counts of a network summed over its seeds, int64 [C, C], rows ground truth; None without a run."""
     found = [r.scores[split]["confusion"]["counts"] for r in results.of("seeds", name) if split in r.scores]
     return np.sum([np.array(c, np.int64) for c in found], axis=0) if found else None
 

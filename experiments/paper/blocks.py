@@ -77,7 +77,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """Figures side by side where there is room."""
+    """Figures side by side where the page is wide enough."""
 
     figures: tuple[Figure, ...]
 
@@ -92,7 +92,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Strip:
-    """Pictures of one frame, side by side where there is room.
+    """Pictures of one frame, side by side where the page is wide enough.
 
     Attributes:
         title: above them.

@@ -1,4 +1,4 @@
-"""What one number hides: confidence against truth, accuracy near borders, and objects by their size.
+"""What one number hides: confidence against accuracy, accuracy near borders, and objects by their size.
 
 Three accumulators over the frames of a split, beside the confusion matrix of :mod:`aaff.evaluation`.
 Ignored pixels (255) never count.  Each gives plain JSON with raw counts, from which figures are made.
@@ -36,18 +36,18 @@ class Calibration:
         self.right = np.zeros(CONFIDENCE_BINS, np.int64)
         self.confidence = np.zeros(CONFIDENCE_BINS)
 
-    def update(self, truth: UInt8Array, answer: UInt8Array, confidence: FLOAT) -> None:
+    def update(self, ground_truth: UInt8Array, predicted: UInt8Array, confidence: FLOAT) -> None:
         """Count a frame.
 
         Args:
-            truth, answer: class maps uint8 [H, W].
+            ground_truth, predicted: class maps uint8 [H, W].
             confidence: probability of the answered class, float32 [H, W] in 0–1.
         """
-        counted = truth != IGNORE
+        counted = ground_truth != IGNORE
         given = confidence[counted]
         place = np.minimum((given * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
         self.pixels += np.bincount(place, minlength=CONFIDENCE_BINS)
-        self.right += np.bincount(place[(truth == answer)[counted]], minlength=CONFIDENCE_BINS)
+        self.right += np.bincount(place[(ground_truth == predicted)[counted]], minlength=CONFIDENCE_BINS)
         self.confidence += np.bincount(place, weights=given, minlength=CONFIDENCE_BINS)
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,11 +69,11 @@ class Borders:
         self.num_classes = num_classes
         self.counts = np.zeros((len(BORDER_WIDTHS) + 1, num_classes, num_classes), np.int64)
 
-    def update(self, truth: UInt8Array, answer: UInt8Array) -> None:
+    def update(self, ground_truth: UInt8Array, predicted: UInt8Array) -> None:
         """Count a frame; class maps uint8 [H, W]."""
-        counted = truth != IGNORE
-        band = np.digitize(border_distance(truth)[counted], BORDER_WIDTHS)
-        code = (band * self.num_classes + truth[counted]) * self.num_classes + answer[counted]
+        counted = ground_truth != IGNORE
+        band = np.digitize(border_distance(ground_truth)[counted], BORDER_WIDTHS)
+        code = (band * self.num_classes + ground_truth[counted]) * self.num_classes + predicted[counted]
         self.counts += np.bincount(code, minlength=self.counts.size).reshape(self.counts.shape)
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Borders:
         return {"widths": list(BORDER_WIDTHS), "counts": self.counts.tolist()}
 
 
-def border_distance(truth: UInt8Array) -> FLOAT:
+def border_distance(ground_truth: UInt8Array) -> FLOAT:
     """Distance of each pixel to the nearest border pixel, float32 [H, W]; large where there is no border.
 
     A border pixel is a labelled one with a neighbour (above, below, left, right) of another labelled class.
@@ -89,38 +89,38 @@ def border_distance(truth: UInt8Array) -> FLOAT:
     >>> border_distance(np.array([[0, 0, 0, 1]], np.uint8)).round().tolist()
     [[2.0, 1.0, 0.0, 0.0]]
     """
-    border = np.zeros(truth.shape, np.bool_)
-    for near, far in ((truth[1:], truth[:-1]), (truth[:, 1:], truth[:, :-1])):
+    border = np.zeros(ground_truth.shape, np.bool_)
+    for near, far in ((ground_truth[1:], ground_truth[:-1]), (ground_truth[:, 1:], ground_truth[:, :-1])):
         differ = (near != far) & (near != IGNORE) & (far != IGNORE)
-        if near.shape[1] == truth.shape[1]:
+        if near.shape[1] == ground_truth.shape[1]:
             border[1:] |= differ
             border[:-1] |= differ
         else:
             border[:, 1:] |= differ
             border[:, :-1] |= differ
     if not border.any():
-        return np.full(truth.shape, 1e6, np.float32)
+        return np.full(ground_truth.shape, 1e6, np.float32)
     away = cv2.distanceTransform((~border).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(away, np.float32)
 
 
 class Objects:
-    """Objects by class and size: connected regions of a class in the truth, and how much of each is right."""
+    """Objects by class and size: connected regions of a class in the ground truth, and how much of each is right."""
 
     def __init__(self, num_classes: int) -> None:
         shape = (num_classes, len(OBJECT_AREAS) + 1)
         self.objects, self.found = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         self.pixels, self.right = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
 
-    def update(self, truth: UInt8Array, answer: UInt8Array) -> None:
+    def update(self, ground_truth: UInt8Array, predicted: UInt8Array) -> None:
         """Count a frame; class maps uint8 [H, W].  Regions touch by edges or corners."""
-        scale = _REFERENCE_AREA / truth.size
-        for index in np.unique(truth):
+        scale = _REFERENCE_AREA / ground_truth.size
+        for index in np.unique(ground_truth):
             if index == IGNORE:
                 continue
-            count, regions, stats, _ = cv2.connectedComponentsWithStats((truth == index).astype(np.uint8))
+            count, regions, stats, _ = cv2.connectedComponentsWithStats((ground_truth == index).astype(np.uint8))
             areas = stats[1:, cv2.CC_STAT_AREA].astype(np.int64)
-            right = np.bincount(regions[answer == index], minlength=count)[1:]
+            right = np.bincount(regions[predicted == index], minlength=count)[1:]
             place = np.digitize(areas * scale, OBJECT_AREAS)
             np.add.at(self.objects[index], place, 1)
             np.add.at(self.found[index], place, (2 * right >= areas).astype(np.int64))

@@ -168,7 +168,7 @@ class Experiment:
         """
         path = self.out / "fault.json"
         if not path.is_file() and not (results / path.name).is_file():
-            self.say("showing the published fault on drawn streets")
+            self.say("showing the published fault on synthetic streets")
             write_json(path, demonstrate(scale or Scale()))
 
     def report(
@@ -179,7 +179,7 @@ class Experiment:
         Args:
             folder: for ``index.html``, ``README.md`` and ``figures/``.
             results: for the JSON files.
-            drawn: show drawn streets in place of frames of the data set.
+            drawn: show synthetic streets in place of frames of the data set.
             speed: files that ``aaff bench`` wrote; the ones taken up earlier stay when left out.
             weights: folder of published weights, which show the maps of runs whose folders are gone.
 

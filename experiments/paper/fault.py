@@ -10,7 +10,7 @@ channel: whatever it is, minus its own mean it is 0, and the norm puts out its s
 
 The networks of this package refuse a training batch of one, and that check stays: here each batch norm of a
 copy is replaced by one that does what the reference's does, and the copy is only ever in evaluation mode.
-Everything runs on drawn streets, in a minute or two, with fixed seeds.
+Everything runs on synthetic streets, in a minute or two, with fixed seeds.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def use_moving_statistics(net: nn.Module, moving: bool) -> None:
 
 
 def demonstrate(scale: Scale = Scale()) -> dict[str, Any]:
-    """Train both networks both ways on drawn streets and measure what networks.md says of the published one.
+    """Train both networks both ways on synthetic streets and measure what networks.md says of the published one.
 
     Returns:
         JSON-ready: per network ``published`` and ``sound``, each with its gates and scores; ``published`` also with
@@ -107,7 +107,7 @@ def demonstrate(scale: Scale = Scale()) -> dict[str, Any]:
     """
     train, test = frames(scale, 0, scale.train), frames(scale, 500, scale.test)
     found: dict[str, Any] = {
-        "what": "batches of one frame and batch norm after global pooling, on drawn streets (experiments.paper.fault)",
+        "what": "batches of one and batch norm after global pooling, on synthetic streets (experiments.paper.fault)",
         "scale": {
             "size": str(scale.size),
             "train_frames": scale.train,
@@ -144,7 +144,7 @@ def demonstrate(scale: Scale = Scale()) -> dict[str, Any]:
 
 
 def frames(scale: Scale, drive: int, count: int) -> list[Sample]:
-    """Drawn frames, four of each street, a second apart."""
+    """Synthetic frames, four of each street, one second apart."""
     made = []
     for index in range(count):
         scene = render(drive + index // 4, 30 * (index % 4), scale.size)
@@ -220,6 +220,6 @@ def scores(net: SegmentationNetwork, samples: Sequence[Sample]) -> dict[str, flo
     matrix = ConfusionMatrix(CAMVID11.num_classes)
     with torch.inference_mode():
         for sample in samples:
-            answer = net(to_batch([sample])[0])[0].argmax(0).to(torch.uint8).numpy()
-            matrix.update(sample.label, answer, sample.name)
+            predicted = net(to_batch([sample])[0])[0].argmax(0).to(torch.uint8).numpy()
+            matrix.update(sample.label, predicted, sample.name)
     return matrix.metrics().means()

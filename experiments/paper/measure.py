@@ -88,13 +88,13 @@ def measure(engine: TorchEngine, dataset: Dataset, subject: Subject, *, full: bo
     objects, frames = Objects(dataset.labels.num_classes), {}
     with GateRecorder(engine.net) as gates:
         for sample in dataset:
-            answer, confidence = classify(engine, sample.image)
-            matrix.update(sample.label, answer, f"frame {sample.name}")
+            predicted, confidence = classify(engine, sample.image)
+            matrix.update(sample.label, predicted, f"frame {sample.name}")
             if full:
-                calibration.update(sample.label, answer, confidence)
-                borders.update(sample.label, answer)
-                objects.update(sample.label, answer)
-                frames[sample.name] = frame_score(sample.label, answer, dataset.labels.num_classes)
+                calibration.update(sample.label, predicted, confidence)
+                borders.update(sample.label, predicted)
+                objects.update(sample.label, predicted)
+                frames[sample.name] = frame_score(sample.label, predicted, dataset.labels.num_classes)
     result = make_report(matrix, dataset, subject).to_dict() | {"frames_sha256": content_hash(dataset)}
     if full:
         result["calibration"] = calibration.to_dict()
@@ -118,10 +118,10 @@ def classify(engine: TorchEngine, frame: UInt8Array) -> tuple[UInt8Array, FLOAT]
     return ids.to(torch.uint8).cpu().numpy(), (1 / total).float().cpu().numpy()
 
 
-def frame_score(truth: UInt8Array, answer: UInt8Array, num_classes: int) -> float | None:
+def frame_score(ground_truth: UInt8Array, predicted: UInt8Array, num_classes: int) -> float | None:
     """Pixel accuracy of one frame, to find the worst ones; None for a frame without a label."""
     matrix = ConfusionMatrix(num_classes)
-    matrix.update(truth, answer)
+    matrix.update(ground_truth, predicted)
     total = int(matrix.counts.sum())
     return round(float(np.trace(matrix.counts)) / total, 5) if total else None
 

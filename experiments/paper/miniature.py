@@ -1,4 +1,4 @@
-"""The experiment in miniature: the same plan, work and report, on drawn streets, in minutes.
+"""The experiment in miniature: the same plan, work and report, on synthetic streets, in minutes.
 
 It shows that everything works and how it looks; its scores say nothing about the networks.
 """
@@ -18,7 +18,7 @@ from experiments.paper.plan import Settings
 from experiments.paper.work import share_cores
 
 SIZE = Size(160, 120)
-"""Of the drawn frames."""
+"""Of the synthetic frames."""
 
 
 def run_miniature(
@@ -32,15 +32,15 @@ def run_miniature(
     threads: int | None = None,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Draw a data set unless there is one, train the four networks on it, score them and write the report.
+    """Make a data set unless there is one, train the four networks on it, score them and write the report.
 
-    Given again it goes on where it was interrupted.
+    Called again, it resumes.
 
     Args:
         out: folder for everything.
         recipe: of the runs.
-        data: a data set; None draws one into ``out``.
-        frames: to draw, for train, val and test.
+        data: a data set; None makes one in ``out``.
+        frames: to render, for train, val and test.
         fault: scale of the published fault.
         jobs, threads: as in :func:`experiments.paper.work.share_cores`.
         say: told in a line what happens.
@@ -54,13 +54,13 @@ def run_miniature(
     if data is None:
         data = out / "scenes"
         if not (data / ".whole").is_file():
-            say(f"drawing {sum(frames)} frames of streets")
+            say(f"rendering {sum(frames)} synthetic frames")
             write_scenes(data, size=SIZE, train=frames[0], val=frames[1], test=frames[2])
             (data / ".whole").touch()
     experiment = Experiment(data, out, Settings({"seeds": recipe}, seeds=(0,), test=True), say=say, miniature=True)
     status = experiment.work(experiment.runs, *share_cores(jobs, threads), every=15)
     if status:
-        raise AaffError(f"the experiment in {out} did not finish; the same command goes on with it")
+        raise AaffError(f"the experiment in {out} did not finish; give the same command again to resume")
     results = out / "report" / "results"
     experiment.fault(results, fault)
     return experiment.report(out / "report", results, drawn=False)

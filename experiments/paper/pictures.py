@@ -1,6 +1,6 @@
-"""Fig. 5: frame, truth, the networks' maps and where they differ from the truth, side by side.
+"""Fig. 5: frame, ground truth, the networks' class maps and where they differ from it, side by side.
 
-Either frames of the data set, for the reader's own eyes, or drawn streets, for a report that is published:
+Either frames of the data set, for the reader's own eyes, or synthetic streets, for a report that is published:
 frames of CamVid may not be passed on.
 """
 
@@ -31,7 +31,7 @@ WIDTH = 320
 
 _RIGHT, _WRONG, _VOID = (226, 229, 233), (200, 50, 31), (70, 74, 80)
 _DRAWN = tuple((7000 + 7 * i, 30 * i) for i in range(12))
-"""Drives and frames of the drawn streets that are looked through; no training set has them."""
+"""Drives and frames of the synthetic streets to choose from; no training set has them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Shown:
     """A frame to show.
 
     Attributes:
-        sample: the frame with its truth.
+        sample: the frame with its label.
         why: how it was chosen.
     """
 
@@ -83,12 +83,12 @@ def draw_pictures(
     Args:
         folder: for them.
         checkpoints: by registered name of the network, in the order to show.
-        source: split to take frames from; None draws streets of CamVid's classes.
-        frame_scores: mean pixel accuracy by frame of ``source``, to find the worst; not used for drawn streets.
-        size: of drawn streets.
+        source: split to take frames from; None renders streets of CamVid's classes.
+        frame_scores: mean pixel accuracy by frame of ``source``, to find the worst; not used for synthetic streets.
+        size: of synthetic streets.
     """
     hashes = {name: file_hash(path) for name, path in checkpoints.items()}
-    where = f"{source.protocol} {source.split}" if source is not None else "drawn streets"
+    where = f"{source.protocol} {source.split}" if source is not None else "synthetic streets"
     labels = source.labels if source is not None else CAMVID11
     classes = {
         name: "#{:02x}{:02x}{:02x}".format(*color) for name, color in zip(labels.names, labels.colors, strict=True)
@@ -105,8 +105,8 @@ def draw_pictures(
         samples = drawn_samples(size)
         shown = choose(samples, {s.name: _mean_score(engines, s, labels) for s in samples})
         about = (
-            "Frames of CamVid may not be passed on, so these are drawn streets that no network was trained on: three "
-            "spread over twelve, and the two on which the networks are worst."
+            "Frames of CamVid may not be passed on, so these are synthetic streets that no network was trained on: "
+            "three spread over twelve, and the two on which the networks are worst."
         )
     frames = [_draw(folder, number, frame, engines, labels) for number, frame in enumerate(shown, start=1)]
     write_json(index, {"key": key, "about": about, "frames": frames})
@@ -125,13 +125,15 @@ def _draw(
     size = Size(WIDTH, height)
     made: list[tuple[str, UInt8Array, str]] = [
         ("frame", resize_image(sample.image, size), "frame"),
-        ("truth", labels.colorize(resize_label(sample.label, size)), "truth"),
+        ("ground-truth", labels.colorize(resize_label(sample.label, size)), "ground truth"),
     ]
     for name, engine in engines.items():
-        answer = engine.segment(sample.image)
-        score = frame_score(sample.label, answer, labels.num_classes) or 0.0
-        made.append((name, labels.colorize(resize_label(answer, size)), f"{TITLES[name]}, {100 * score:.1f} % right"))
-        wrong = difference(sample.label, answer)
+        predicted = engine.segment(sample.image)
+        score = frame_score(sample.label, predicted, labels.num_classes) or 0.0
+        made.append(
+            (name, labels.colorize(resize_label(predicted, size)), f"{TITLES[name]}, {100 * score:.1f} % right")
+        )
+        wrong = difference(sample.label, predicted)
         made.append((f"{name}-difference", resize_image(wrong, size), f"{TITLES[name]}, difference"))
     pictures = []
     for kind, image, caption in made:
@@ -147,14 +149,14 @@ def _draw(
     return {"title": title, "sheet": sheet.name, "pictures": pictures}
 
 
-def difference(truth: UInt8Array, answer: UInt8Array) -> UInt8Array:
-    """Where an answer is wrong: RGB uint8 [H, W, 3], red wrong, pale right, dark not counted."""
+def difference(ground_truth: UInt8Array, predicted: UInt8Array) -> UInt8Array:
+    """Where a prediction is wrong: RGB uint8 [H, W, 3], red wrong, pale right, dark not counted."""
     table = np.array([_RIGHT, _WRONG, _VOID], np.uint8)
-    return table[np.where(truth == IGNORE, 2, (truth != answer).astype(np.uint8))]
+    return table[np.where(ground_truth == IGNORE, 2, (ground_truth != predicted).astype(np.uint8))]
 
 
 def _sheet(images: Sequence[UInt8Array]) -> UInt8Array:
-    """All pictures in two rows: frame and maps above, truth and differences below."""
+    """All pictures in two rows: frame and maps above, ground truth and differences below."""
     gap = 4
     above, below = images[0::2], images[1::2]
     height, width = images[0].shape[:2]

@@ -181,7 +181,7 @@ def add_score(folder: Path, run: str, score: Mapping[str, Any]) -> None:
 
 
 def gather_baselines(folder: Path, data: Path, runs: Sequence[PlannedRun], layout: str | None, cache: Path) -> None:
-    """Score the answers that need no network on every split that the report shows; counted once for a data set."""
+    """Score the baselines that need no network on every split that the report shows; counted once for a data set."""
     kept: dict[str, Any] = read_json(cache) if cache.is_file() else {}
     found: dict[str, Any] = {}
     for scoring in {s.split: s for run in runs for s in run.scorings if s.full}.values():

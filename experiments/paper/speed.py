@@ -14,15 +14,15 @@ PRECISIONS = ("fp32", "bf16", "int8")
 
 @dataclass(frozen=True)
 class SpeedRow:
-    """Frame to map of one network, measured in one run of the benchmark with the others.
+    """End-to-end latency of one network, measured in one run of the benchmark with the others.
 
     Attributes:
         network: registered name.
         engine, precision: what ran it.
         size: WIDTHxHEIGHT of the frames.
-        median_ms, p95_ms: frame to map.
+        median_ms, p95_ms: end-to-end latency.
         alone_ms: the network alone, median.
-        threads: of the processor.
+        threads: of the CPU.
     """
 
     network: str

@@ -1,7 +1,7 @@
 """Carry out a plan: runs side by side in processes of their own, interruptible at any moment.
 
 Each run is ``python -m aaff train``, then ``python -m experiments.paper.measure``.  SIGINT, SIGTERM and SIGHUP are
-passed on; a training run then writes its state and ends, and the same command goes on later.  A killed
+passed on; a training run then writes its state and ends, and the same command resumes later.  A killed
 parent leaves its children working: each holds a lock on its run, so a new start waits for them rather than
 training one run twice.
 """
@@ -46,7 +46,7 @@ class Workshop:
         layout: of the data set; None is found out.
         jobs: runs side by side.
         threads: compute threads of each.
-        arithmetic: ``device`` and ``precision`` by name of a run; left out, what is fast on this machine.
+        arithmetic: ``device`` and ``precision`` by name of a run; default: what is fast on this machine.
         say: told in a line what happens.
     """
 
@@ -167,7 +167,7 @@ def _ended(job: Job, shop: Workshop) -> bool:
         shop.say(f"{'scored' if job.scoring else 'trained'}: {job.run.name}")
         return True
     if status in _INTERRUPTED:
-        shop.say(f"interrupted from outside: {job.run.name}; the same command goes on with it")
+        shop.say(f"interrupted from outside: {job.run.name}; give the same command again to resume")
         return False
     message = last_line(folder / _LOG)
     note_failure(folder, status, message)

@@ -53,7 +53,7 @@ def test_memory_is_sampled_along_the_whole_video(quick, tmp_path):
 @pytest.mark.parametrize(
     ("main", "words", "sentence"),
     [
-        (video_speed.main, ["--seconds", "0"], "no length"),
+        (video_speed.main, ["--seconds", "0"], "--seconds"),
         (video_speed.main, ["--video", "absent.mp4"], "no video file absent.mp4"),
         (video_memory.main, ["--frames", "0"], "give 1 or more"),
         (video_memory.main, ["--frames", "2", "--size", "64x48"], "too few"),

@@ -80,7 +80,7 @@ def _faster(results: Results) -> list[str]:
     if setting is None or not {"bisenet", "depthwise_bisenet"} <= times.keys():
         return []
     ratio, counts = speed_gain(times["bisenet"], times["depthwise_bisenet"])
-    where = f"frame to map with {setting[0]} in {setting[1]} at {setting[2]}"
+    where = f"end-to-end latency with {setting[0]} in {setting[1]} at {setting[2]}"
     if not counts:
         return [f"no time ({where}: {ratio:.2f} times the speed)"]
     return [f"{100 * (1 - 1 / ratio):.0f} % of the time ({where}: {ratio:.2f} times the speed)"]
@@ -126,7 +126,7 @@ def state_notes(results: Results) -> list[Block]:
     if results.plan["settings"].get("miniature"):
         notes.append(
             Note(
-                "**This is the experiment in miniature:** drawn streets, small frames, minutes of training. It "
+                "**This is the experiment in miniature:** synthetic streets, small frames, minutes of training. It "
                 "shows that everything works and how it looks; its scores say nothing about the networks."
             )
         )

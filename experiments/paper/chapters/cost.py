@@ -56,7 +56,12 @@ def _latency_table(measured: list[SpeedRow]) -> Table:
         times = f"{r.median_ms:.1f}", f"{r.p95_ms:.1f}", alone, f"{r.fps:.1f}", ratio
         rows.append((f"{r.engine} {r.precision}", TITLES[r.network], r.size, *times))
     columns = ("engine", "network", "size", "median ms", "p95 ms", "network alone ms", "fps", "× BiSeNet")
-    return Table(columns, tuple(rows), "Frame to map, measured in one run of the benchmark", text_columns=2)
+    return Table(
+        columns,
+        tuple(rows),
+        "End-to-end latency (frame in memory to class map in memory), measured in one run of the benchmark",
+        text_columns=2,
+    )
 
 
 def _networks(results: Results) -> dict[str, RunResult]:
@@ -80,7 +85,7 @@ def whole(results: Results) -> list[Block]:
     measured = speed_rows(results.speed)
     setting = main_setting(measured)
     latency = {r.network: r.median_ms for r in measured if r.setting == setting}
-    label = f"frame to map, ms ({' '.join(setting[:2])}, {setting[2]})" if setting else ""
+    label = f"latency, ms ({' '.join(setting[:2])}, {setting[2]})" if setting else ""
     macs = {name: run.macs / 1e9 for name, run in networks.items()}
     where, epochs = next((run.size, run.recipe["epochs"]) for run in results.of("seeds"))
     charts = row(

@@ -116,7 +116,9 @@ def _borders(results: Results, split: str) -> list[Block]:
 
 def _objects(results: Results, split: str, labels: Sequence[str]) -> list[Block]:
     classes = [labels.index(name) for name in SMALL_THINGS if name in labels]
-    caption = "An object is a connected region of the truth; it is found when at least half of its pixels are right."
+    caption = (
+        "An object is a connected region of the ground truth; it is found when at least half of its pixels are right."
+    )
     chart = figure("objects", object_sizes(results, split, classes), caption) if classes else None
     if chart is None:
         return []

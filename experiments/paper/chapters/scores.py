@@ -69,7 +69,7 @@ def table(results: Results) -> list[Block]:
     blocks.append(
         Prose(
             "Mean ± standard deviation over seeds, in percent; one confusion matrix over the split, native logits "
-            "resized to the label, void never counted. The grey rows are answers without any network: the most "
+            "resized to the label, void never counted. The grey rows are baselines without any network: the most "
             "frequent class, and the most frequent class of each pixel. The paper's own figures stand beside them as "
             f"**another protocol** ({PAPER_PROTOCOL}): they are not comparable."
         )
@@ -141,7 +141,7 @@ def learning(results: Results) -> list[Block]:
     if not rows:
         return [*blocks, Note("No run of group seeds has finished.")]
     prior = results.baselines.get("val", {}).get("position prior", {}).get("pixel_accuracy")
-    scale = f" Answering every pixel by its most frequent training class scores {100 * prior:.0f} %." if prior else ""
+    scale = f" Predicting the most frequent training class of every pixel scores {100 * prior:.0f} %." if prior else ""
     found = {n: s for n in PAPER_ORDER if (s := spread(results, n, "val", "pixel_accuracy"))}
     told = ", ".join(f"{TITLES[n]} {100 * s.mean:.1f} %" for n, s in found.items())
     blocks.append(

@@ -26,7 +26,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def words(scenes_dir: Path, copied: Path, tmp_path: Path, counted: Path) -> Iterator[list[str]]:
-    """The command that goes on with the finished experiment."""
+    """The command that resumes the finished experiment."""
     if counted.is_file():
         shutil.copy(counted, copied / "costs.json")
     recipe = TINY.to_dict()
@@ -79,7 +79,7 @@ def test_publishing_writes_what_a_repository_keeps_and_no_frame(
     assert {f"results/experiment/runs/{name}.json" for name in NAMES} <= names
     assert "results/experiment/answer.json" in names
     text = (root / "docs" / "experiment" / "README.md").read_text()
-    assert "these are drawn streets" in text
+    assert "these are synthetic streets" in text
     assert not [name for name in names if name.endswith((".jpg", ".jpeg"))]  # frames are shown in sheets of few colours
     # The machine is lost: the repository alone tells that the runs are done.
     shutil.rmtree(copied / "seeds")
