@@ -13,7 +13,7 @@ WORKERS ?= 2
 DATA ?=
 ARGS ?=
 
-.PHONY: help demo test check format clean reproduce reproduce-miniature bench-train bench-video bench-memory bench-synthetic data-given tables
+.PHONY: help demo test check format clean reproduce reproduce-miniature bench-train bench-video bench-memory bench-synthetic data-given tables fuzz
 
 help:
 	@echo "make demo                  train, evaluate, export and run a network on synthetic streets, in minutes"
@@ -26,6 +26,7 @@ help:
 	@echo "make bench-train DATA=DIR  training speed beside a plain PyTorch loop (benchmarks/training)"
 	@echo "make bench-video           frames per second from video file to video file"
 	@echo "make bench-memory          memory over a long video"
+	@echo "make fuzz                  21,000 broken inputs for all readers of files; figures in results/fuzz.json"
 	@echo "make bench-synthetic       how hard the synthetic data set is"
 	@echo "make tables                put the numbers of results/ into README and docs"
 	@echo "ARGS='…' adds options to reproduce and bench-*."
@@ -50,6 +51,9 @@ bench-memory: $(VENV)/.demo-ready
 
 bench-synthetic: $(VENV)/.test-ready
 	$(BIN)/python -m benchmarks.synthetic_difficulty $(ARGS)
+
+fuzz: $(VENV)/.test-ready
+	$(ONE_THREAD) $(BIN)/python -m tests.fuzz --json results/fuzz.json $(ARGS)
 
 tables: $(VENV)/.demo-ready
 	$(BIN)/python -m scripts.update_tables
