@@ -28,9 +28,6 @@ _FORMATS = (
 )
 """FFmpeg's names of the containers that hold a video themselves.  Others are read from other files or addresses
 (playlists: hls, concat, dash, …), from devices, or are text."""
-_ONE_EACH = ("h264", "hevc", "mpeg4", "mjpeg", "prores", "ffv1", "av1", "libdav1d", "vp9", "libvpx-vp9", "msmpeg4v3")
-"""Decoders that give one frame for each packet, so that a packet without one is a lost frame.  Others have packets
-that only other frames need."""
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"[Reference]", b"v=0")
 _FINEST = 1_000_000
 """Ticks a second that every container can hold; finer ones are rounded to 1/90000 s."""
@@ -59,7 +56,7 @@ class VideoFile(Source):
         self._path = str(path)
         self._name = shown_name(path)
         self._damaged = 0
-        self._lost = 0
+        self._hidden = 0
         self._rest = self._decode()
         first = next(self._rest, None)
         if first is None:
@@ -93,14 +90,13 @@ class VideoFile(Source):
                     )
                 yield Frame(image, index, time, self._name, duration)
                 index += 1
-            self._judge(stream, index, clock)
+            self._judge(container, stream, index, clock)
 
     def _frames(
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Generator[av.VideoFrame, None, None]:
         """What can be decoded; the rest is counted."""
         packets = container.demux(stream)
-        balance = 0  # packets that have not given a frame
         while True:
             try:
                 packet = next(packets)
@@ -109,22 +105,18 @@ class VideoFile(Source):
             except av.FFmpegError:  # from the file: no further packet will come
                 self._damaged += 1
                 continue
-            balance += packet.size > 0 and not packet.is_discard
+            self._hidden += packet.is_discard
             self._damaged += packet.is_corrupt
             try:
                 frames = [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
             except av.FFmpegError:  # from the decoder: the next packet may do
                 self._damaged += 1
-                balance -= 1
                 continue
             for frame in frames:
-                balance -= 1
                 self._damaged += frame.is_corrupt
                 yield frame
-        if stream.codec_context.name in _ONE_EACH:
-            self._lost = max(0, balance)
 
-    def _judge(self, stream: av.VideoStream, count: int, clock: _Clock) -> None:
+    def _judge(self, container: av.container.InputContainer, stream: av.VideoStream, count: int, clock: _Clock) -> None:
         """Say what was missing, once the end is reached."""
         promised = _tagged_end(stream)
         if _beyond_the_end(stream, self._path) or (promised is not None and clock.end + _MISSING < promised):
@@ -133,14 +125,15 @@ class VideoFile(Source):
             self.problems.append(
                 f"{self._name} is cut off: it gives {count} frames and ends after {float(clock.end):.1f} s{until}"
             )
-        elif self._damaged:
-            self.problems.append(
-                f"{self._name} is damaged or cut off: {self._damaged} of its packets could not be decoded completely"
-            )
-        if self._lost:
-            self.problems.append(
-                f"{self._name} is damaged: {self._lost} of its {count + self._lost} frames could not be decoded"
-            )
+            return
+        said = []
+        if self._damaged:
+            said.append(f"{self._damaged} of its packets could not be decoded completely")
+        lost = _indexed(container, stream) - self._hidden - count
+        if lost > 0:
+            said.append(f"it gives {count} of {count + lost} frames")
+        if said:
+            self.problems.append(f"{self._name} is damaged or cut off: {'; '.join(said)}")
 
 
 class _Clock:
@@ -260,6 +253,11 @@ def _tagged_end(stream: av.VideoStream) -> Fraction | None:
     # Strictly: the tag is a text from the file, and Fraction("1e999999999") would never end.
     match = re.fullmatch(r"([0-9]{1,4}):([0-9]{2}):([0-9]{2}(\.[0-9]{1,9})?)", stream.metadata.get("DURATION", ""))
     return None if match is None else 3600 * int(match[1]) + 60 * int(match[2]) + Fraction(match[3])
+
+
+def _indexed(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """How many frames the index names; 0 where it need not name all.  MP4 and MOV have one entry for each."""
+    return len(stream.index_entries) if container.format.name.startswith("mov") else 0
 
 
 def _beyond_the_end(stream: av.VideoStream, path: str) -> bool:
