@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from aaff.errors import DataError
+from aaff.card import ModelCard
+from aaff.errors import DataError, ModelError
 from aaff.labels import CAMVID11, CAMVID32, CAMVID_RAW, CITYSCAPES19, ColorEntry, ColorTable, LabelMap
+from aaff.preprocess import Size
 
 KNOWN = (CAMVID11, CAMVID32, CITYSCAPES19)
 
@@ -91,3 +93,36 @@ def test_an_impossible_label_map_is_refused(names, colors, void, says) -> None:
 def test_something_else_than_a_label_map_is_refused(data: dict) -> None:
     with pytest.raises(DataError):
         LabelMap.from_dict(data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": "x"},
+        {"format": 10**9},
+        {"format": True},
+        {"labels": []},
+        {"labels": {"name": "x", "names": "abc", "colors": [[1, 1, 1], [2, 2, 2], [3, 3, 3]]}},
+        {"size": 3},
+        {"size": "999999999x1"},
+        {"size": "²x²"},
+        {"normalization": {"mean": [1, 2, 3], "std": [0, 1, 1]}},
+        {"normalization": {"mean": [1, 2], "std": [1, 1, 1]}},
+        {"normalization": {"mean": [float("nan"), 2, 3], "std": [1, 1, 1]}},
+        {"network": None},
+        {"options": [1]},
+        {"score": "good"},
+        {"epoch": "many"},
+    ],
+)
+def test_a_model_card_is_checked_entry_by_entry(change: dict) -> None:
+    good = ModelCard("depthwise_aaff", {}, CAMVID11, "camvid11", Size(96, 64)).to_dict()
+    assert ModelCard.from_dict(good).labels == CAMVID11
+    with pytest.raises(ModelError):
+        ModelCard.from_dict(good | change)
+
+
+@pytest.mark.parametrize("data", [None, 5, "text", [], {}])
+def test_something_else_than_a_model_card_is_refused(data: object) -> None:
+    with pytest.raises(ModelError):
+        ModelCard.from_dict(data)

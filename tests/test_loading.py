@@ -2,6 +2,7 @@
 
 import importlib.util
 import pickle
+import re
 import shutil
 
 import numpy as np
@@ -224,3 +225,36 @@ def test_options_that_make_no_sense(checkpoint):
     with pytest.raises(OptionError, match="threads is 0"):
         load(checkpoint, threads=0)
     assert issubclass(OptionError, AaffError)
+
+
+def test_a_changed_checkpoint_is_refused(small_checkpoint, tmp_path):
+    data = bytearray(small_checkpoint.read_bytes())
+    data[-10] ^= 0x01
+    path = tmp_path / "changed.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"changed\.safetensors"):
+        load(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(small_checkpoint, tmp_path, value):
+    import torch
+
+    from aaff.networks.weights import read_checkpoint, save_checkpoint
+
+    state, card = read_checkpoint(small_checkpoint)
+    name = next(name for name, tensor in state.items() if tensor.ndim == 4)
+    state[name] = torch.full_like(state[name], value)
+    save_checkpoint(tmp_path / "a.safetensors", state, card)
+    with pytest.raises(ModelError, match=re.escape(name)):
+        load(tmp_path / "a.safetensors")
+
+
+def test_a_checkpoint_without_a_hash_still_loads(small_checkpoint, tmp_path):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(small_checkpoint, framework="pt") as file:
+        metadata = {"aaff": file.metadata()["aaff"]}
+        save_file({name: file.get_tensor(name) for name in file.keys()}, tmp_path / "a.safetensors", metadata)  # noqa: SIM118
+    assert load(tmp_path / "a.safetensors").card.network == "depthwise_aaff"

@@ -1,15 +1,17 @@
 """Files that are not what they should be: converted where the meaning is clear, else one sentence with the file."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from aaff.data import open_dataset, write_dataset
 from aaff.data.sample import Dataset, Sample
-from aaff.errors import DataError
-from aaff.images import read_image, read_size
+from aaff.errors import DataError, OptionError
+from aaff.images import read_ids, read_image, read_size
 from aaff.labels import CAMVID11
 
 COLORS = np.array([[[200, 30, 60], [10, 250, 90]], [[0, 0, 0], [255, 255, 255]]], np.uint8)
@@ -125,3 +127,91 @@ def test_colour_masks_may_be_palette_or_rgba(tmp_path: Path) -> None:
     for picture in (mask.quantize(16), mask.convert("RGBA")):
         picture.save(dataset.pairs[0].label)
         assert np.array_equal(dataset[0].label, label), picture.mode
+
+
+def png(bits: int, row: bytes, width: int) -> bytes:
+    """A greyscale PNG of one row."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", width, 1, bits, 0, 0, 0, 0)
+    pixels = zlib.compress(b"\0" + row)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("bits", "row", "ids"), [(1, b"\x50", [0, 1, 0, 1]), (2, b"\x1b", [0, 1, 2, 3]), (4, b"\x0b\xf1", [0, 11, 15, 1])]
+)
+def test_ids_of_few_bits_are_read_as_they_are_stored(bits: int, row: bytes, ids: list[int], tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(bits, row, 4))
+    assert read_ids(tmp_path / "a.png").tolist() == [ids]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "jpg", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_shown_upright(orientation: int, suffix: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    grey = np.zeros((24, 40), np.uint8)
+    grey[:8, :16] = 200
+    Image.fromarray(grey).save(tmp_path / f"a.{suffix}", exif=exif, **({"quality": 95} if suffix == "jpg" else {}))
+    turned = Image.fromarray(grey)
+    turned.getexif()[0x0112] = orientation
+    expected = np.asarray(ImageOps.exif_transpose(turned))
+    found = read_image(tmp_path / f"a.{suffix}")[..., 0]
+    assert found.shape == expected.shape
+    assert ((found > 100) == (expected > 100)).mean() > 0.98
+    if suffix in ("png", "tif"):
+        assert np.array_equal(read_ids(tmp_path / f"a.{suffix}"), expected)
+
+
+def test_an_odd_exif_tag_beside_the_orientation_does_not_matter(tmp_path: Path) -> None:
+    def entry(tag: int, kind: int, count: int, value: bytes) -> bytes:
+        return struct.pack("<HHI", tag, kind, count) + value
+
+    tags = entry(0x0112, 3, 1, struct.pack("<HH", 6, 0)) + entry(0x011A, 2, 3, b"72\0\0")  # resolution as text
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + tags + bytes(4)
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "a.jpg", exif=exif)
+    assert read_image(tmp_path / "a.jpg").shape == (40, 30, 3)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_labels_in_a_lossy_format_are_refused(dataset: Dataset, name: str) -> None:
+    path = dataset.pairs[0].label
+    path.unlink()
+    path = path.with_name(f"a_1{Path(name).suffix}")
+    Image.fromarray(np.full((40, 60), 3, np.uint8)).save(path, "JPEG")
+    with pytest.raises(DataError, match=r"JPEG.*PNG"):
+        open_dataset(dataset.root, "train")[0]
+
+
+def test_a_picture_above_the_pixel_limit_can_be_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(COLORS).save(path)
+    monkeypatch.setenv("AAFF_MAX_PIXELS", "3")
+    with pytest.raises(DataError, match=r"AAFF_MAX_PIXELS=4"):
+        read_image(path)
+    monkeypatch.setenv("AAFF_MAX_PIXELS", "4")
+    assert read_image(path).shape == (2, 2, 3)
+    monkeypatch.setenv("AAFF_MAX_PIXELS", "many")
+    with pytest.raises(OptionError, match="AAFF_MAX_PIXELS"):
+        read_image(path)
+
+
+def test_formats_that_start_other_programs_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(COLORS).save(tmp_path / "a.eps")
+    Image.fromarray(COLORS).save(tmp_path / "a.pdf")
+    for path in list(tmp_path.iterdir()):
+        hidden = path.rename(path.with_suffix(f"{path.suffix}.png"))
+        with pytest.raises(DataError, match="not an image"):
+            read_image(hidden)
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("x" * 300, "loop"):
+        with pytest.raises(DataError):
+            read_image(tmp_path / name)
+        with pytest.raises(DataError):
+            open_dataset(tmp_path / name, "train")

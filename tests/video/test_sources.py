@@ -4,6 +4,7 @@ import http.server
 import struct
 import threading
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -425,3 +426,60 @@ def test_short_names(tmp_path):
     assert short_name("http://10.0.0.2/a/drive.mp4?x=/y") == "drive"
     assert short_name("a b:c.mp4") == "a_b_c"
     assert short_name("0") == "camera0"
+
+
+class TestNamesAndTexts:
+    """What a file is called, or says about itself, does not decide whether its frames can be read."""
+
+    @pytest.mark.parametrize("name", ["2024-01-01T12:30:00.mp4", "http:x.mp4", "a%03d.mp4", "caf\udce9.mp4"])
+    def test_any_name(self, drive, tmp_path, monkeypatch, name):
+        monkeypatch.chdir(tmp_path)
+        try:
+            Path(name).write_bytes(drive.read_bytes())
+        except OSError:
+            pytest.skip("this file system refuses such names")
+        assert len(read(name)[0]) == 60
+
+    @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+    def test_a_title_that_is_not_utf8(self, tmp_path, suffix):
+        path = tmp_path / f"a{suffix}"
+        with av.open(str(path), "w") as container:
+            container.metadata["title"] = "Strasse"
+            stream = container.add_stream("libx264", rate=30)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(1), format="rgb24")))
+            container.mux(stream.encode(None))
+        path.write_bytes(path.read_bytes().replace(b"Strasse", b"Stra\xdfe "))
+        assert len(read(path)[0]) == 1
+
+    @pytest.mark.parametrize("tag", [b"1e999999999", b"00:00:01/0", b"00:00:1_0", b"99:99:99:99"])
+    def test_an_absurd_duration(self, tmp_path, tag):
+        path = encode(tmp_path / "a.mkv", [numbered(n) for n in range(3)])
+        data = path.read_bytes()
+        place = data.rfind(b"00:00:00.")
+        path.write_bytes(data[:place] + tag.ljust(18, b"\0") + data[place + 18 :])
+        assert len(read(path)[0]) == 3
+
+    @pytest.mark.parametrize(
+        "content", ["#EXTM3U\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n", "ffconcat version 1.0\nfile {}\n", "#EXTM3U\n{}\n"]
+    )
+    def test_playlists_are_refused(self, drive, tmp_path, content):
+        for name in ("list.mp4", "list.m3u8", "list"):
+            path = tmp_path / name
+            path.write_text(content.format(drive))
+            with pytest.raises(DataError, match="playlist"):
+                open_source(path)
+
+    def test_lost_frames_of_an_mp4_are_counted(self, drive, tmp_path):
+        with av.open(str(drive)) as container:
+            entries = [container.streams.video[0].index_entries[n] for n in (20, 21)]
+            places = [(entry.pos, entry.size) for entry in entries]
+        data = bytearray(drive.read_bytes())
+        for place, size in places:
+            data[place : place + size] = b"\xff" * size
+        path = tmp_path / "hole.mp4"
+        path.write_bytes(data)
+        frames, source = read(path)
+        assert len(source.problems) == 1
+        if len(frames) < 60:
+            assert f"{len(frames)} of 60" in source.problems[0]

@@ -1,5 +1,9 @@
 """The wire format of protocol buffers, as far as an ONNX file needs it to be described and cut without ``onnx``.
 
+The engines can list metadata too (OpenVINO's ``rt_info``, ONNX Runtime's ``custom_metadata_map``), but only after
+they have parsed the graph: 116 ms against 2 ms for the bundled model, hash included, and in native code before the
+hash can tell that a file is damaged.  Neither writes metadata or cuts a graph.
+
 A message is a row of fields, each a tag (number and kind) and a payload; a message inside a message is
 a payload that is such a row again.  Source: the protocol buffers documentation, "Encoding".
 """
