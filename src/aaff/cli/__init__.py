@@ -25,7 +25,7 @@ from aaff.privacy import share_cache_folder
 from aaff.signals import stopping_raises
 
 VERBS: dict[str, str] = {
-    "data init": "describe a folder of images and masks, so that aaff trains on it",
+    "data init": "describe a folder of images and masks as a data set",
     "data check": "look for everything that is wrong with a data set",
     "data stats": "count images, sizes and pixels per class",
     "data scenes": "draw a data set of street scenes, no download",

@@ -17,11 +17,11 @@ class Args:
     data: tyro.conf.Positional[Path]
     """Folder of the data set."""
     layout: str | None = None
-    """How it lies on disk: yaml, segnet, kaggle, original or cityscapes; found out if left out."""
+    """How it lies on disk: yaml, segnet, kaggle, original or cityscapes; default: detected."""
     protocol: str | None = None
-    """Which classes to read it as, such as camvid11, camvid32 or camvid11-drives; the layout's own if left out."""
+    """Which classes to read it as, such as camvid11, camvid32 or camvid11-drives; default: the layout's own."""
     split: str | None = None
-    """Only this split; all if left out."""
+    """Only this split; default: all."""
     json: Path | None = None
     """Write the numbers here as JSON too."""
 

@@ -1,4 +1,4 @@
-"""What ``aaff data check`` and ``aaff data stats`` both print: splits, classes, and a bar while reading."""
+"""What ``aaff data check`` and ``aaff data stats`` both print: splits, classes, and progress while reading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def print_splits(splits: Mapping[str, SplitStatistics]) -> None:
-    """One row a split: frames, sizes, ignored pixels, colours."""
+    """One row per split: frames, sizes, ignored pixels, colours."""
     rows = []
     for split, found in splits.items():
         sizes = ", ".join(f"{size} ({count})" if len(found.sizes) > 1 else str(size) for size, count in _most(found))
@@ -30,7 +30,7 @@ def _most(found: SplitStatistics) -> list[tuple[object, object]]:
 
 
 def print_classes(splits: Mapping[str, SplitStatistics]) -> None:
-    """One row a class: share of the counted pixels and of the images in each split; then the suggested weights."""
+    """One row per class: share of the counted pixels and of the images in each split; then the suggested weights."""
     from aaff.data.statistics import suggested_weights
 
     source, weights = suggested_weights(splits)

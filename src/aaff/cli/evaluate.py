@@ -1,4 +1,4 @@
-"""``aaff evaluate``: the scores of a model on a split, beside the answers that need no network."""
+"""``aaff evaluate``: the scores of a model on a split, beside baselines that need no network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Args:
 
     model: tyro.conf.Positional[Path]
     """An exported file (.onnx), a checkpoint (.safetensors), the folder of a run (its best checkpoint, else its last)
-    or the name of published weights."""
+    or a name (see: aaff models)."""
     data: Path
     """Folder of the data set."""
     split: str = "val"
@@ -31,18 +31,18 @@ class Args:
     json: Path | None = None
     """Write the report here."""
     size: Size | None = None
-    """Feed frames at this size; the model's own if left out."""
+    """Feed frames at this size; default: the model's own."""
     protocol: str | None = None
-    """What the score is called, such as camvid11 or camvid11-drives; the model's own if left out."""
+    """What the score is called, such as camvid11 or camvid11-drives; default: the model's own."""
     layout: str | None = None
-    """How the data lies on disk; found out if left out."""
+    """How the data lies on disk; default: detected."""
     engine: str = "auto"
     """What runs the model: openvino (auto takes it) or onnxruntime for an exported file, torch for a checkpoint."""
     precision: str | None = None
-    """fp32 or bf16, for a file in int8 int8 or int8-bf16 (the type of what is not quantised); the file's own if left
-    out."""
+    """fp32 or bf16, for a file in int8 int8 or int8-bf16 (the type of what is not quantised); default: the file's
+    own."""
     threads: int | None = None
-    """Processor threads; all cores if left out."""
+    """CPU threads; default: all cores."""
 
 
 def run(args: Args) -> int:

@@ -51,7 +51,7 @@ def run_video(args: Args, named: Named, out: Path) -> int:
 
 
 def read_rate(text: str | None) -> Fraction:
-    """Frames a second, exact: ``30``, ``29.97`` or ``30000/1001``.
+    """Frames per second, exact: ``30``, ``29.97`` or ``30000/1001``.
 
     >>> read_rate("30000/1001")
     Fraction(30000, 1001)
@@ -62,9 +62,9 @@ def read_rate(text: str | None) -> Fraction:
     try:
         rate = Fraction(text or "30")
     except (ValueError, ZeroDivisionError) as error:
-        raise OptionError(f"--fps {text} is no rate; give frames a second such as 10 or 30000/1001") from error
+        raise OptionError(f"--fps {text} is not a rate; give frames per second such as 10 or 30000/1001") from error
     if not 0 < rate <= 1000:
-        raise OptionError(f"--fps {text} is no rate of a video; give more than 0 and at most 1000")
+        raise OptionError(f"--fps {text} is not a rate of a video; it must be in (0, 1000]")
     return rate
 
 

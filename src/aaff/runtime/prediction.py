@@ -47,7 +47,7 @@ class Prediction:
             painted from it so that edges are smooth.
 
     Raises:
-        DataError: the maps do not fit the frame, or an id is no class.
+        DataError: the maps do not fit the frame, or an id is not a class.
     """
 
     class_map: UInt8Array
