@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from aaff.cli import main
+from aaff.data.layouts.described import read_description
 from aaff.images import write_image
+from aaff.labels import CAMVID11
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -56,13 +58,18 @@ def parking(tmp_path: Path) -> Path:
     write_image(root / "masks" / "c_mask.png", label)
     (root / "lists").mkdir()
     (root / "lists" / "val.txt").write_text("c\n")
-    (description,) = blocks("adding_a_dataset.md", "yaml")
+    description = blocks("adding_a_dataset.md", "yaml")[0]
     (root / "dataset.yaml").write_text(description, encoding="utf-8")
     return root
 
 
 def test_a_described_data_set_is_opened_as_the_example_says(parking: Path) -> None:
     run(blocks("adding_a_dataset.md", "python")[0], parking.parent)
+
+
+def test_the_partially_labelled_data_set_of_the_page_is_one_of_the_protocol(tmp_path: Path) -> None:
+    (tmp_path / "dataset.yaml").write_text(blocks("adding_a_dataset.md", "yaml")[1], encoding="utf-8")
+    assert read_description(tmp_path / "dataset.yaml").labels == CAMVID11
 
 
 def test_the_commands_of_the_page_check_count_and_train_the_described_data_set(
