@@ -100,7 +100,7 @@ def test_interrupting_a_group_with_workers_finishes_the_step(
     assert 1 <= done < 6
     assert f"interrupted after step {done}; resume with: " in log.read_text()
     assert run([*line, "--resume"], log) == 0
-    assert f"going on after step {done}" in log.read_text()
+    assert f"after step {done}" in log.read_text()
     assert same(folder, alone[0])
 
 

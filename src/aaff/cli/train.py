@@ -41,7 +41,7 @@ class Args(Recipe):
     minutes: float | None = None
     """Stop after this many minutes, resumable; default: train to the end."""
     timeout_minutes: float = 10.0
-    """With several processes: how long to wait for one that does not answer."""
+    """With several processes: how long to wait for one that does not respond."""
 
 
 def expand(words: Sequence[str]) -> list[str]:

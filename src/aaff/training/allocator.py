@@ -17,7 +17,7 @@ _KEPT = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 * 2**20}
 def keep_freed_memory() -> bool:
     """Let this process keep the memory that it frees, for its next allocations, until it ends.
 
-    Results do not depend on it.  There is no way back: glibc adapts its own thresholds only until one is set.
+    Results do not depend on it.  It cannot be undone: glibc adapts its own thresholds only until one is set.
 
     Returns:
         Whether the system's allocator took it; False without glibc (macOS, Windows, musl).

@@ -1,4 +1,4 @@
-"""Several processes that train one network: what ``torchrun`` starts finds itself and acts as one.
+"""Several processes that train one network: what ``torchrun`` starts works as one.
 
 Every process holds the whole network and takes its share of each batch.  Three sums make the result that
 of one process up to rounding: of the normaliser of the loss, of the gradients, and of the statistics of
@@ -28,7 +28,7 @@ PATIENCE = 600.0
 
 
 class LostProcessError(AaffError):
-    """Another process of the training ended or does not answer."""
+    """Another process of the training ended or does not respond."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Group:
 
     @property
     def main(self) -> bool:
-        """Whether this is the process that writes and tells."""
+        """Whether this is the process that writes and reports."""
         return self.rank == 0
 
     def sum(self, tensor: Tensor) -> Tensor:
@@ -59,9 +59,9 @@ class Group:
                 dist.all_reduce(tensor)
         return tensor
 
-    def any(self, answer: bool) -> bool:
-        """Whether any process says yes."""
-        return answer if self.world == 1 else bool(self.sum(torch.tensor([int(answer)])) > 0)
+    def any(self, condition: bool) -> bool:
+        """Whether the condition holds in any process."""
+        return condition if self.world == 1 else bool(self.sum(torch.tensor([int(condition)])) > 0)
 
     def share(self, value: _T) -> _T:
         """What the main process has for ``value``, on every process."""
@@ -101,8 +101,8 @@ def _others() -> Iterator[None]:
     except RuntimeError as error:  # gloo and NCCL have no kind of their own for it
         reason = " ".join(str(error).split())[:200]
         raise LostProcessError(
-            f"another process of this training ended or does not answer ({reason}); its own message says why; "
-            "what is on disk is whole: start all processes again with --resume"
+            f"another process of this training ended or does not respond ({reason}); its own message says why; "
+            "what is on disk is complete: start all processes again with --resume"
         ) from error
 
 
@@ -110,7 +110,7 @@ def join(patience: float = PATIENCE) -> Group:
     """Find the other processes that ``torchrun`` started, if it did; calling it again changes nothing.
 
     Args:
-        patience: seconds after which a process that does not answer counts as lost.
+        patience: seconds after which a process that does not respond counts as lost.
 
     Raises:
         OptionError: what torchrun sets is incomplete.
@@ -144,7 +144,7 @@ def leave() -> None:
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over the batches of all processes, on a processor (torch's own refuses there)."""
+    """Batch norm over the batches of all processes, on a CPU (torch's own refuses there)."""
 
     group: Group
 
@@ -211,7 +211,7 @@ class _Normalize(torch.autograd.Function):
 def share_batch_norm(net: NetworkT, group: Group, device: str) -> NetworkT:
     """Let every batch norm of ``net`` see the batches of all processes; names and values stay.
 
-    On a processor that is :class:`SharedBatchNorm2d`, on a GPU torch's ``SyncBatchNorm``.
+    On a CPU that is :class:`SharedBatchNorm2d`, on a GPU torch's ``SyncBatchNorm``.
     """
     if group.world == 1:
         return net

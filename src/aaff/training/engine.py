@@ -28,8 +28,8 @@ class Engine:
     Attributes:
         device: ``"cpu"`` or ``"cuda"``.
         precision: ``"fp32"`` or ``"bf16"``.
-        threads: compute threads on a processor.
-        winograd: wide 3×3 convolutions by fewer multiplications (float32 on a processor).
+        threads: compute threads on a CPU.
+        winograd: wide 3×3 convolutions by fewer multiplications (float32 on a CPU).
         processes: how many share each batch.
     """
 
@@ -100,7 +100,7 @@ def resolve(options: EngineOptions, group: Group | None = None) -> Engine:
 def loading_processes(options: EngineOptions, engine: Engine, group: Group) -> int:
     """How many processes load frames ahead for this one.
 
-    On a processor none is best: every core has enough to do with the network.  A GPU waits for frames,
+    On a CPU none is best: every core has enough to do with the network.  A GPU waits for frames,
     so its process takes what cores there are, up to 8.
     """
     if options.workers is not None:
@@ -109,12 +109,12 @@ def loading_processes(options: EngineOptions, engine: Engine, group: Group) -> i
 
 
 def has_bf16_instructions() -> bool:
-    """Whether the processor multiplies bfloat16 itself."""
+    """Whether the CPU multiplies bfloat16 itself."""
     return any(_has(name) for name in (_AVX512, _AMX, _ARM))
 
 
 def bf16_is_fast() -> bool:
-    """Whether the processor multiplies bfloat16 faster than float32.
+    """Whether the CPU multiplies bfloat16 faster than float32.
 
     AMX, Arm's and AMD's instructions do.  Intel's vector instruction for it (AVX512-BF16) multiplies at half the
     rate of float32, which matters wherever AMX is absent or, as in many virtual machines, hidden.

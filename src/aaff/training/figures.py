@@ -49,7 +49,7 @@ def draw_curves(path: Path, history: Sequence[dict[str, Any]], split: str = "val
 
 
 def draw_frames(path: Path, rows: Sequence[tuple[UInt8Array, UInt8Array, UInt8Array]], labels: LabelMap) -> None:
-    """One row a frame: the frame [H, W, 3], its truth and the network's answer [H, W], side by side."""
+    """One row per frame: the frame [H, W, 3], its ground truth and the prediction [H, W], side by side."""
     height, width = rows[0][1].shape
     size = Size(min(width, _WIDEST), round(height * min(1, _WIDEST / width)))  # of all, since they stand in rows
     write_image(
@@ -57,9 +57,12 @@ def draw_frames(path: Path, rows: Sequence[tuple[UInt8Array, UInt8Array, UInt8Ar
         np.vstack(
             [
                 np.hstack(
-                    [resize_image(image, size), *(labels.colorize(resize_label(ids, size)) for ids in (truth, answer))]
+                    [
+                        resize_image(image, size),
+                        *(labels.colorize(resize_label(ids, size)) for ids in (expected, predicted)),
+                    ]
                 )
-                for image, truth, answer in rows
+                for image, expected, predicted in rows
             ]
         ),
     )

@@ -82,7 +82,7 @@ class Learner:
             The loss of the whole batch, over all processes.
 
         Raises:
-            DivergedError: loss or gradient is no finite number.
+            DivergedError: loss or gradient is not finite.
             DataError: a label id is no class.
         """
         net = self.net.train()

@@ -125,7 +125,7 @@ class Objective:
 
     def __init__(self, options: LossOptions, num_classes: int, weights: Tensor | None = None) -> None:
         if weights is not None and weights.shape != (num_classes,):
-            raise OptionError(f"{len(weights)} class weights were given for {num_classes} classes; give one a class")
+            raise OptionError(f"{len(weights)} class weights were given for {num_classes} classes; give one per class")
         self.options = options
         self.losses = {name: (find_loss(name), weight) for name, weight in options.weights().items()}
         self.num_classes = num_classes
@@ -195,7 +195,7 @@ class Objective:
         if auxiliary and len(given) != len(auxiliary):
             raise OptionError(
                 f"loss.auxiliary has {len(given)} weights, but the network has {len(auxiliary)} auxiliary heads"
-                f" ({', '.join(auxiliary)}); give one for all or one a head"
+                f" ({', '.join(auxiliary)}); give one for all or one per head"
             )
         return given if auxiliary else ()
 

@@ -141,7 +141,7 @@ def resumed_engine(recipe: Recipe, snapshot: Snapshot, group: Group) -> tuple[En
 
     Raises:
         OptionError: the recipe has other values than the run was begun with, which are named; or there
-            is no GPU for a run that was begun on one.
+            is no GPU for a run that was started on one.
     """
     new = _flat(recipe.to_dict())
     old = _flat(Recipe().to_dict()) | _flat(snapshot.recipe)  # a key that came later had its default

@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes on: lines in the terminal, tables and curves in its folder."""
+"""What a person sees of a run while it trains: lines in the terminal, tables and curves in its folder."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Reporter:
 
     Args:
         quiet: tell nothing.
-        every: seconds between lines where standard error is no terminal.
+        every: seconds between lines where standard error is not a terminal.
     """
 
     def __init__(self, *, quiet: bool = False, every: float = 30.0) -> None:
@@ -59,7 +59,7 @@ class Reporter:
             print(("\r\033[K" if self.live else "") + text, file=sys.stderr, flush=True)
 
     def begin(self, recipe: Recipe, steps: int, position: Position, engine: Engine) -> None:
-        """A run starts or goes on."""
+        """A run starts or resumes."""
         self._epochs, self._steps, self._batch = recipe.epochs, steps, recipe.batch
         how = f"{engine.device}, {engine.precision}"
         how += f", {_some(engine.threads, 'thread')}" if engine.device == "cpu" else ""
@@ -68,7 +68,7 @@ class Reporter:
             f"{recipe.model}: {_some(recipe.epochs, 'epoch')} of {_some(steps, 'step')}, batch {recipe.batch}, {how}"
         )
         if position.step:
-            self.say(f"going on after step {position.step} (epoch {position.epoch + 1}, batch {position.batch})")
+            self.say(f"resuming after step {position.step} (epoch {position.epoch + 1}, batch {position.batch})")
 
     def step(self, position: Position, loss: float, lr: float) -> None:
         """A step is done."""
@@ -93,7 +93,7 @@ class Reporter:
 
     def epoch(self, position: Position, row: dict[str, Any]) -> None:
         """An epoch is done."""
-        self._recent.clear()  # validation is no part of the rate
+        self._recent.clear()  # validation does not count for the rate
         score = ""
         if "miou" in row:
             best = " (best)" if row["miou"] == position.best else ""

@@ -1,7 +1,7 @@
 """What only resuming needs: optimiser, averaged weights, position and history, beside the checkpoint.
 
 One ``.safetensors`` file, replaced in a single step, so a run killed at any moment finds either the
-older state or the newer one, whole.  Numbers that are no tensors stand as JSON in its header.
+older state or the newer one, complete.  Numbers that are not tensors stand as JSON in its header.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Position:
 
 @dataclass
 class Snapshot:
-    """A run as it can be put down and taken up again.
+    """A run as it can be saved and resumed.
 
     Attributes:
         network: ``state_dict`` of the network as it is trained, auxiliary heads included.
@@ -95,7 +95,7 @@ def load_snapshot(path: Path) -> Snapshot:
     """Read what :func:`save_snapshot` wrote.
 
     Raises:
-        ModelError: there is none, or it is no state of a run.
+        ModelError: there is none, or it is not the state of a run.
     """
     if not path.is_file():
         raise ModelError(f"there is nothing to resume: no {path}")
@@ -125,5 +125,5 @@ def load_snapshot(path: Path) -> Snapshot:
         )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            f"{path} is no complete state of a training run ({error}); start anew without --resume"
+            f"{path} is not a complete state of a training run ({error}); start again without --resume"
         ) from error

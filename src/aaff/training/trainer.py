@@ -99,8 +99,8 @@ def train(
         transform: ``f(image=, mask=)`` applied to whole frames before the recipe's own augmentation.
         checkpoint_seconds: how often the state is written to disk within an epoch.
         minutes: stop after this time, resumable; None: train to the end.
-        patience: seconds after which another process that does not answer counts as lost.
-        reporter: told of every step and epoch.
+        patience: seconds after which another process that does not respond counts as lost.
+        reporter: informed of every step and epoch.
 
     Raises:
         OptionError: another process works on the run.
@@ -158,7 +158,7 @@ class Trainer:
         group: the processes that share each batch.
         splits: the frames to train on and to score.
         folder: of the run.
-        reporter: told of every step and epoch.
+        reporter: informed of every step and epoch.
         teacher: a network to learn from besides the labels.
 
     Raises:

@@ -80,7 +80,7 @@ def warm_start(net: nn.Module, state: Mapping[str, Tensor], exclude: Sequence[st
     Args:
         net: the network, changed in place; device, type and memory format stay.
         state: ``state_dict`` of the other network.
-        exclude: beginnings of names that keep their fresh start, such as ``"tail.classify"`` when the
+        exclude: prefixes of names that keep their fresh start, such as ``"tail.classify"`` when the
             classes are as many but others.
 
     Raises:

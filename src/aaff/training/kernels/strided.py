@@ -1,6 +1,6 @@
-"""Strided depthwise convolutions with a fast way back, for training in bfloat16 on processors.
+"""Strided depthwise convolutions with a fast backward pass, for training in bfloat16 on CPUs.
 
-In bfloat16 PyTorch's processor back end (2.13, AVX-512) computes the gradients of a depthwise convolution
+In bfloat16 PyTorch's CPU back end (2.13, AVX-512) computes the gradients of a depthwise convolution
 quickly at stride 1 and twenty times more slowly at stride 2: a handful of such layers was a seventh of a whole
 step of training.  A convolution of stride s gives every s-th output of the one of stride 1, so its gradients are
 those of the latter for an output gradient with zeros in between.  The sums have the same terms; the result is
@@ -38,7 +38,7 @@ class _Convolution(torch.autograd.Function):
 
 
 class StridedDepthwiseConv2d(nn.Conv2d):
-    """A depthwise 3×3 convolution of stride above 1 that takes the fast way back for bfloat16 on a processor."""
+    """A depthwise 3×3 convolution of stride above 1 with the fast backward pass for bfloat16 on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight
@@ -52,7 +52,7 @@ class StridedDepthwiseConv2d(nn.Conv2d):
 
 
 def use_strided(net: nn.Module) -> int:
-    """Let every strided depthwise 3×3 convolution inside ``net`` take the fast way back.
+    """Let every strided depthwise 3×3 convolution inside ``net`` use the fast backward pass.
 
     Parameters, their names and everything else stay as they are.
 

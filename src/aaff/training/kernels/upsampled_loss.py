@@ -1,13 +1,16 @@
 """Cross-entropy at label size, straight from native logits, without ever holding the enlarged logits.
 
 A network here ends in logits at a quarter of the label's size.  The usual loss enlarges them to
-label size (11 × 172,800 floats a frame at 480×360), takes the softmax, and walks back through both;
-on a processor those passes over main memory cost more than a tenth of a training step.  Bilinear
+label size (11 × 172,800 floats a frame at 480×360), takes the softmax, and the backward pass goes through both;
+on a CPU those passes over main memory cost more than a tenth of a training step.  Bilinear
 enlargement is a product with two small matrices, ``Z = R X Cᵀ`` (rows and columns), so this module
 works through the frame in strips of rows that stay in the cache: enlarge the strip, take loss and
 gradient there in place, and add ``Rᵀ G C`` to the gradient of the native logits.  The result is that
 of ``F.cross_entropy(F.interpolate(logits, size))`` to rounding, and the same bit for bit from call to
 call at one number of threads.
+
+Measured on an AMD EPYC without AVX-512 (11 classes, 352×288, batch 8, one thread): 0.75, 0.6 and 0.6 of the time of
+the plain loss at strides 2, 4 and 8, which is 2 % of a step per supervised head, and 45 MB in place of 216 MB.
 
 On an accelerator the plain formulation is fast and is used instead.
 """
@@ -264,7 +267,7 @@ class _Band:
 def _bands(inputs: int, outputs: int, width: int, dtype: torch.dtype) -> tuple[_Band, ...]:
     """The enlargement of one axis, cut into bands of ``width`` outputs.
 
-    The matrix is the answer of :func:`torch.nn.functional.interpolate` to the unit vectors, so its
+    The matrix is what :func:`torch.nn.functional.interpolate` gives for the unit vectors, so its
     convention at the borders is that of the evaluation by construction.
     """
     with torch.inference_mode(False), torch.no_grad():  # kept, so it must serve every later mode
@@ -283,7 +286,7 @@ class _Plan:
     """The enlargement of one frame's logits to the size of its label, in cache-sized strips.
 
     Inside, rows come before classes ([h, C, w]), so that the product over rows is a single one for
-    all classes and columns.  The strip is the plan's own and overwritten: one plan a thread.
+    all classes and columns.  The strip is the plan's own and overwritten: one plan per thread.
     """
 
     def __init__(self, logits: Tensor, ids: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Wide 3×3 convolutions with a quarter of the multiplications, for training in float32 on processors.
+"""Wide 3×3 convolutions with a quarter of the multiplications, for training in float32 on CPUs.
 
 F(4×4, 3×3) of A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016: a
 tile of 6×6 inputs gives 4×4 outputs with 36 multiplications per pair of channels in place of 144.
@@ -6,7 +6,7 @@ Forward and both backward passes share the transforms, since the formula is line
 the weights and its adjoint has the same shape.  The result is that of the direct convolution to
 rounding: about 3e-6 of its size in float32, where the direct one has 1e-6.
 
-PyTorch's processor back end computes 3×3 convolutions directly; for the fusion module of these
+PyTorch's CPU back end computes 3×3 convolutions directly; for the fusion module of these
 networks, half of all their arithmetic, the pass forward and backward takes less than half the time
 this way.
 """
@@ -117,7 +117,7 @@ def _overlap_add(tiles: Tensor) -> Tensor:
 
 
 class WinogradConv2d(nn.Conv2d):
-    """A 3×3 convolution of stride 1 that takes the fast way for float32 on a processor, else the usual one."""
+    """A 3×3 convolution of stride 1 that is fast for float32 on a CPU, else the usual one."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype != torch.float32 or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
@@ -127,7 +127,7 @@ class WinogradConv2d(nn.Conv2d):
 
 
 def use_winograd(net: nn.Module) -> int:
-    """Let every wide 3×3 convolution of stride 1 inside ``net`` take the fast way.
+    """Let every wide 3×3 convolution of stride 1 inside ``net`` use this algorithm.
 
     Parameters, their names and everything else stay as they are.
 
