@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -41,7 +41,7 @@ class Args:
     size: Size | None = None
     """Frame size of the graph; the one it was trained at if left out."""
     confidence: bool = False
-    """Give the probability of every pixel's class too, as a second output."""
+    """Give a confidence for every pixel too, as a second output; calibrated on --split where --data is given."""
     data: Path | None = None
     """Folder of a data set to compare on; without it a file in fp32 is compared on drawn street scenes."""
     split: str = "val"
@@ -63,9 +63,11 @@ def run(args: Args) -> int:
     if args.card is not None:
         return _describe(args, args.card)
     from aaff.errors import ModelError, OptionError
+    from aaff.export.calibration import calibrate
     from aaff.export.export import build, check, write
     from aaff.files import write_json
     from aaff.loading import CHECKPOINT, find_model
+    from aaff.networks.engine import TorchEngine
     from aaff.networks.weights import load_checkpoint
     from aaff.provenance import file_hash
     from aaff.published import weights_folder
@@ -86,10 +88,21 @@ def run(args: Args) -> int:
     net, card = load_checkpoint(source)
     card = card if args.size is None else replace(card, size=args.size)
     pairs, what, frames = _frames(args, source, card)
+    calibrated = None
+    if args.confidence and args.data is not None:
+        calibrated = calibrate(TorchEngine(net, card), pairs)
+        card = replace(card, temperature=calibrated.temperature)
+        pairs, what, frames = _frames(args, source, card)  # again: frames are read as they are needed
+        print(
+            f"confidence: temperature {calibrated.temperature:g}, expected calibration error "
+            f"{100 * calibrated.before:.1f} % → {100 * calibrated.after:.1f} % on {what}"
+        )
     model = build(net, card, out, calibration=frames, confidence=args.confidence)
     parity = check(model, net, pairs, what)
     print_parity(parity)
     details = parity.to_dict() | {"checkpoint": file_hash(source), "precision": args.precision, "size": str(card.size)}
+    if calibrated is not None:
+        details["calibration"] = asdict(calibrated) | {"split": what}
     if args.json is not None:
         write_json(args.json, details)
     if not parity.passed and not args.force:
