@@ -9,43 +9,17 @@ What was measured is not typed there by hand: run this after a measurement, and 
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from aaff.files import write_text
 from experiments.paper.references import PAPER_TABLE
+from scripts import model_tables
+from scripts.tables import ROOT, percent, read, source, table
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "docs/training.md", "docs/deployment.md")
 BLOCK = re.compile(r"(?P<open><!-- numbers: (?P<name>[\w-]+) -->\n).*?(?P<close><!-- end -->)", re.DOTALL)
-
-
-def read(name: str) -> Any:
-    """One file of ``results/``."""
-    return json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def table(columns: list[str], rows: list[list[str]]) -> str:
-    """Text in the first column, numbers in the others."""
-    rules = ["---", *["---:"] * (len(columns) - 1)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [columns, rules, *rows])
-
-
-def source(*names: str) -> str:
-    """Where the figures above come from."""
-    about = read(names[0])["provenance"]
-    files = " and ".join(f"`results/{name}.json`" for name in names)
-    cores = f"{about['cores']} cores of an {about['processor']}"
-    return f"\n({files}, {about['date'][:10]}, {cores}.)\n"
-
-
-def percent(value: float, digits: int = 1) -> str:
-    """A share as a figure in percent, without the sign."""
-    return f"{100 * value:.{digits}f}"
 
 
 def score() -> str:
@@ -292,6 +266,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "training-intel": training_intel,
     "side-by-side": side_by_side,
     "scenes": scenes,
+    "street-scores": model_tables.scores,
+    "street-robustness": model_tables.robustness,
+    "street-speed": model_tables.speed,
 }
 
 

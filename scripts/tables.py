@@ -1,0 +1,33 @@
+"""What the tables of README and docs share: reading results, Markdown, provenance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def read(name: str) -> Any:
+    """One file of ``results/``."""
+    return json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    """Text in the first column, numbers in the others."""
+    rules = ["---", *["---:"] * (len(columns) - 1)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [columns, rules, *rows])
+
+
+def source(*names: str) -> str:
+    """Where the figures above come from."""
+    about = read(names[0])["provenance"]
+    files = " and ".join(f"`results/{name}.json`" for name in names)
+    cores = f"{about['cores']} cores of an {about['processor']}"
+    return f"\n({files}, {about['date'][:10]}, {cores}.)\n"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A share as a figure in percent, without the sign."""
+    return f"{100 * value:.{digits}f}"
