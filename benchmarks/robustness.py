@@ -149,6 +149,7 @@ def run(args: Args) -> int:
     indices = range(0, len(dataset), args.every)
     results = {name: score(segmenter, dataset, effect, indices) for name, effect in CONDITIONS.items()}
     base = results["unchanged"]["miou"]
+    flickering = flicker(segmenter, dataset) if args.every == 1 else None
     figures = {
         "protocol": dataset.protocol,
         "split": args.split,
@@ -159,7 +160,7 @@ def run(args: Args) -> int:
         "size": str(segmenter.card.size),
         "checkpoint": file_hash(find_model(args.model)),
         "conditions": {name: {**scores, "loss": base - scores["miou"]} for name, scores in results.items()},
-        "flicker": flicker(segmenter, dataset) if args.every == 1 else None,
+        "flicker": flickering,
         "provenance": provenance(),
     }
     rows = [
@@ -167,10 +168,10 @@ def run(args: Args) -> int:
         for name, s in results.items()
     ]
     print_table(("condition", "mean IoU %", "pixel accuracy %", "loss"), rows, title=f"{dataset.protocol} {args.split}")
-    if figures["flicker"]:
+    if flickering:
         print(
             "pixels that change class from frame to frame: {prediction:.1%}, labels {ground_truth:.1%}".format(
-                **figures["flicker"]
+                **flickering
             )
         )
     if args.json is not None:
