@@ -136,6 +136,12 @@ class TestProject:
             requirement = Requirement(line)
             assert pins[requirement.name.lower()] in requirement.specifier, line
 
+    def test_the_metadata_state_the_licence_of_the_bundled_weights_too(self) -> None:
+        licence = PROJECT["project"]["license"]
+        assert licence.startswith("MIT")
+        assert ("NC" in licence) is ("non-commercial" in aaff.load().card.licence)
+        assert all((ROOT / file).is_file() for file in PROJECT["project"]["license-files"])
+
     def test_no_address_of_a_registry_or_a_machine(self) -> None:
         for name in ("pyproject.toml", "constraints.txt", "Makefile", ".ci/run"):
             text = (ROOT / name).read_text(encoding="utf-8")
