@@ -29,6 +29,9 @@ TEMPORARY = re.compile(r"\.aaff-[0-9a-f]{8}(\..+)?")
 """Names of all temporary files and folders that aaff makes beside its results.  They are short, so that they fit
 wherever the result's own name does."""
 
+_cleaned: set[Path] = set()
+"""Folders from which this process has removed what killed ones left."""
+
 _SUFFIX_LENGTH = 16
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
@@ -97,7 +100,6 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         exists = root.is_dir()
         place = root if exists else root.parent  # a folder that somebody made stays itself, with its permissions
         place.mkdir(parents=True, exist_ok=True)
-        remove_stale(place)
         with _temporary(place, None, 0o777) as temporary:
             yield temporary
             if exists:
@@ -106,6 +108,22 @@ def new_folder(path: str | Path) -> Iterator[Path]:
                 os.rename(temporary, root)
     except OSError as error:
         raise AaffError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def temporary_folder(place: str | Path) -> Iterator[Path]:
+    """Yield a new temporary folder in ``place``; after the block it is removed, unless it has been moved.
+
+    Raises:
+        AaffError: it cannot be made.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            Path(place).mkdir(parents=True, exist_ok=True)
+            folder = held.enter_context(_temporary(Path(place), None, 0o777))
+        except OSError as error:
+            raise AaffError(f"cannot write {place}: {error.strerror or error}") from error
+        yield folder
 
 
 def remove_stale(folder: str | Path) -> None:
@@ -147,6 +165,9 @@ def _temporary(place: Path, suffix: str | None, mode: int) -> Iterator[Path]:
 
 def _create(place: Path, suffix: str | None, mode: int) -> tuple[Path, int | None]:
     """Make it with the mode that the umask leaves: some file systems refuse chmod."""
+    if place not in _cleaned:
+        _cleaned.add(place)
+        remove_stale(place)
     while True:
         path = place / f".aaff-{secrets.token_hex(4)}{suffix or ''}"
         try:

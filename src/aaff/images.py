@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from aaff.errors import AaffError, DataError, OptionError, brief
 from aaff.files import replacing
@@ -273,19 +274,46 @@ def is_animated(path: str | Path) -> bool:
         return False
 
 
-def write_image(path: str | Path, image: UInt8Array) -> None:
-    """Write RGB uint8 [H, W, 3] or ids uint8 [H, W] atomically, in the format of the suffix."""
-    with replacing(path) as temporary:
-        Image.fromarray(image).save(temporary)
+def write_image(path: str | Path, image: UInt8Array, *, mark: str = "") -> None:
+    """Write RGB uint8 [H, W, 3] or ids uint8 [H, W] atomically, in the format of the suffix.
+
+    ``mark`` is for :func:`read_mark`; formats other than PNG leave it out.
+    """
+    _save(path, Image.fromarray(image), mark)
 
 
-def write_indexed(path: str | Path, label: UInt8Array, palette: UInt8Array) -> None:
+def write_indexed(path: str | Path, label: UInt8Array, palette: UInt8Array, *, mark: str = "") -> None:
     """Write ids uint8 [H, W] as a palette PNG: the ids survive and any viewer shows colours.
 
     Args:
         palette: uint8 [256, 3], such as :attr:`aaff.labels.LabelMap.palette`.
+        mark: for :func:`read_mark`.
     """
     picture = Image.fromarray(label)
     picture.putpalette(palette.tobytes())
+    _save(path, picture, mark)
+
+
+def _save(path: str | Path, picture: Image.Image, mark: str) -> None:
     with replacing(path) as temporary:
-        picture.save(temporary)
+        if mark and temporary.suffix.lower() == ".png":
+            picture.save(temporary, pnginfo=png_mark(mark))
+        else:
+            picture.save(temporary)
+
+
+def png_mark(mark: str) -> PngInfo:
+    """The part of a PNG that holds a mark, for ``Image.save(pnginfo=…)``."""
+    info = PngInfo()
+    info.add_text("Software", mark)
+    return info
+
+
+def read_mark(path: str | Path) -> str | None:
+    """The mark that a PNG was written with; None without one, and for anything else."""
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            mark = picture.info.get("Software")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return mark if isinstance(mark, str) else None

@@ -8,12 +8,14 @@ from pathlib import Path
 
 
 def switch_off_telemetry() -> None:
-    """Keep OpenVINO and NNCF from reporting their use and from leaving a user id in the home directory.
+    """Keep OpenVINO, NNCF and ONNX Runtime from reporting their use and from leaving a user id in the home directory.
 
-    Both import ``openvino_telemetry`` and use a stub where it is not installed; None in ``sys.modules`` is Python's way
-    of saying so.  Importing ``aaff`` calls this, so it comes before any import of theirs.
+    Importing ``aaff`` calls this, so it comes before any import of theirs.
     """
+    # The first two use a stub where this package is not installed; None in sys.modules is Python's way of saying so.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    for name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):  # it differs between versions of ONNX Runtime
+        os.environ[name] = "1"
 
 
 def cache_folder() -> Path | None:

@@ -96,6 +96,18 @@ def file_hash(path: str | Path) -> str:
         raise AaffError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def origin(source: str | Path) -> str:
+    """The mark that a result carries, by which aaff knows what it was made from.
+
+    A digest, as results are published and the names of a user's folders are private.
+
+    Args:
+        source: a file, or the name of something that is not one, such as ``camera 0``.
+    """
+    name = os.path.realpath(source) if os.path.exists(source) else str(source)
+    return f"aaff {hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+
+
 def _version(distribution: str) -> str | None:
     try:
         return metadata.version(distribution)
@@ -105,7 +117,10 @@ def _version(distribution: str) -> str | None:
 
 def _git(root: Path, *words: str) -> str | None:
     try:
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=10, check=True)
+        quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # only look: the index stays as it is
+        done = subprocess.run(
+            ["git", *words], cwd=root, env=quiet, capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None  # no git here, or not a repository it trusts
     return done.stdout.strip()

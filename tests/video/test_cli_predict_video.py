@@ -132,19 +132,22 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_ctrl_c_leaves_whole_files(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_complete_files(tmp_path, number, react):
+    react(number, signal.SIG_DFL)
     video = encode(tmp_path / "long.mp4", [numbered(n % 256) for n in range(1500)])
     out = tmp_path / "out"
     out.mkdir()
     (out / "long.jsonl").write_text("of an earlier run")
     command = [sys.executable, "-c", LONG, "predict", str(video), "--model", "bright", "--out", str(out)]
+    command.append("--overwrite")
     process = subprocess.Popen(
         command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "running\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         said, complaint = process.communicate(timeout=60)
     finally:
         process.kill()

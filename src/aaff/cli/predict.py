@@ -83,6 +83,8 @@ class Args:
     max_pixels: int | None = None
     """Read images and videos of up to so many pixels per frame; default: 178956970, since a small file can decode to
     gigabytes."""
+    overwrite: bool = False
+    """Replace files of the same names that are not earlier results of the same source."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ def run(args: Args) -> int:
 def _run_images(args: Args, sources: Sequence[Named], out: Path) -> int:
     from aaff.cli.console import tell_shipped
     from aaff.cli.data_tables import reading
+    from aaff.cli.outputs import keep_others
     from aaff.errors import DataError
     from aaff.loading import find_model, load_engine
     from aaff.runtime import Segmenter
@@ -141,6 +144,9 @@ def _run_images(args: Args, sources: Sequence[Named], out: Path) -> int:
 
     forms = list(dict.fromkeys(args.write or ("map", "overlay", "index", "json")))
     jobs = plan_all(sources, out, forms)[: args.frames]
+    for job in jobs:
+        known = [job.image, job.shown] if job.shown not in ("", "stdin") else [job.image]
+        keep_others(map(job.file, forms), known, overwrite=args.overwrite)
     file = find_model(args.model, precision=args.precision, engine=args.engine)
     segmenter = Segmenter(
         load_engine(file, engine=args.engine, precision=args.precision, threads=args.threads, size=args.size)

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 def run_video(args: Args, named: Named, out: Path) -> int:
     """Write the results and print a line about them; status 1 when the source could not be read to its end."""
     from aaff.cli.console import tell_shipped
+    from aaff.cli.outputs import keep_others
     from aaff.loading import find_model, load_engine
     from aaff.runtime import Segmenter
+    from aaff.runtime.frames import find_images
     from aaff.video import Conversion, Style, make_output, open_source, short_name
 
     source = open_source(named.place, rate=read_rate(args.fps) if args.as_video else None)
@@ -38,9 +40,9 @@ def run_video(args: Args, named: Named, out: Path) -> int:
     tell_shipped(args.model, engine.card)
     kinds = dict.fromkeys(args.write or ("overlay", "json"))
     style = Style(args.alpha, args.legend, args.classes, args.conf)
-    outputs = [
-        make_output(kind, stem, source.info, engine.card.labels, images=args.as_video, style=style) for kind in kinds
-    ]
+    outputs = [make_output(kind, stem, source.info, engine.card.labels, style=style) for kind in kinds]
+    known = [named.place, source.info.name, *(find_images(named.place) if args.as_video else [])]
+    keep_others([output.path for output in outputs], known, overwrite=args.overwrite)
     conversion = Conversion(Segmenter(engine), source, outputs, limit=args.frames)
     try:
         with watching(source.info.name) as report:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 
@@ -34,8 +33,6 @@ def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.Model
     """
     if not frames:
         raise DataError("no frame to calibrate on; int8 needs some frames of the training data")
-    os.environ.setdefault("NNCF_TELEMETRY", "0")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
     with contextlib.redirect_stdout(sys.stderr):  # its progress is not this command's output
         import nncf
         from nncf.quantization.advanced_parameters import QuantizationParameters

@@ -12,7 +12,7 @@ from aaff.provenance import usable_cores
 from aaff.runtime.deployed import Graph, Maps, check_frames, choose_precision, stack
 from aaff.runtime.model_file import ModelFile
 
-onnxruntime.disable_telemetry_events()  # its builds for Windows report by themselves
+onnxruntime.disable_telemetry_events()  # its builds for Windows know no environment variable
 
 PRECISIONS = {"fp32": {"fp32": ""}, "int8": {"int8": ""}}
 """For files in fp32 and int8: the precisions they run in.  What is not quantised is computed in float32."""

@@ -20,6 +20,7 @@ from aaff.images import WRITTEN_SUFFIXES, write_image, write_indexed
 from aaff.installation import pip_install
 from aaff.labels import LabelMap, UInt8Array
 from aaff.preprocess import Size
+from aaff.provenance import origin
 from aaff.runtime import rendering
 
 Kind = Literal["overlay", "side", "map", "index", "json"]
@@ -232,14 +233,17 @@ class Prediction:
         if kind == "json":
             write_text(path, self.to_json() + "\n")
         elif kind == "index":
-            write_indexed(path, self.class_map, self.labels.palette)
+            write_indexed(path, self.class_map, self.labels.palette, mark=self._mark())
         else:
             pictures: dict[str, Callable[[], UInt8Array]] = {
                 "overlay": lambda: self.overlay(alpha, legend, classes=classes, conf=conf),
                 "side": lambda: self.side_by_side(legend),
                 "map": self.color_map,
             }
-            write_image(path, pictures[kind]())
+            write_image(path, pictures[kind](), mark=self._mark())
+
+    def _mark(self) -> str:
+        return origin(self.source) if self.source else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Summary, JSON-ready: size, model, speed, and the classes present, largest first."""

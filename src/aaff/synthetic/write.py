@@ -11,8 +11,8 @@ import numpy as np
 from aaff.data import licence
 from aaff.data.layouts import list_layouts, write_dataset
 from aaff.data.sample import Sample
-from aaff.errors import DataError, OptionError, UnknownNameError
-from aaff.files import write_text
+from aaff.errors import OptionError, UnknownNameError
+from aaff.files import new_folder, write_text
 from aaff.labels import CAMVID11, CAMVID32, CITYSCAPES19, IGNORE, LabelMap, UInt8Array
 from aaff.preprocess import Size
 from aaff.synthetic import Scene, frames, render
@@ -63,7 +63,7 @@ def write_scenes(
     labels: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> None:
-    """Write a data set of drawn streets.
+    """Write a data set of drawn streets: complete, or not at all.
 
     Each split has its own drives, and frames of a drive lie a second apart, as in CamVid.
 
@@ -81,7 +81,6 @@ def write_scenes(
         UnknownNameError: there is no such layout or label set.
         DataError: the folder already holds something, or the layout cannot hold these labels.
     """
-    root = Path(root)
     counts = dict(zip(_SPLITS, (train, val, test), strict=True))
     if min(counts.values()) < 0 or seed < 0:
         raise OptionError("the number of frames and the seed cannot be negative")
@@ -92,15 +91,12 @@ def write_scenes(
     chosen = labels if labels is not None else _USUAL.get(layout, "camvid11")
     if chosen not in _LABELS:
         raise UnknownNameError("label set", chosen, _LABELS)
-    if root.is_dir() and any(root.iterdir()):
-        # Frames of another seed or size would mix with these.
-        raise DataError(f"the folder {root} is not empty; name a new one")
-    for split, count in counts.items():
-        if count:
-            write_dataset(
-                layout, root, split, _samples(split, count, size, seed, _LABELS[chosen], progress), _LABELS[chosen]
-            )
-    write_text(root / licence.FILE, licence.SYNTHETIC + "\n")
+    with new_folder(root) as folder:  # empty before, as frames of another seed or size would mix with these
+        for split, count in counts.items():
+            if count:
+                samples = _samples(split, count, size, seed, _LABELS[chosen], progress)
+                write_dataset(layout, folder, split, samples, _LABELS[chosen])
+        write_text(folder / licence.FILE, licence.SYNTHETIC + "\n")
 
 
 def plan(split: str, count: int, seed: int = 0) -> list[tuple[int, int]]:

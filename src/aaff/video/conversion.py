@@ -131,6 +131,11 @@ class Conversion:
                 yield frame, self.frames
 
     def _finish(self) -> list[AaffError]:
+        # Signals come to the main thread, so one that comes now waits until every file is complete.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(self._finish_all).result()
+
+    def _finish_all(self) -> list[AaffError]:
         errors = []
         for output in self.outputs:
             try:

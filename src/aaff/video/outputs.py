@@ -1,4 +1,4 @@
-"""What a video is turned into: videos, index frames, lines of JSON.  Files that are whole or not there."""
+"""What a video is turned into: videos, index frames, lines of JSON.  Files that are complete or absent."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import contextlib
 import json
 import os
 import re
-import secrets
-import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import IO, Any, Generic, Literal, NoReturn, TypeVar, get_args
+from typing import IO, Any, Generic, Literal, TypeVar, get_args
 
 from PIL import Image
 
 from aaff.errors import AaffError, UnknownNameError
-from aaff.files import replacing
+from aaff.files import replacing, temporary_folder
+from aaff.images import png_mark
 from aaff.labels import LabelMap, UInt8Array
+from aaff.provenance import origin
 from aaff.runtime.prediction import Prediction
 from aaff.video.pictures import Form, Painter, Style
 from aaff.video.sources import DEFAULT_RATE, Frame, SourceInfo
 from aaff.video.writer import VideoWriter
 
 Kind = Literal["overlay", "side", "map", "index", "json"]
-"""Three forms of a video (:data:`aaff.video.pictures.Form`), a folder of palette PNGs of the class ids, and one
-line of JSON a frame."""
+"""Three forms of a video (:data:`aaff.video.pictures.Form`), a folder of palette PNGs of the class ids, and
+one line of JSON per frame."""
 
 T = TypeVar("T")
 
@@ -74,7 +74,13 @@ class VideoOutput(Output[UInt8Array]):
     def __init__(self, path: Path, form: Form, info: SourceInfo, style: Style = Style()) -> None:
         self.path = path
         self._paint = Painter(form, style)
-        self._writer = VideoWriter(path, rate=info.rate or DEFAULT_RATE, tick=info.tick, pixel_aspect=info.pixel_aspect)
+        self._writer = VideoWriter(
+            path,
+            rate=info.rate or DEFAULT_RATE,
+            tick=info.tick,
+            pixel_aspect=info.pixel_aspect,
+            comment=origin(info.name),
+        )
 
     def draw(self, frame: Frame, prediction: Prediction) -> UInt8Array:
         return self._paint(prediction)
@@ -87,29 +93,26 @@ class VideoOutput(Output[UInt8Array]):
 
 
 class LinesOutput(Output[str]):
-    """A line of JSON a frame: ``frame``, ``time`` in seconds, ``latency_ms`` from frame to map, ``shares`` (0–1) of
-    all classes; for images also ``source``.
+    """One line of JSON per frame: ``frame``, ``time`` in seconds, ``latency_ms`` (end to end), ``shares`` (0–1) of all
+    classes, ``source``.
 
     Args:
         path: ends in ``.jsonl`` by custom.
-        images: whether every frame is a file of its own.
     """
 
-    def __init__(self, path: Path, *, images: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._images = images
         self._place: contextlib.AbstractContextManager[Path] | None = None
         self._file: IO[str] | None = None
 
     def draw(self, frame: Frame, prediction: Prediction) -> str:
-        row: dict[str, Any] = {
+        row = {
             "frame": frame.index,
             "time": round(float(frame.time), 6),
             "latency_ms": round(prediction.latency, 3),
             "shares": {name: round(share, 6) for name, share in prediction.shares().items()},
+            "source": frame.name,
         }
-        if self._images:
-            row["source"] = frame.name
         return json.dumps(row, ensure_ascii=False, allow_nan=False)
 
     def write(self, frame: Frame, drawn: str) -> None:
@@ -142,13 +145,19 @@ class LinesOutput(Output[str]):
 class IndexOutput(Output[UInt8Array]):
     """A folder of palette PNGs ``000000.png`` …, numbered as the source's frames: the class ids, lossless.
 
-    Written into a folder beside ``path``.  In the end its frames take the place of all frames that an earlier
-    run left in ``path``; other files there stay.
+    Written into a temporary folder.  In the end its frames replace all frames that an earlier run left in ``path``;
+    other files there stay.
+
+    Args:
+        path: the folder.
+        labels: classes and colours.
+        mark: what every frame carries, see :func:`aaff.images.read_mark`.
     """
 
-    def __init__(self, path: Path, labels: LabelMap) -> None:
+    def __init__(self, path: Path, labels: LabelMap, mark: str) -> None:
         self.path = path
-        self._palette = labels.palette.tobytes()
+        self._palette, self._info = labels.palette.tobytes(), png_mark(mark)
+        self._place: contextlib.AbstractContextManager[Path] | None = None
         self._temporary: Path | None = None
 
     def draw(self, frame: Frame, prediction: Prediction) -> UInt8Array:
@@ -157,15 +166,14 @@ class IndexOutput(Output[UInt8Array]):
     def write(self, frame: Frame, drawn: UInt8Array) -> None:
         picture = Image.fromarray(drawn)
         picture.putpalette(self._palette)
+        if self._temporary is None:
+            self._place = temporary_folder(self.path.parent)
+            self._temporary = self._place.__enter__()
         try:
-            if self._temporary is None:
-                folder = self.path.with_name(f".{self.path.name}-{secrets.token_hex(4)}")
-                folder.mkdir(parents=True)
-                self._temporary = folder
             # The lowest level of compression: these maps are large even areas, and time is short.
-            picture.save(self._temporary / f"{frame.index:06}.png", compress_level=1)
+            picture.save(self._temporary / f"{frame.index:06}.png", compress_level=1, pnginfo=self._info)
         except OSError as error:
-            self._give_up(error)
+            self._end(error)
 
     def finish(self) -> Path | None:
         if self._temporary is None:
@@ -177,22 +185,24 @@ class IndexOutput(Output[UInt8Array]):
                         old.unlink()
                 for new in sorted(self._temporary.iterdir()):
                     os.replace(new, self.path / new.name)
-                self._temporary.rmdir()
             else:
                 os.replace(self._temporary, self.path)
         except OSError as error:
-            self._give_up(error)
+            self._end(error)
+        self._end(None)
         return self.path
 
-    def _give_up(self, error: OSError) -> NoReturn:
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-            self._temporary = None
-        raise AaffError(f"cannot write {self.path}: {error.strerror or error}") from error
+    def _end(self, error: OSError | None) -> None:
+        """Remove the temporary folder; an error is raised as a sentence."""
+        place, self._place, self._temporary = self._place, None, None
+        if place is not None:
+            place.__exit__(type(error) if error else None, error, None)
+        if error is not None:
+            raise AaffError(f"cannot write {self.path}: {error.strerror or error}") from error
 
 
 def make_output(
-    kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, images: bool = False, style: Style = Style()
+    kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, style: Style = Style()
 ) -> Output[Any]:
     """The output for one kind: ``STEM_overlay.mp4``, ``STEM_side.mp4``, ``STEM_map.mp4``, the folder ``STEM_index`` or
     ``STEM.jsonl``.
@@ -204,7 +214,7 @@ def make_output(
     if kind not in get_args(Kind):
         raise UnknownNameError("kind of result", kind, get_args(Kind))
     if kind == "json":
-        return LinesOutput(stem.with_name(f"{stem.name}.jsonl"), images=images)
+        return LinesOutput(stem.with_name(f"{stem.name}.jsonl"))
     if kind == "index":
-        return IndexOutput(stem.with_name(f"{stem.name}_index"), labels)
+        return IndexOutput(stem.with_name(f"{stem.name}_index"), labels, origin(info.name))
     return VideoOutput(stem.with_name(f"{stem.name}_{kind}.mp4"), kind, info, style)

@@ -37,9 +37,10 @@ class VideoWriter:
     Args:
         path: ends in ``.mp4``.
         rate: frames a second; nominal when times are given.
-        tick: the unit of the times in seconds; one frame at ``rate`` if left out.
+        tick: the unit of the times in seconds; default: one frame at ``rate``.
         pixel_aspect: width of a pixel divided by its height.
         quality: constant rate factor, 0 (lossless, not for browsers) to 51; +6 halves the file.
+        comment: metadata of the file, for :func:`read_comment`.
 
     Raises:
         OptionError: the path does not end in ``.mp4``, or the rate or the quality is out of range.
@@ -54,6 +55,7 @@ class VideoWriter:
         tick: Fraction | None = None,
         pixel_aspect: Fraction = Fraction(1),
         quality: int = 23,
+        comment: str = "",
     ) -> None:
         self.path = Path(path)
         if self.path.suffix.lower() != ".mp4":
@@ -63,6 +65,7 @@ class VideoWriter:
         check_encoder()
         self.frames = 0
         self._rate, self._tick, self._aspect, self._quality = rate, tick or 1 / rate, pixel_aspect, quality
+        self._comment = comment
         self._size: Size | None = None
         self._stamp = -1
         self._place: contextlib.AbstractContextManager[Path] | None = None
@@ -74,8 +77,8 @@ class VideoWriter:
 
         Args:
             picture: RGB uint8 [H, W, 3]; all of one size.
-            time: seconds, larger than the last one; the next frame at ``rate`` if left out.
-            duration: seconds that it is shown; until the next one if left out, the last one for one frame.
+            time: seconds, larger than the last one; default: the next frame at ``rate``.
+            duration: seconds that it is shown; default: until the next one, the last one for one frame.
 
         Raises:
             DataError: a picture of another size.
@@ -148,6 +151,8 @@ class VideoWriter:
         # The movie's own clock must be as fine as the pictures', or the first time is rounded to milliseconds.
         options = {"movflags": "+faststart", "movie_timescale": str(self._tick.denominator)}
         container = av.open(str(temporary), "w", format="mp4", options=options)
+        if self._comment:
+            container.metadata["comment"] = self._comment
         # Without B-frames the order of decoding is that of showing: variable rates keep exact durations.
         coding = {"preset": "superfast", "crf": str(self._quality), "bf": "0"}
         stream = cast("av.VideoStream", container.add_stream(_ENCODER, rate=self._rate, options=coding))
@@ -188,6 +193,15 @@ class _File:
     path: Path
     container: av.container.OutputContainer
     stream: av.VideoStream
+
+
+def read_comment(path: str | Path) -> str | None:
+    """The comment of an MP4 file; None without one, and for anything else."""
+    try:
+        with av.open(str(path), format="mp4", metadata_errors="replace") as container:
+            return container.metadata.get("comment")
+    except (av.FFmpegError, OSError, ValueError):
+        return None
 
 
 class _Discarded(Exception):  # noqa: N818 - a signal to the temporary file
