@@ -48,6 +48,7 @@ def run(args: Args) -> int:
     from aaff.bench.speed import measure
     from aaff.bench.subjects import find_subject
     from aaff.cli.data_tables import reading
+    from aaff.cli.outputs import check_json
     from aaff.errors import OptionError
     from aaff.files import write_json
     from aaff.provenance import provenance
@@ -58,6 +59,7 @@ def run(args: Args) -> int:
         raise OptionError(f"--runs {args.runs} measures nothing; give 1 or more")
     if args.threads is not None and args.threads < 1:
         raise OptionError(f"--threads {args.threads} cannot run a model; give 1 or more, or leave it out for all cores")
+    check_json(args.json)
     planned = plan(args.engine, args.precision)
     rows = []
     for word in args.models:

@@ -39,9 +39,11 @@ class Args:
 
 def run(args: Args) -> int:
     """Print the tables; status 1 when there are findings."""
+    from aaff.cli.outputs import check_json
     from aaff.data.check import check_dataset
     from aaff.files import write_json
 
+    check_json(args.json)
     with reading("reading") as progress:
         report = check_dataset(args.data, protocol=args.protocol, layout=args.layout, progress=progress)
     print(f"{report.root}: layout {report.layout}, protocol {report.protocol}")

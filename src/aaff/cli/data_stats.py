@@ -28,10 +28,12 @@ class Args:
 
 def run(args: Args) -> int:
     """Print the tables; status 0."""
+    from aaff.cli.outputs import check_json
     from aaff.data.layouts import open_dataset, splits
     from aaff.data.statistics import split_statistics, suggested_weights
     from aaff.files import write_json
 
+    check_json(args.json)
     names = [args.split] if args.split else splits(args.data, args.layout, protocol=args.protocol)
     found = {}
     for name in names:

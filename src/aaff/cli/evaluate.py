@@ -48,6 +48,7 @@ class Args:
 def run(args: Args) -> int:
     """Print the report; status 0."""
     from aaff.cli.data_tables import reading
+    from aaff.cli.outputs import check_json
     from aaff.data import open_dataset
     from aaff.evaluation import Subject, evaluate
     from aaff.evaluation.table import print_report
@@ -55,6 +56,7 @@ def run(args: Args) -> int:
     from aaff.loading import find_model, frame_to_map, load_engine
     from aaff.provenance import file_hash
 
+    check_json(args.json)
     path = find_model(args.model, precision=args.precision, engine=args.engine)
     engine = load_engine(
         path, engine=args.engine, precision=args.precision, threads=args.threads, size=args.size, confidence=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -56,6 +57,8 @@ class Args:
     """A JSON file with classes, colours and size, for an .onnx file that comes from elsewhere."""
     force: bool = False
     """Write the file even when the comparison fails."""
+    overwrite: bool = False
+    """Replace an .onnx file that aaff did not write."""
 
 
 def run(args: Args) -> int:
@@ -140,11 +143,19 @@ def print_parity(parity: Parity) -> None:
 
 
 def _out(args: Args, usual: Path) -> Path:
+    from aaff.cli.outputs import check_json
     from aaff.errors import OptionError
+    from aaff.runtime.model_file import CARD
 
     out = args.out or usual
     if out.suffix.lower() != ".onnx" or out.is_dir():
-        raise OptionError(f"--out {out} is no name of an .onnx file; name one, such as {usual.name}")
+        raise OptionError(f"--out {out} is not the name of an .onnx file; name one, such as {usual.name}")
+    check_json(args.json, args.model, args.card, out)
+    if out.is_file():
+        if os.path.realpath(out) == os.path.realpath(args.model):
+            raise OptionError(f"--out {out} would overwrite the model it is made from; name another file")
+        if not args.overwrite and CARD.encode() not in out.read_bytes():
+            raise OptionError(f"{out} exists and was not written by aaff; name another --out, or add --overwrite")
     return out
 
 

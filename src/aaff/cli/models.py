@@ -37,8 +37,10 @@ class Args:
 
 def run(args: Args) -> int:
     """Print the tables; status 0."""
+    from aaff.cli.outputs import check_json
     from aaff.files import write_json
 
+    check_json(args.json)
     pattern = any(sign in args.name for sign in "*?[")
     ready = _ready(args.name)
     if ready:
