@@ -19,7 +19,7 @@ def quick(monkeypatch):
     """The model that reads numbers instead of a network."""
     from tests.video.numbered import BrightEngine
 
-    monkeypatch.setattr(loading, "find_model", lambda path, precision=None: path)
+    monkeypatch.setattr(loading, "find_model", lambda path, **options: path)
     monkeypatch.setattr(loading, "load_engine", lambda *words, **options: BrightEngine())
 
 
@@ -126,7 +126,7 @@ def before(call):
     if call == 12:
         print("running", flush=True)
 
-loading.find_model = lambda path, precision=None: path
+loading.find_model = lambda path, **options: path
 loading.load_engine = lambda *words, **options: BrightEngine(before)
 sys.exit(main(sys.argv[1:]))
 """
