@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -198,6 +199,34 @@ def test_a_cache_that_cannot_be_written_stops_nothing(exported, frames, monkeypa
     (tmp_path / "file").touch()
     monkeypatch.setenv("AAFF_CACHE", str(tmp_path / "file" / "below"))
     assert load_engine(exported["fp32"]).infer(frames)[0].shape == (4, 64, 96)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX owners, modes and pipes")
+def test_only_a_private_file_that_belongs_to_its_key_is_taken_from_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("AAFF_CACHE", str(tmp_path))
+    one, other = (tmp_path / f"{key}.compiled" for key in ("one", "other"))
+    compiled_cache.store_compiled("one", b"blob")
+    assert compiled_cache.load_compiled("one") == b"blob"
+    assert one.stat().st_mode & 0o077 == 0
+    other.write_bytes(one.read_bytes())
+    other.chmod(0o600)
+    assert compiled_cache.load_compiled("other") is None
+    one.chmod(0o620)
+    assert compiled_cache.load_compiled("one") is None
+    one.chmod(0o600)
+    other.unlink()
+    os.rename(one, tmp_path / "elsewhere")
+    one.symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(other)
+    for key, place in [("one", one), ("other", other)]:  # replaced, neither followed nor waited for
+        assert compiled_cache.load_compiled(key) is None
+        compiled_cache.store_compiled(key, b"new")
+        assert not place.is_symlink()
+        assert place.is_file()
+        assert compiled_cache.load_compiled(key) == b"new"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: one.stat().st_uid + 1)
+        assert compiled_cache.load_compiled("one") is None
 
 
 def test_the_cache_keeps_what_was_used_last(monkeypatch, tmp_path):

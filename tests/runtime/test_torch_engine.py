@@ -1,5 +1,8 @@
 """The torch engine gives exactly what its network says, by both resize conventions, from any thread."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -124,3 +127,27 @@ def test_unknown_precision_and_card_of_another_network(loaded):
         TorchEngine(net, card, precision="int8")
     with pytest.raises(ModelError, match="11 classes, but its card names 31"):
         TorchEngine(net, replace(card, labels=CAMVID32))
+
+
+FORK = """
+import os, sys
+from pathlib import Path
+import numpy as np, torch
+from aaff.loading import load_engine
+torch.set_num_threads(2)
+engine, frames = load_engine(Path(sys.argv[1])), np.zeros((1, 120, 160, 3), np.uint8)
+expected = engine.infer(frames)[0]
+child = os.fork()
+if child == 0:
+    os._exit(0 if (engine.infer(frames)[0] == expected).mean() > 0.99 else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_computes_and_is_told_about_its_one_thread(checkpoint):
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, str(checkpoint)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "RuntimeWarning" in done.stderr

@@ -73,6 +73,9 @@ def test_killed_at_random_points(blocks_dir: Path, tmp_path: Path, alone: tuple[
     whole, seconds = alone
     draw, folder, log = random.Random(seed), tmp_path / "run", tmp_path / "log"
     line = words(blocks_dir, folder, *EVERY_STEP)
+    (folder / "frames").mkdir(parents=True)
+    for name in (".tmpAbCdEf", "frames/.epoch-0001-abcd1234.jpg"):  # of version 0.1
+        (folder / name).touch()
     for _ in range(2):
         process = start([*line, *(["--resume"] if (folder / STATE).exists() else [])], log)
         wait_for_writes(folder, draw.randint(1, 2), process)
@@ -81,7 +84,7 @@ def test_killed_at_random_points(blocks_dir: Path, tmp_path: Path, alone: tuple[
         process.join()
     assert run([*line, "--resume"], log) == 0, log.read_text()
     assert same(folder, whole)
-    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
 
 
 def test_interrupting_a_group_with_workers_finishes_the_step(
@@ -145,6 +148,16 @@ def test_validation_is_interrupted_too_and_comes_again(
     assert (position.epoch, position.batch, position.history) == (0, 3, [])
     assert main(words(blocks_dir, folder, *EVERY_STEP, "--resume")) == 0
     assert same(folder, alone[0])
+
+
+def test_a_second_process_on_one_run_is_refused(blocks_dir: Path, alone: tuple[Path, float]) -> None:
+    from aaff.cli import main
+    from aaff.locks import only_process
+
+    folder, before = alone[0], result(alone[0])
+    with only_process(folder, "run"):
+        assert main(words(blocks_dir, folder, *EVERY_STEP, "--resume")) == 2
+    assert result(folder)[1] == before[1]
 
 
 def test_a_signal_that_was_ignored_stops_nothing(

@@ -6,6 +6,9 @@ convention: native logits resized to the label's size, then argmax.
 
 from __future__ import annotations
 
+import os
+import warnings
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,6 +19,8 @@ from aaff.labels import UInt8Array
 from aaff.networks.base import SegmentationNetwork
 from aaff.networks.blocks import resize_to
 from aaff.preprocess import Size, resize_image
+
+_PROCESS = os.getpid()
 
 PRECISIONS = ("fp32", "bf16")
 """What the torch engine computes in; int8 needs an exported model."""
@@ -89,12 +94,25 @@ class TorchEngine:
 
     def native_logits(self, frames: UInt8Array) -> Tensor:
         """Native logits float32 [N, C, h, w] of frames RGB uint8 [N, H, W, 3]; best called in inference mode."""
+        _leave_threads_after_fork()
         # A copy, as torch takes neither read-only nor flipped arrays.
         batch = torch.from_numpy(np.array(frames, order="C")).to(self.device).permute(0, 3, 1, 2).float()
         batch = (batch - self._mean) / self._std
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             logits = self.net.logits(batch)
         return logits.float()
+
+
+def _leave_threads_after_fork() -> None:
+    """In a forked child torch waits for ever for the threads of its parent; one thread works."""
+    if os.getpid() != _PROCESS and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+        warnings.warn(
+            "the torch engine runs on one thread in a forked process; start the process with multiprocessing's "
+            "method 'spawn' to use more",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def classify(
