@@ -201,9 +201,7 @@ class IndexOutput(Output[UInt8Array]):
             raise AaffError(f"cannot write {self.path}: {error.strerror or error}") from error
 
 
-def make_output(
-    kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, style: Style = Style()
-) -> Output[Any]:
+def make_output(kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, style: Style = Style()) -> Output[Any]:
     """The output for one kind: ``STEM_overlay.mp4``, ``STEM_side.mp4``, ``STEM_map.mp4``, the folder ``STEM_index`` or
     ``STEM.jsonl``.
 
