@@ -145,7 +145,7 @@ def _run_images(args: Args, sources: Sequence[Named], out: Path) -> int:
     forms = list(dict.fromkeys(args.write or ("map", "overlay", "index", "json")))
     jobs = plan_all(sources, out, forms)[: args.frames]
     for job in jobs:
-        known = [job.image, job.shown] if job.shown not in ("", "stdin") else [job.image]
+        known: list[str | Path] = [job.image, job.shown] if job.shown not in ("", "stdin") else [job.image]
         keep_others(map(job.file, forms), known, overwrite=args.overwrite)
     file = find_model(args.model, precision=args.precision, engine=args.engine)
     segmenter = Segmenter(

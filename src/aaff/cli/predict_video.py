@@ -41,7 +41,7 @@ def run_video(args: Args, named: Named, out: Path) -> int:
     kinds = dict.fromkeys(args.write or ("overlay", "json"))
     style = Style(args.alpha, args.legend, args.classes, args.conf)
     outputs = [make_output(kind, stem, source.info, engine.card.labels, style=style) for kind in kinds]
-    known = [named.place, source.info.name, *(find_images(named.place) if args.as_video else [])]
+    known: list[str | Path] = [named.place, source.info.name, *(find_images(named.place) if args.as_video else [])]
     keep_others([output.path for output in outputs], known, overwrite=args.overwrite)
     conversion = Conversion(Segmenter(engine), source, outputs, limit=args.frames)
     try:
