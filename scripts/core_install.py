@@ -103,7 +103,7 @@ def walk(python: Path, folder: Path) -> dict[str, bool]:
         "aaff data scenes": aaff("data", "scenes", "streets", "--size", "160x120", "--train", "8", "--val", "4"),
         "aaff predict": aaff("predict", "streets/val"),
         "aaff evaluate of the bundled model": aaff("evaluate", name, "--data", "streets"),
-        "aaff bench of the bundled model": aaff("bench", name, "--runs", "2"),
+        "aaff bench of the bundled model": aaff("bench", name, "--runs", "2", "--precision", "int8"),
         "aaff predict with a run that holds an exported model": step(0, "-c", RUN)
         and aaff("predict", "streets/val", "--model", "run"),
         "aaff train says what is missing": aaff("train", "--data", "streets", status=2, says="[train]"),
