@@ -103,6 +103,15 @@ def parse_json(text: str, where: str, *, kind: type[AaffError] = AaffError) -> A
     return value
 
 
+def to_json(value: Any) -> str:
+    """One line of JSON that UTF-8 can hold: a file name that is not UTF-8 is escaped, and is the same when read.
+
+    >>> to_json({"file": "caf\\udce9.png"})
+    '{"file": "caf\\\\udce9.png"}'
+    """
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
 def read_yaml(path: str | Path, *, kind: type[AaffError] = DataError) -> Any:
     """Read a YAML file, see :func:`parse_yaml`.
 

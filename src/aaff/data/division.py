@@ -7,6 +7,7 @@ learning, so whole sequences are held out, and of a single sequence one end, wit
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ def divide(images: Sequence[Path], val: float = 0.2) -> Division:
     everything = range(len(images))
     longest = max(map(len, groups.values()))
     if longest == 1 or len(images) < 4:
-        ranked = sorted(everything, key=lambda i: hashlib.sha256(str(images[i]).encode()).digest())
+        ranked = sorted(everything, key=lambda i: hashlib.sha256(os.fsencode(images[i])).digest())
         held = set(ranked[: max(1, round(val * len(images)))]) if len(images) > 1 else set()
         return _division(everything, held, "by chance, since the names show no sequences")
     if len(groups) == 1:

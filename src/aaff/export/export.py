@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +27,7 @@ from aaff.runtime.model_file import (
 )
 from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from aaff.runtime.openvino_engine import OpenVinoEngine
+from aaff.textfile import to_json
 
 Precision = Literal["fp32", "int8"]
 
@@ -90,7 +90,7 @@ def describe(
     Raises:
         ModelError: ``data`` is no ONNX file.
     """
-    entries = {CARD: json.dumps(card.to_dict(), ensure_ascii=False), PRECISION: precision}
+    entries = {CARD: to_json(card.to_dict()), PRECISION: precision}
     entries |= {NATIVE: str(stride)} if stride is not None else {}
     entries |= {CONFIDENT: "native" if native_confidence else "yes"} if confidence else {}
     return parse_model_file(write_metadata(data, entries, str(path)), path)
@@ -126,7 +126,7 @@ def write(model: ModelFile, parity: dict[str, Any]) -> ModelFile:
     Raises:
         AaffError: it cannot be written; an older file is still whole.
     """
-    data = write_metadata(model.data, {PARITY: json.dumps(parity, ensure_ascii=False)}, str(model.path))
+    data = write_metadata(model.data, {PARITY: to_json(parity)}, str(model.path))
     with replacing(model.path) as temporary:
         temporary.write_bytes(data)
     return parse_model_file(data, model.path)

@@ -7,7 +7,6 @@ are not kept.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from aaff.errors import ModelError, brief, shown
 from aaff.files import replacing
 from aaff.networks.base import SegmentationNetwork
 from aaff.networks.registry import create_model
-from aaff.textfile import parse_json
+from aaff.textfile import parse_json, to_json
 
 _AUXILIARY = "auxiliary."
 _CARD, _HASH = "aaff", "aaff.sha256"
@@ -54,7 +53,7 @@ def save_checkpoint(
             kept[name] = tensor.to(dtype if dtype and tensor.is_floating_point() else tensor.dtype).contiguous()
     description = card.to_dict()
     description["options"] = {k: v for k, v in card.options.items() if k not in TRAINING_OPTIONS}
-    text = json.dumps(description, ensure_ascii=False)
+    text = to_json(description)
     write_tensors(path, kept, {_CARD: text, _HASH: _content_hash(kept, text)})
 
 
@@ -79,6 +78,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelCard]:
     path = Path(path)
     if not os.path.isfile(path):
         raise ModelError(f"there is no checkpoint {path}")
+    if b"\\udc" in str(path).encode("utf-8", "backslashreplace"):
+        raise ModelError(f"{path} has a name that is not UTF-8, which safetensors cannot open; rename it")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,7 +92,7 @@ def open_splits(data: str | Path | Sequence[str | Path], recipe: Recipe, layout:
         except UnknownNameError as error:
             raise OptionError(f"{error}; to train without validation: --val-split none") from error
     Plan(len(train), recipe.batch, recipe.seed, parts=recipe.engine.accumulate)  # refuses an impossible batch
-    return Splits(train, val, hashlib.sha256("\n".join(pair.name for pair in train.pairs).encode()).hexdigest())
+    return Splits(train, val, hashlib.sha256(os.fsencode("\n".join(pair.name for pair in train.pairs))).hexdigest())
 
 
 def class_counts(dataset: Dataset) -> npt.NDArray[np.int64]:

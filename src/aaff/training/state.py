@@ -123,7 +123,7 @@ def load_snapshot(path: Path) -> Snapshot:
             header["engine"],
             header["data"],
         )
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{path} is not a complete state of a training run ({error}); start again without --resume"
         ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 from abc import ABC, abstractmethod
@@ -18,6 +17,7 @@ from aaff.images import png_mark
 from aaff.labels import LabelMap, UInt8Array
 from aaff.provenance import origin
 from aaff.runtime.prediction import Prediction
+from aaff.textfile import to_json
 from aaff.video.pictures import Form, Painter, Style
 from aaff.video.sources import DEFAULT_RATE, Frame, SourceInfo
 from aaff.video.writer import VideoWriter
@@ -113,7 +113,9 @@ class LinesOutput(Output[str]):
             "shares": {name: round(share, 6) for name, share in prediction.shares().items()},
             "source": frame.name,
         }
-        return json.dumps(row, ensure_ascii=False, allow_nan=False)
+        if self._images:
+            row["source"] = frame.name
+        return to_json(row)
 
     def write(self, frame: Frame, drawn: str) -> None:
         try:
