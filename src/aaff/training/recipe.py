@@ -214,6 +214,10 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+_LONGEST_WORD = 300
+"""Characters of a value: longer than any path or option of a network."""
+
+
 def list_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
     return sorted(p.name.removesuffix(".yaml") for p in _shipped().iterdir() if p.name.endswith(".yaml"))
@@ -273,7 +277,15 @@ def _flags(data: Mapping[str, Any], cls: type, where: str, prefix: str) -> list[
         elif isinstance(value, list):
             if any(isinstance(v, list | dict) or v is None for v in value):
                 raise OptionError(f"{where}: {prefix}{key} must hold plain values, not {shown(value)}")
-            words += [flag, *map(str, value)] if value else []
+            words += [flag, *(_word(v, f"{where}: {prefix}{key}") for v in value)] if value else []
         elif value is not None:
-            words += [flag, str(value)]
+            words += [flag, _word(value, f"{where}: {prefix}{key}")]
     return words
+
+
+def _word(value: object, what: str) -> str:
+    """A value as it is typed.  The parser's message would repeat a monstrous one, and its control characters."""
+    text = str(value)
+    if len(text) > _LONGEST_WORD or not text.isprintable():
+        raise OptionError(f"{what} cannot be {shown(text)}")
+    return text
