@@ -50,7 +50,9 @@ _UPRIGHT = {
 
 # What these warn of is either harmless (metadata that nobody reads) or refused with a sentence (the size).
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", message="(Corrupt EXIF|Possibly corrupt EXIF|Metadata Warning|Truncated File Read)")
+warnings.filterwarnings(
+    "ignore", message="(Corrupt EXIF|Possibly corrupt EXIF|Metadata Warning|Truncated File Read|Tag data larger)"
+)
 
 
 class _Decoded(NamedTuple):

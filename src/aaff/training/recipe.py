@@ -214,8 +214,8 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-_LONGEST_WORD = 300
-"""Characters of a value: longer than any path or option of a network."""
+_LONGEST_WORD = 1000
+"""Characters of a value; people's paths are shorter."""
 
 
 def list_recipes() -> list[str]:

@@ -113,8 +113,6 @@ class LinesOutput(Output[str]):
             "shares": {name: round(share, 6) for name, share in prediction.shares().items()},
             "source": frame.name,
         }
-        if self._images:
-            row["source"] = frame.name
         return to_json(row)
 
     def write(self, frame: Frame, drawn: str) -> None:
