@@ -81,7 +81,7 @@ class LabelMap:
 
     @cached_property
     def palette(self) -> UInt8Array:
-        """Colours as uint8 [256, 3], one row per id; every id that is no class has the void colour."""
+        """Colours as uint8 [256, 3], one row per id; all other ids have the void colour."""
         table = np.empty((256, 3), np.uint8)
         table[:] = self.void_color
         table[: len(self.colors)] = self.colors

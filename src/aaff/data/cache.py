@@ -26,7 +26,7 @@ class CachedDataset(Dataset):
         dataset: what to keep; it is read here, by several threads.
         max_bytes: keep as many of the first frames as fit into this many bytes and read the others
             whenever they are asked for.  None keeps all: 480×360 takes 0.7 MB a frame, 960×720 2.8 MB.
-        threads: how many threads read; None takes one a processor core.
+        threads: how many threads read; None takes one per core.
 
     Attributes:
         kept: number of frames in memory.

@@ -130,7 +130,7 @@ def check_dataset(
         root: folder of the data set.
         protocol: as for :func:`aaff.data.open_dataset`; with ``"camvid11-drives"`` the splits are the drives.
         layout: one of :func:`aaff.data.list_layouts`; None looks at the folder.
-        threads: how many threads read; None takes one a processor core.
+        threads: how many threads read; None takes one per core.
         progress: called after every frame.
 
     Raises:

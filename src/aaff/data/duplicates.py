@@ -136,7 +136,7 @@ def cross_split_leaks(datasets: Iterable[Dataset], *, threads: int | None = None
 
     Args:
         datasets: such as the training and the validation split, in this order.
-        threads: how many threads read; None takes one a processor core.
+        threads: how many threads read; None takes one per core.
 
     Raises:
         DataError: an image cannot be read.

@@ -17,7 +17,7 @@ from aaff.labels import LabelMap, UInt8Array
 
 @dataclass(frozen=True)
 class Sample:
-    """One frame with its truth.
+    """One frame with its ground truth.
 
     Attributes:
         name: the frame's name without folder and suffix, unique in its split.

@@ -165,7 +165,7 @@ def split_statistics(
 
     Args:
         dataset: the split.
-        threads: how many threads read; None takes one a processor core.
+        threads: how many threads read; None takes one per core.
         progress: called after every frame.
 
     Raises:

@@ -93,7 +93,7 @@ def _read(capture: cv2.VideoCapture) -> UInt8Array | None:
 
 
 def _plausible(rate: float) -> Fraction:
-    """Drivers say 0, NaN or 180,000 frames a second when they do not know."""
+    """Drivers say 0, NaN or 180,000 frames per second when they do not know."""
     if math.isfinite(rate) and 1 <= rate <= 1000:
         return Fraction(rate).limit_denominator(1001)
     return DEFAULT_RATE

@@ -286,7 +286,7 @@ def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
 
 
 def _upright(frame: av.VideoFrame) -> UInt8Array:
-    """RGB pixels as they are to be shown; a matrix that is no multiple of 90° counts as the nearest one."""
+    """RGB pixels as they are to be shown; a matrix that is not a multiple of 90° counts as the nearest one."""
     image: np.ndarray[Any, Any] = frame.to_ndarray(format="rgb24")
     a, b, c, d = _matrix(frame)
     if abs(b) + abs(c) > abs(a) + abs(d):

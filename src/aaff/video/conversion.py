@@ -33,7 +33,7 @@ class Progress:
     Attributes:
         frames: how many are written.
         total: how many there will be; None when not known, or when the header has proved wrong.
-        rate: frames a second, lately; None before the second frame.
+        rate: frames per second, lately; None before the second frame.
         left: seconds until the end; None when not known.
         dropped: frames of a live source that were too old to be looked at.
     """

@@ -20,7 +20,7 @@ class ImageFolder(Source):
 
     Args:
         images: a folder, a pattern, an image, or a list of paths.
-        rate: frames a second; without it ``info.rate`` is None and times count at 30 a second.
+        rate: frames per second; without it ``info.rate`` is None and times count at 30 per second.
 
     Raises:
         DataError: there is no image, or not one of them can be read.
@@ -29,7 +29,7 @@ class ImageFolder(Source):
 
     def __init__(self, images: str | Path | Sequence[Path], *, rate: Fraction | None = None) -> None:
         if rate is not None and rate <= 0:
-            raise OptionError(f"{float(rate):g} frames a second show nothing; give more than 0")
+            raise OptionError(f"{float(rate):g} frames per second show nothing; give more than 0")
         paths = find_images(images) if isinstance(images, str | Path) else list(images)
         self.problems: list[str] = []
         self._step = 1 / (rate or DEFAULT_RATE)

@@ -48,9 +48,9 @@ class SourceInfo:
 
     Attributes:
         name: file, address without its password, or ``camera 0``.
-        live: it goes on whether or not somebody watches; only its newest frame is worth showing.
+        live: it continues whether or not somebody reads it; only its newest frame is worth showing.
         size: of the first frame, upright; others may differ.
-        rate: frames a second; of a variable rate about the mean.  None for pictures without times.
+        rate: frames per second; of a variable rate about the mean.  None for pictures without times.
         tick: the unit of the times in seconds; each frame's time is a multiple of it.
         frames: how many there are by the header, which may be wrong; None when not known.
         seconds: how long it lasts by the header; None when not known.
@@ -119,7 +119,7 @@ def open_source(source: str | Path | int, *, rate: Fraction | None = None) -> So
     Args:
         source: a video file; ``camera:0`` or a number; an address (``rtsp://…``, ``http://…``: live, unless it
             ends like a video file); or images: a file, a folder, a pattern such as ``"drive/*.png"``.
-        rate: frames a second of a folder of images; without it they have no times.
+        rate: frames per second of a folder of images; without it they have no times.
 
     Raises:
         DataError: it is not there, cannot be opened or has no frame; says why.

@@ -169,7 +169,7 @@ def checked(samples: Iterable[Sample], labels: LabelMap) -> Iterable[Sample]:
     """The same samples, refused one by one when they break the data contract.
 
     Raises:
-        DataError: shapes differ, an id is no class, a name is not that of a file, or it repeats.
+        DataError: shapes differ, an id is not a class, a name is not that of a file, or it repeats.
     """
     seen: set[str] = set()
     for sample in samples:
