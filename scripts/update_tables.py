@@ -15,10 +15,11 @@ from collections.abc import Callable
 
 from aaff.files import write_text
 from experiments.paper.references import PAPER_TABLE
-from scripts import model_tables
+from experiments.paper.rule import Comparison
+from scripts import front_tables, model_tables
 from scripts.tables import ROOT, percent, read, source, table
 
-PAGES = ("README.md", "docs/training.md", "docs/deployment.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/training.md", "docs/deployment.md")
 BLOCK = re.compile(r"(?P<open><!-- numbers: (?P<name>[\w-]+) -->\n).*?(?P<close><!-- end -->)", re.DOTALL)
 
 
@@ -35,7 +36,7 @@ def score() -> str:
     classes = sorted(found["per_class"].items(), key=lambda item: item[1]["iou"])
     weak = ", ".join(f"{name} {percent(values['iou'], 0)} %" for name, values in classes[:3])
     strong = ", ".join(f"{name} {percent(values['iou'], 0)} %" for name, values in classes[:-4:-1])
-    return told + f"\nBy IoU: {strong}; and where it fails: {weak}.\n" + source("scratch_depthwise_aaff_val")
+    return told + f"\nBest classes by IoU: {strong}; weakest: {weak}.\n" + source("scratch_depthwise_aaff_val")
 
 
 def training_speed() -> str:
@@ -195,18 +196,30 @@ def parity() -> str:
 
 
 def answer() -> str:
-    """The sentences at the top of the experiment's report."""
-    return "\n\n".join(read("experiment/answer")["sentences"]) + "\n"
+    """The paired differences of the experiment, seeds on val and held-out drives apart."""
+    found = read("experiment/answer")["comparisons"]
+    rows = [
+        ("`depthwise_aaff` − `depthwise_bisenet`", "A design"),
+        ("`depthwise_aaff` − `depthwise_bisenet` widened to the same cost", "C price"),
+        ("`depthwise_aaff` − the same without gates", "B attention"),
+        ("`bisenet` − `depthwise_bisenet`", "depthwise cost"),
+    ]
+    kinds = ("seed", "drive")
+    cells = {title: [paired(found[key]["differences"], kind) for kind in kinds] for title, key in rows}
+    runs = [max(sum(name.startswith(kind) for name in found[key]["differences"]) for _, key in rows) for kind in kinds]
+    columns = ["mean IoU, points", f"CamVid val, {runs[0]} seeds", f"held-out drive, {runs[1]} drives"]
+    return table(columns, [[title, *texts] for title, texts in cells.items()])
 
 
-def shipped() -> str:
-    """The model that runs when nothing is named."""
-    fp32, int8 = (read(f"shipped_depthwise_aaff_{precision}") for precision in ("fp32", "int8"))
-    return (
-        f"Without `--model` a `depthwise_aaff` runs that comes with the package, trained on CamVid's 367 train frames "
-        f"alone: {percent(fp32['rows'][0]['miou'])} % mean IoU on val in fp32, {percent(int8['rows'][0]['miou'])} % in "
-        "int8 (`results/shipped_depthwise_aaff_*.json`; weights for research and other non-commercial use).\n"
-    )
+def paired(differences: dict[str, float], kind: str) -> str:
+    """Mean, 95 % interval by Student's t and verdict of the conditions of one kind, such as ``"seed"``."""
+    found = Comparison("", "", {name: value for name, value in differences.items() if name.startswith(kind)})
+    if found.mean is None or found.interval is None:
+        return "not measured"
+    low, high = found.interval
+    verdict = "higher" if low > 0 else "lower" if high < 0 else "undecided"
+    signed = [f"{100 * value:+.1f}".replace("-", "−") for value in (found.mean, low, high)]
+    return f"{signed[0]} [{signed[1]}, {signed[2]}] {verdict}"
 
 
 def video() -> str:
@@ -257,7 +270,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "engines-intel": lambda: engines("bench_engines_480x360_intel"),
     "parity": parity,
     "answer": answer,
-    "shipped": shipped,
+    "models": front_tables.models,
+    "networks": front_tables.networks,
     "video": video,
     "install": install,
     "training-speed": training_speed,

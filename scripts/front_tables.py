@@ -1,0 +1,88 @@
+"""The two tables at the top of README: bundled models, and networks that can be trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aaff.loading import read_card
+from aaff.networks import create_model, list_models, model_info
+from aaff.networks.complexity import complexity
+from aaff.preprocess import Size
+from aaff.published import bundled_precisions, find_bundled, list_bundled
+from scripts.tables import ROOT, percent, read, table
+
+
+def models() -> str:
+    """What each bundled file was measured at, how large it is, and what its weights allow."""
+    rows, licences, sources = [], {}, {}
+    for name in list_bundled():
+        for precision in bundled_precisions(name):
+            file = find_bundled(name, precision)
+            card = read_card(file)
+            licences[name] = card.licence
+            scored, score = _score(name, precision)
+            timed, latency = _latency({name, card.network}, precision, str(card.size))
+            sources |= dict.fromkeys(filter(None, (scored, timed)))
+            rows.append(
+                [
+                    f"`{name}`, {precision}",
+                    "CamVid val, camvid11",
+                    f"{percent(score)} %" if score else "–",
+                    f"{latency:.1f} ms" if latency else "–",
+                    str(card.size).replace("x", "×"),
+                    f"{file.stat().st_size / 1e6:.1f} MB",
+                ]
+            )
+    told = "\n".join(f"- Weights of `{name}`: {licence}." for name, licence in licences.items())
+    machines = dict.fromkeys(_machine(name) for name in sources if name.startswith("bench"))
+    return (
+        table(["model", "split, protocol", "mean IoU", "latency", "input", "file"], rows)
+        + f"\n{told}\n- Latency is end to end, frame in memory to class map in memory: median, OpenVINO on "
+        + " and on ".join(machines)
+        + ".\n- Sources: "
+        + ", ".join(f"`results/{name}.json`" for name in sources)
+        + ".\n"
+    )
+
+
+def _score(name: str, precision: str) -> tuple[str | None, float | None]:
+    """Result file and mean IoU on CamVid val of a bundled model."""
+    parity, report = f"shipped_{name}_{precision}", f"{name}_camvid_val"
+    if _exists(parity):
+        return parity, float(read(parity)["rows"][0]["miou"])
+    if _exists(report) and read(report)["precision"] == precision:
+        return report, float(read(report)["miou"])
+    return None, None
+
+
+def _latency(names: set[str], precision: str, size: str) -> tuple[str | None, float | None]:
+    """Result file and median milliseconds; a measurement of the model's own before that of all networks."""
+    own = [f"bench_{name}_{size}" for name in sorted(names)]
+    for file in filter(_exists, (*own, f"bench_{size}")):
+        for row in read(file)["rows"]:
+            if row["model"] in names and (row["engine"], row["precision"], row["size"]) == ("openvino", precision, size):
+                return file, float(row["frame_to_map"]["median_ms"])
+    return None, None
+
+
+def _exists(name: str) -> bool:
+    return Path(ROOT / "results" / f"{name}.json").is_file()
+
+
+def _machine(name: str) -> str:
+    about: dict[str, Any] = read(name)["provenance"]
+    return f"{about['cores']} cores of an {about['processor']}"
+
+
+def networks() -> str:
+    """Every network of the package: parameters and multiply-accumulates with 11 classes."""
+    rows = []
+    for name in list_models():
+        info = model_info(name)
+        if not info.factory.__module__.startswith("aaff."):
+            continue  # a plug-in of whoever runs this
+        count = complexity(create_model(name, 11), Size(480, 360))
+        rows.append([f"`{name}`", f"{count.parameters:,}", f"{count.macs:,}", info.summary.rstrip(".")])
+    columns = ["network", "parameters", "multiply-accumulates, 480×360", "what it is"]
+    return table(columns, rows).replace("| ---: | ---: | ---: |", "| ---: | ---: | --- |")
