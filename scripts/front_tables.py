@@ -61,7 +61,8 @@ def _latency(names: set[str], precision: str, size: str) -> tuple[str | None, fl
     own = [f"bench_{name}_{size}" for name in sorted(names)]
     for file in filter(_exists, (*own, f"bench_{size}")):
         for row in read(file)["rows"]:
-            if row["model"] in names and (row["engine"], row["precision"], row["size"]) == ("openvino", precision, size):
+            setting = row["engine"], row["precision"], row["size"]
+            if row["model"] in names and setting == ("openvino", precision, size):
                 return file, float(row["frame_to_map"]["median_ms"])
     return None, None
 
