@@ -14,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
 from typing import Literal
 
@@ -270,8 +271,9 @@ class TestModels:
 
 def fenced_commands(page: Path) -> list[str]:
     """Every ``aaff …`` line in the fenced blocks of a page, continued lines joined."""
-    blocks = re.findall(r"^```(?:sh|bash|console)?\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    shells = (dedent(text) for language, text in blocks if language in ("sh", "bash", "console", ""))
+    lines = "\n".join(shells).replace("\\\n", " ").splitlines()
     commands = (" ".join(line.removeprefix("$ ").split("  #")[0].split()) for line in lines)
     return [command for command in commands if command.startswith("aaff ")]
 
@@ -282,8 +284,8 @@ COMMANDS = [pytest.param(command, id=f"{page.name}: {command}") for page in PAGE
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_in_the_documentation_are_valid(command: str) -> None:
-    # What --resume goes on with lies on the reader's disk, not here.
-    words = [word for word in shlex.split(command)[1:] if word != "--resume"]
+    # The run that --resume resumes and the module that --import imports are on the reader's disk, not here.
+    words = shlex.split(re.sub(r" --resume\b| --import \S+", "", command))[1:]
     module, args = parse_words(words)
     assert isinstance(args, module.Args)
 
