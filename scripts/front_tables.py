@@ -15,7 +15,9 @@ from scripts.tables import ROOT, percent, read, table
 
 def models() -> str:
     """What each bundled file was measured at, how large it is, and what its weights allow."""
-    rows, licences, sources = [], {}, {}
+    rows: list[list[str]] = []
+    licences: dict[str, str] = {}
+    sources: dict[str, None] = {}
     for name in list_bundled():
         for precision in bundled_precisions(name):
             file = find_bundled(name, precision)
@@ -23,7 +25,7 @@ def models() -> str:
             licences[name] = card.licence
             scored, score = _score(name, precision)
             timed, latency = _latency({name, card.network}, precision, str(card.size))
-            sources |= dict.fromkeys(filter(None, (scored, timed)))
+            sources |= {found: None for found in (scored, timed) if found}
             rows.append(
                 [
                     f"`{name}`, {precision}",
