@@ -13,7 +13,7 @@ WORKERS ?= 2
 DATA ?=
 ARGS ?=
 
-.PHONY: help demo test check format clean reproduce reproduce-miniature bench-train bench-video bench-memory bench-synthetic data-given tables fuzz
+.PHONY: help demo test check format clean reproduce reproduce-miniature bench-train bench-video bench-memory bench-synthetic data-given tables docs fuzz
 
 help:
 	@echo "make demo                  train, evaluate, export and run a network on synthetic streets, in minutes"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench-memory          memory over a long video"
 	@echo "make fuzz                  21,000 broken inputs for all readers of files; figures in results/fuzz.json"
 	@echo "make bench-synthetic       how hard the synthetic data set is"
+	@echo "make docs                  build the documentation site into site/"
 	@echo "make tables                put the numbers of results/ into README and docs"
 	@echo "ARGS='…' adds options to reproduce and bench-*."
 
@@ -64,6 +65,9 @@ data-given:
 test: check
 	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 8
 
+docs: $(VENV)/.docs-ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 check: $(VENV)/.test-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -90,3 +94,8 @@ $(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing what the tests need into $(VENV) (some minutes, once)"
 	$(PIP_INSTALL) '.[train,quantize,onnxruntime,dev]'
 	@touch $@ $(VENV)/.demo-ready
+
+$(VENV)/.docs-ready: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing what the documentation needs into $(VENV) (once)"
+	$(PIP_INSTALL) '.[docs]'
+	@touch $@

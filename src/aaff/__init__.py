@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aaff.preprocess import Size, bgr
     from aaff.runtime.prediction import Prediction
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 switch_off_telemetry()  # before anything can import OpenVINO
 
