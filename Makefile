@@ -73,6 +73,8 @@ check: $(VENV)/.test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m scripts.check_words
+	$(BIN)/codespell README.md CONTRIBUTING.md SECURITY.md docs src
 
 format: $(VENV)/.test-ready
 	$(BIN)/ruff check --fix .

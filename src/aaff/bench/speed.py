@@ -95,7 +95,7 @@ def measure(
         "frame_to_map": "uint8 RGB frame in memory to uint8 class map of the same size in memory, one after the other",
         "network_alone": "float planar input to native logits, the same graph in the same run",
         "throughput": "frame to map with several frames at once",
-        "ratio": "frames a second beside those of the first row",
+        "ratio": "frames per second beside those of the first row",
         "share_of_peak": "operations a second of the network alone beside those of the convolutions under peaks",
         "frames": "drawn street scenes",
         "runs": turn * ROUNDS,

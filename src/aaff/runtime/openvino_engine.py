@@ -43,7 +43,7 @@ class OpenVinoEngine:
         precision: a key of :data:`PRECISIONS` for this file; its own when left out.
         threads: processor threads; all cores when left out.
         streams: frames computed side by side, each by its share of the threads.  One is best for one
-            camera; as many as threads give the most frames a second to several callers.
+            camera; as many as threads give the most frames per second to several callers.
         confidence: give the probability of the chosen class too, in files that were exported with it; takes longer.
 
     Raises:

@@ -151,7 +151,7 @@ def write_video(
     drive: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> None:
-    """Write one drive as an H.264 video of 30 frames a second.
+    """Write one drive as an H.264 video of 30 frames per second.
 
     Args:
         path: an ``.mp4`` file; replaced when there is one.

@@ -36,7 +36,7 @@ class VideoWriter:
 
     Args:
         path: ends in ``.mp4``.
-        rate: frames a second; nominal when times are given.
+        rate: frames per second; nominal when times are given.
         tick: the unit of the times in seconds; default: one frame at ``rate``.
         pixel_aspect: width of a pixel divided by its height.
         quality: constant rate factor, 0 (lossless, not for browsers) to 51; +6 halves the file.
