@@ -60,7 +60,7 @@ def usable_cores() -> int:
 
 
 def processor_name() -> str:
-    """Model name of the processor, such as ``AMD EPYC 9R14``; the architecture where the system hides it."""
+    """Model name of the CPU, such as ``AMD EPYC 9R14``; the architecture where the system hides it."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")

@@ -35,7 +35,7 @@ class TorchEngine:
     Args:
         net: a trained network.
         card: its description; ``card.size`` is the size of the frames that the network gets.
-        precision: ``"fp32"`` or ``"bf16"`` (autocast; slow on processors without bf16 instructions).
+        precision: ``"fp32"`` or ``"bf16"`` (autocast; slow on CPUs without bf16 instructions).
         confidence: give the probability of the chosen class too; its exponentials cost about what the class map does.
 
     Raises:
@@ -59,7 +59,7 @@ class TorchEngine:
         self.card = card
         self.precision = precision
         self.confidence = confidence
-        # Channels-last saves about a fifth of the time on processors, and frames come in that order anyway.
+        # Channels-last saves about a fifth of the time on CPUs, and frames come in that order anyway.
         self.net: SegmentationNetwork = net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.device = next(net.parameters()).device
         self._mean = torch.tensor(card.normalization.mean, device=self.device).view(1, 3, 1, 1)

@@ -1,4 +1,4 @@
-"""The second engine: ONNX Runtime on the processor."""
+"""The second engine: ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 

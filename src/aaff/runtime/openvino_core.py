@@ -35,5 +35,5 @@ def core() -> openvino.Core:
 
 
 def has_bf16() -> bool:
-    """Whether the processor has instructions for bf16; OpenVINO refuses or emulates it elsewhere."""
+    """Whether the CPU has instructions for bf16; OpenVINO refuses or emulates it elsewhere."""
     return "BF16" in core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")

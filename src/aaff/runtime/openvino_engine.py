@@ -1,6 +1,6 @@
-"""The default engine: OpenVINO on the processor, with every precision said aloud.
+"""The default engine: OpenVINO on the CPU, with every precision said aloud.
 
-OpenVINO picks bf16 by itself on processors that have it, so the type is given at every compilation.
+OpenVINO picks bf16 by itself on CPUs that have it, so the type is given at every compilation.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class OpenVinoEngine:
         confidence: give the probability of the chosen class too, in files that were exported with it; takes longer.
 
     Raises:
-        OptionError: this file does not run in such a precision, or the processor has no bf16.
+        OptionError: this file does not run in such a precision, or the CPU has no bf16.
         ModelError: OpenVINO cannot run the graph.
     """
 
