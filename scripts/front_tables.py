@@ -10,7 +10,7 @@ from aaff.networks import create_model, list_models, model_info
 from aaff.networks.complexity import complexity
 from aaff.preprocess import Size
 from aaff.published import bundled_precisions, find_bundled, list_bundled
-from scripts.tables import ROOT, percent, read, table
+from scripts.tables import ROOT, model_name, percent, read, table
 
 
 def models() -> str:
@@ -59,12 +59,11 @@ def _score(name: str, precision: str) -> tuple[str | None, float | None]:
 
 
 def _latency(names: set[str], precision: str, size: str) -> tuple[str | None, float | None]:
-    """Result file and median milliseconds; a measurement of the model's own before that of all networks."""
-    own = [f"bench_{name}_{size}" for name in sorted(names)]
-    for file in filter(_exists, (*own, f"bench_{size}")):
+    """Result file and median milliseconds; all bundled models in one run before the paper's networks."""
+    for file in filter(_exists, (f"bench_bundled_{size}", f"bench_{size}")):
         for row in read(file)["rows"]:
             setting = row["engine"], row["precision"], row["size"]
-            if row["model"] in names and setting == ("openvino", precision, size):
+            if model_name(row) in names and setting == ("openvino", precision, size):
                 return file, float(row["frame_to_map"]["median_ms"])
     return None, None
 

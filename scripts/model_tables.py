@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.tables import percent, read, source, table
+from scripts.tables import model_name, percent, read, source, table
 
 
 def scores() -> str:
@@ -46,15 +46,15 @@ def robustness() -> str:
 
 def speed() -> str:
     """End-to-end latency beside ``depthwise_aaff`` in one run."""
-    found = read("bench_street_480x360")
+    found = read("bench_bundled_480x360")
     first = found["rows"][0]["frame_to_map"]["median_ms"]
     rows = [
         [
-            f"`{row['model']}`, {row['precision']}",
+            f"`{model_name(row)}`, {row['precision']}",
             f"{row['frame_to_map']['median_ms']:.1f} ms",
             f"{row['frame_to_map']['median_ms'] / first:.2f}",
         ]
         for row in found["rows"]
     ]
     text = table(["end-to-end, 480×360", "median", "beside the first"], rows)
-    return text + source("bench_street_480x360")
+    return text + source("bench_bundled_480x360")

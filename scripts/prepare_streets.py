@@ -1,6 +1,6 @@
 """Merge the labels of the street photos into one data set with the classes of camvid11.
 
-    python scripts/prepare_streets.py STREETS OUT
+    python -m scripts.prepare_streets STREETS OUT
 
 STREETS holds ``train`` and ``val`` (photos) with ``*annot`` (labelled by people: six classes) and ``*pseudo`` (a
 network's labels: all classes), and ``drives`` with ``drivespseudo``.  OUT becomes a data set that ``aaff train

@@ -1,6 +1,11 @@
 """Put a trained checkpoint into ``weights/`` under a name, in half precision, with its licence and sources stated.
 
-python scripts/publish_model.py runs/street-v2 street --licence "research and ..." --source CamVid --source ...
+    python -m scripts.publish_model runs/street-v2 street --licence "research only" --source "CamVid train" \
+        --adjust 0.5 --data camvid streets-merged --repeat 2 1
+
+A network trained with class weights gives rare classes too often.  ``--adjust`` takes that back in part: the logits of
+each class are lowered by its share of the logarithm of the weight (A. K. Menon et al., "Long-tail learning via logit
+adjustment", ICLR 2021, arXiv:2007.07314), which changes nothing but the biases of the last convolution.
 """
 
 from __future__ import annotations
@@ -11,24 +16,38 @@ from pathlib import Path
 
 import torch
 
+from aaff.data.layouts import open_dataset
+from aaff.data.mixture import mixed
 from aaff.loading import find_model
 from aaff.networks.weights import load_checkpoint, save_checkpoint
 from aaff.published import weights_folder
+from aaff.training.objective import class_weights
+from aaff.training.preparation import class_counts
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a run, or a checkpoint")
     parser.add_argument("name")
     parser.add_argument("--licence", required=True, help="licence of the weights")
     parser.add_argument("--source", action="append", default=[], help="a data set that they were trained on")
+    parser.add_argument("--adjust", type=float, default=0.0, help="share of the class weights taken back, 0 to 1")
+    parser.add_argument("--data", type=Path, nargs="*", default=[], help="the data sets, for --adjust")
+    parser.add_argument("--repeat", type=int, nargs="*", default=[1], help="as in the recipe")
     given = parser.parse_args()
     net, card = load_checkpoint(find_model(given.run, engine="torch"))
-    provenance = {**card.provenance, "sources": given.source}
+    if given.adjust:
+        split = mixed([open_dataset(root, "train") for root in given.data], given.repeat)
+        weights = class_weights(card.recipe["loss"]["class_weights"], class_counts(split))
+        assert weights is not None
+        bias = net.classifier.bias
+        assert bias is not None
+        with torch.no_grad():  # pixel shuffle keeps the channels of one class together
+            bias -= given.adjust * weights.log().repeat_interleave(len(bias) // len(weights))
+    provenance = {**card.provenance, "sources": given.source, "logit_adjustment": given.adjust}
+    card = replace(card, licence=given.licence, provenance=provenance, score=None)
     out = weights_folder() / f"{given.name}.safetensors"
-    save_checkpoint(
-        out, net.state_dict(), replace(card, licence=given.licence, provenance=provenance), dtype=torch.float16
-    )
+    save_checkpoint(out, net.state_dict(), card, dtype=torch.float16)
     print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
 
 

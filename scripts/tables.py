@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,12 @@ def source(*names: str) -> str:
 def percent(value: float, digits: int = 1) -> str:
     """A share as a figure in percent, without the sign."""
     return f"{100 * value:.{digits}f}"
+
+
+def model_name(row: dict[str, Any]) -> str:
+    """Name of the model of a row of a benchmark, also where its file was measured.
+
+    >>> model_name({"model": "src/aaff/shipped/street-int8.onnx"})
+    'street'
+    """
+    return re.sub(r"-(int8|fp32)\.onnx$", "", Path(row["model"]).name)

@@ -19,7 +19,7 @@ from experiments.paper.rule import Comparison
 from scripts import front_tables, model_tables
 from scripts.tables import ROOT, percent, read, source, table
 
-PAGES = ("README.md", "docs/benchmarks.md", "docs/training.md", "docs/deployment.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/training.md", "docs/deployment.md", "docs/models.md")
 BLOCK = re.compile(r"(?P<open><!-- numbers: (?P<name>[\w-]+) -->\n).*?(?P<close><!-- end -->)", re.DOTALL)
 
 

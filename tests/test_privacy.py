@@ -31,7 +31,7 @@ def test_nothing_is_sent_or_left_at_home(
     words = {
         "predict": ["predict", image, "--out", "results", "--model", str(exported["fp32"])],
         "export": f"export {small_checkpoint} --out m.onnx --precision int8 --data {scenes_dir} --force".split(),
-        "bench": ["bench", str(exported["fp32"]), str(small_checkpoint), "--runs", "1"],
+        "bench": ["bench", str(exported["fp32"]), str(small_checkpoint), "--runs", "1", "--threads", "1"],
     }[command]
     home, work, recorder = tmp_path / "home", tmp_path / "work", tmp_path / "recorder"
     for folder in (home, work, recorder):

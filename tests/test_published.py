@@ -102,16 +102,16 @@ class TestShipped:
             published.find_bundled(None, "int8")
 
 
-def test_the_bundled_model_is_found_by_the_name_in_its_card() -> None:
+def test_the_bundled_model_is_found_by_its_name() -> None:
     card = aaff.load().card
-    assert card.network in published.list_bundled()
-    assert find_model(card.network) == find_model()
+    assert find_model(published.DEFAULT) == find_model()
     assert card.licence != ModelCard("x", {}, CAMVID11, "camvid11", Size(8, 8)).licence
 
 
 def test_what_the_repository_ships_is_small_and_has_a_card() -> None:
     models = list((ROOT / "weights").glob("*.safetensors"))
-    assert {path.stem for path in models} == set(PAPER_ORDER)
+    assert {path.stem for path in models} == {*PAPER_ORDER, published.DEFAULT}
     assert all(path.stat().st_size <= LARGEST and path.with_suffix(".md").is_file() for path in models)
-    shipped = list((ROOT / "src" / "aaff" / "shipped").glob("*.onnx"))
-    assert sum(path.stat().st_size for path in shipped) <= 12 * 2**20
+    for name in published.list_bundled():
+        files = [published.find_bundled(name, precision) for precision in published.bundled_precisions(name)]
+        assert sum(path.stat().st_size for path in files) <= 12 * 2**20

@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).parent
 SHIPPED = _PACKAGE / "shipped"
 """Folder of the bundled models."""
 
-DEFAULT = "depthwise_aaff"
+DEFAULT = "street"
 """The bundled model that runs when none is named; the first by name where this one is not bundled."""
 
 
@@ -47,6 +47,12 @@ def bundled_precisions(name: str) -> list[str]:
     return [kind for kind in ("int8", "fp32") if (SHIPPED / f"{name}-{kind}.onnx").is_file()]
 
 
+def default_name() -> str:
+    """Name of the model that runs when none is named."""
+    names = list_bundled()
+    return DEFAULT if DEFAULT in names else next(iter(names), DEFAULT)
+
+
 def find_bundled(name: str | None = None, precision: str | None = None) -> Path:
     """The deployed file of a bundled model.
 
@@ -58,9 +64,7 @@ def find_bundled(name: str | None = None, precision: str | None = None) -> Path:
     Raises:
         ModelError: no such model is bundled, or not in that precision.
     """
-    names = list_bundled()
-    if name is None:
-        name = DEFAULT if DEFAULT in names else next(iter(names), DEFAULT)
+    name = name or default_name()
     there = {kind: SHIPPED / f"{name}-{kind}.onnx" for kind in bundled_precisions(name)}
     wanted = None if precision is None else "fp32" if precision in ("fp32", "bf16") else "int8"
     if wanted is None and there:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aaff.card import ModelCard
+from aaff.published import default_name
 
 SECONDS_BETWEEN_LINES = 5.0
 """Of progress where there is no terminal."""
@@ -103,7 +104,7 @@ def print_table(
 def tell_shipped(model: object, card: ModelCard) -> None:
     """Say which model runs, and what its licence allows, when the user has named none (``model`` is None)."""
     if model is None:
-        print(f"model: {card.network}, which comes with aaff ({card.protocol}); its weights: {card.licence}")
+        print(f"model: {default_name()}, bundled with aaff ({card.network}, {card.protocol}); weights: {card.licence}")
 
 
 def _cell(value: object) -> Text:
