@@ -242,7 +242,7 @@ def test_the_cache_keeps_what_was_used_last(monkeypatch, tmp_path):
     ("module", "engine", "line"),
     [
         ("openvino", "auto", "pip install openvino"),
-        ("onnxruntime", "onnxruntime", r"pip install 'aaff\[onnxruntime\]'"),
+        ("onnxruntime", "onnxruntime", r"pip install .*onnxruntime"),
     ],
 )
 def test_an_absent_engine_names_its_line(exported, monkeypatch, module, engine, line):

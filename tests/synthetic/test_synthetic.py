@@ -150,7 +150,7 @@ def test_a_seed_gives_other_streets() -> None:
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("mine")
-    with pytest.raises(DataError, match="not empty"):
+    with pytest.raises(DataError, match="empty"):
         write_scenes(tmp_path, size=Size(64, 48), train=1, val=0, test=0)
     assert [p.name for p in tmp_path.iterdir()] == ["note.txt"]
 
@@ -176,5 +176,5 @@ def test_the_command_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "1 train, 1 val, 0 test" in capsys.readouterr().out
     assert splits(tmp_path / "a") == ["train", "val"]
     assert main(words) == 2
-    assert "not empty" in capsys.readouterr().err
+    assert "empty" in capsys.readouterr().err
     assert main(["data", "scenes"]) == 2

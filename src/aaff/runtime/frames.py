@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import itertools
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -109,7 +110,7 @@ def _find(source: str | Path, *, demand: bool = True) -> tuple[list[Path], list[
         found = [p for p in files_below(path) if not _hidden(p, path)]
         where = f"folder {path}"
     elif glob.has_magic(str(source)):
-        found = [p for p in _matches(str(source)) if not _hidden(p, path)]
+        found = [p for p in _matches(str(source)) if not _hidden(p, _fixed(path))]
         where = f"pattern {str(source)!r}"
     else:
         raise DataError(f"there is no file or folder {path}")
@@ -132,6 +133,12 @@ def _matches(pattern: str) -> list[Path]:
         return [p for p in anchor.glob(relative) if os.path.isfile(p)]
     except (ValueError, NotImplementedError) as error:
         raise DataError(f"the pattern {pattern!r} cannot be used: {error}") from error
+
+
+def _fixed(pattern: Path) -> Path:
+    """The folder before the first part with a star; what is hidden is judged below it."""
+    parts = list(itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+    return Path(*parts)
 
 
 def _hidden(path: Path, root: Path) -> bool:

@@ -93,9 +93,8 @@ class Learner:
         for frames, ground_truth in zip(images.chunk(self.parts), labels.chunk(self.parts), strict=True):
             with record_function("forward"), self.engine.autocast():
                 logits, auxiliary = net.logits_with_auxiliary(self.engine.normalize(frames, self.normalization))
-            with record_function("teacher"):
-                teacher = self.teacher(frames) if self.teacher is not None else None
             with record_function("loss"):
+                teacher = self.teacher(frames) if self.teacher is not None else None
                 loss = weighted_mean(self.objective(logits, auxiliary, ground_truth, teacher).sum, normalizer)
             with record_function("backward"):
                 loss.backward()  # type: ignore[no-untyped-call]

@@ -145,7 +145,7 @@ class TestPublishedWeights:
         assert card.score["miou"] == pytest.approx(run.scores["val"]["miou"], abs=0.01)
         assert card.score["selected_on"] is None
         page = (weights / "bisenet.md").read_text()
-        assert "research and other non-commercial use only" in page
+        assert card.licence in page
         assert "`tiny`, 2 epochs, seed 0" in page
         assert "| bicyclist |" in page
 

@@ -100,7 +100,7 @@ def test_another_recipe_is_refused_with_status_2(
     ("more", "message"),
     [
         (["--recipe", "papr"], "did you mean 'paper'?"),
-        (["--recipe", "missing.yaml"], "there is no recipe file missing.yaml"),
+        (["--recipe", "missing.yaml"], "missing.yaml"),
         (["--data", "no-such-folder"], "no-such-folder"),
     ],
 )
