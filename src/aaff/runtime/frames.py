@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import itertools
-import itertools
 import os
 from collections import Counter
 from collections.abc import Sequence
