@@ -56,7 +56,9 @@ except aaff.AaffError as error:
 
 
 def test_the_bundled_model_is_loaded_by_its_name(tmp_path: Path) -> None:
-    done = core("import aaff; print(aaff.load(aaff.load().card.network).engine.name)", tmp_path)
+    done = core(
+        "import aaff; from aaff.published import default_name; print(aaff.load(default_name()).engine.name)", tmp_path
+    )
     assert (done.returncode, done.stdout) == (0, "openvino\n"), done.stderr
 
 
@@ -78,7 +80,7 @@ def test_what_needs_an_extra_names_the_command_that_installs_it(tmp_path: Path, 
 
 def test_predict_and_evaluate_run_the_bundled_model(tmp_path: Path, scenes_dir: Path, scene: object) -> None:
     write_image(tmp_path / "a.png", scene.image)  # type: ignore[attr-defined]
-    name = core("import aaff; print(aaff.load().card.network)", tmp_path).stdout.strip()
+    name = core("from aaff.published import default_name; print(default_name())", tmp_path).stdout.strip()
     for words in (
         ["predict", "a.png", "--out", "maps"],
         ["evaluate", name, "--data", str(scenes_dir), "--json", "scores.json"],
@@ -92,9 +94,9 @@ def test_predict_and_evaluate_run_the_bundled_model(tmp_path: Path, scenes_dir: 
 def test_bench_takes_the_bundled_files(tmp_path: Path) -> None:
     done = core(
         """
-import aaff
 from aaff.bench.subjects import find_subject
-subject = find_subject(aaff.load().card.network, None, ["fp32", "int8"], None)
+from aaff.published import default_name
+subject = find_subject(default_name(), None, ["fp32", "int8"], None)
 print(*sorted(subject.files), subject.net)
 """,
         tmp_path,
