@@ -94,7 +94,7 @@ def contenders(
         subject: the model.
         rows: see :func:`plan`.
         frame: RGB uint8 [H, W, 3] at the model's size, for the network alone.
-        threads: of the CPU; all cores if left out.
+        threads: CPU threads; default: all cores.
 
     Raises:
         AaffError: an engine is not installed or cannot run it.

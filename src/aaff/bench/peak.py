@@ -26,7 +26,7 @@ def convolution(engine: str, precision: str, threads: int | None) -> Callable[[]
     Args:
         engine: ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
         precision: ``"fp32"``, ``"bf16"`` or ``"int8"``; for ``"int8-bf16"`` that of ``"int8"``.
-        threads: of the CPU; all cores if left out.
+        threads: CPU threads; default: all cores.
 
     Raises:
         MissingExtraError: the package that makes the graph (onnx) or runs it is not installed.

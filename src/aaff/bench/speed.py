@@ -59,7 +59,7 @@ def measure(
         rows: what to time; their ratios are to the first one.
         frames: gives so many frames RGB uint8 [H, W, 3] of a size, to measure on.
         runs: calls of each, rounded up to a multiple of :data:`ROUNDS`.
-        threads: of the CPU; all cores if left out.
+        threads: CPU threads; default: all cores.
         report: told the turns done and their number.
 
     Returns:
