@@ -29,13 +29,13 @@ class Args:
     """Exported files (.onnx), checkpoints, folders of runs, or names of networks (see: aaff models). Checkpoints and
     names are exported for the measurement; a name without published weights is measured untrained."""
     size: Size | None = None
-    """Of the frames; each model's own if left out."""
+    """Size of the frames; default: each model's own."""
     engine: tuple[EngineName, ...] = ()
-    """One or several; all that are installed if left out."""
+    """One or several; default: all that are installed."""
     precision: tuple[Precision, ...] = ()
-    """One or several; all that run here if left out. int8-bf16 computes in bf16 what is not quantised."""
+    """One or several; default: all that run here. int8-bf16 computes in bf16 what is not quantised."""
     threads: int | None = None
-    """Processor threads; all cores if left out."""
+    """CPU threads; default: all cores."""
     runs: int = 200
     """Calls of each model."""
     json: Path | None = None

@@ -17,7 +17,7 @@ from aaff.card import ModelCard
 from aaff.published import default_name
 
 SECONDS_BETWEEN_LINES = 5.0
-"""Tests of progress lines without a terminal."""
+"""Seconds between lines of progress without a terminal."""
 
 _PIPE_WIDTH = 200
 _NAME_WIDTH = 16

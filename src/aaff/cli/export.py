@@ -36,11 +36,11 @@ class Args:
     """A checkpoint (.safetensors), the folder of a run (its best checkpoint, else its last), the name of published
     weights, or with --card an .onnx file."""
     out: Path | None = None
-    """The file to write; beside the checkpoint if left out, such as best-int8.onnx."""
+    """The file to write; default: beside the checkpoint, such as best-int8.onnx."""
     precision: Literal["fp32", "int8"] = "fp32"
     """int8 is smaller and about twice as fast; it needs --data."""
     size: Size | None = None
-    """Frame size of the graph; the one it was trained at if left out."""
+    """Frame size of the graph; default: the one it was trained at."""
     confidence: bool = False
     """Give a confidence for every pixel too, as a second output; calibrated on --split where --data is given."""
     data: Path | None = None
@@ -50,7 +50,7 @@ class Args:
     calibration_split: str = "train"
     """The frames that int8 is calibrated on."""
     layout: str | None = None
-    """How the data lies on disk; found out if left out."""
+    """Layout of the data set; default: detected."""
     json: Path | None = None
     """Write the comparison here too; the file carries it in any case."""
     card: Path | None = None
