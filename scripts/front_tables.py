@@ -40,7 +40,8 @@ def models() -> str:
     machines = dict.fromkeys(_machine(name) for name in sources if name.startswith("bench"))
     return (
         table(["model", "split, protocol", "mean IoU", "latency", "input", "file"], rows)
-        + f"\n{told}\n- Latency is end to end, frame in memory to class map in memory, without the confidence: median, OpenVINO on "
+        + f"\n{told}\n- Latency is end to end, frame in memory to class map in memory, without the confidence: "
+        "median, OpenVINO on "
         + " and on ".join(machines)
         + ".\n- Sources: "
         + ", ".join(f"`results/{name}.json`" for name in sources)
