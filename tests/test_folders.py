@@ -11,7 +11,7 @@ from PIL import Image
 
 from aaff.cli import main
 from aaff.errors import DataError
-from aaff.runtime.frames import find_images, find_videos
+from aaff.runtime.frames import find_images, find_media
 from aaff.video import source_kind
 
 PICTURE = Image.fromarray(np.zeros((24, 32, 3), np.uint8))
@@ -40,8 +40,11 @@ def names(paths: list[Path]) -> list[str]:
 
 def test_a_folder_is_searched_through_links_and_each_file_once(folder: Path) -> None:
     assert names(find_images(folder)) == ["a.jfif", "b.avif", "c.gif", "d.png", "e.png"]
-    assert names(find_videos(folder)) == ["v.mp4"]
-    assert names(find_images(str(folder / "**"))) == ["a.jfif", "b.avif", "c.gif", "d.png"]
+    assert names(find_media(folder)[1]) == ["v.mp4"]
+    assert names(find_images(str(folder / "**"))) == ["a.jfif", "b.avif", "c.gif", "d.png", "e.png"]
+    assert names(find_images(str(folder / "**" / "*.png"))) == ["d.png", "e.png"]
+    assert names(find_images(str(folder / "l*" / "**" / "e.*"))) == ["e.png"]
+    assert names(find_images(str(folder / "**" / "link" / "*"))) == ["e.png"]
     assert names(find_images(str(folder / "*.gif"))) == ["c.gif"]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import subprocess
 from datetime import UTC, datetime
 from importlib import metadata
@@ -106,6 +107,15 @@ def origin(source: str | Path) -> str:
     """
     name = os.path.realpath(source) if os.path.exists(source) else str(source)
     return f"aaff {hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+
+
+def is_origin(mark: str | None) -> bool:
+    """Whether a mark is one of :func:`origin`.
+
+    >>> is_origin(origin("drive.mp4")), is_origin("GIMP 2.10"), is_origin(None)
+    (True, False, False)
+    """
+    return mark is not None and re.fullmatch(r"aaff [0-9a-f]{16}", mark) is not None
 
 
 def _version(distribution: str) -> str | None:

@@ -73,6 +73,31 @@ def test_a_camera_that_is_not_there_is_one_sentence(tmp_path, source):
     assert "cannot be opened" in done.stderr
 
 
+def test_all_images_and_videos_of_a_folder_are_done_and_results_are_no_sources(quick, drive, tmp_path, capsys):
+    folder = tmp_path / "mixed"
+    write_image(folder / "a.png", numbered(1))
+    (folder / "sub").mkdir()
+    encode(folder / "sub" / "10:30.mp4", [numbered(number) for number in range(3)])
+    (folder / "broken.mp4").write_text("a text")
+    expected = ["a.json", "a_overlay.png", "sub/10:30.jsonl", "sub/10:30_overlay.mp4"]
+    words = ["predict", str(folder), "--write", "overlay", "json", "--out"]
+    for _ in range(2):
+        assert main([*words, str(tmp_path / "out")]) == 1
+        assert names(tmp_path / "out") == expected
+    assert "broken.mp4" in capsys.readouterr().err
+
+    (folder / "broken.mp4").unlink()
+    for _ in range(2):  # results beside the sources
+        assert main([*words, str(folder)]) == 0
+        assert names(folder) == sorted([*expected, "a.png", "sub/10:30.mp4"])
+    assert "2 earlier results" in capsys.readouterr().err
+
+    (tmp_path / "a.mp4").write_bytes((folder / "sub" / "10:30.mp4").read_bytes())
+    same = [str(tmp_path / "a.mp4"), str(folder / "a.png"), str(tmp_path / "a.mp4"), str(folder / "sub")]
+    assert main(["predict", *same, "--write", "json", "--out", str(tmp_path / "several")]) == 0
+    assert names(tmp_path / "several") == ["10:30.jsonl", "a.json", "a.jsonl"]
+
+
 def test_a_folder_as_video(quick, tmp_path, capsys):
     folder = tmp_path / "frames"
     for number in range(4):

@@ -65,16 +65,27 @@ def _frames(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if re.fullmatch(r"\d{6,}\.png", path.name)]
 
 
-def _made_from(path: Path, marks: Collection[str]) -> bool:
+def is_result(path: Path) -> bool:
+    """Whether aaff wrote this picture or video as a result, by its mark."""
+    from aaff.provenance import is_origin
+
+    return is_origin(_mark(path))
+
+
+def _mark(path: Path) -> str | None:
     from aaff.images import read_mark
-    from aaff.provenance import origin
     from aaff.video.writer import read_comment
 
     suffix = path.suffix.lower()
-    if suffix == ".png":
-        return read_mark(path) in marks
-    if suffix == ".mp4":
-        return read_comment(path) in marks
+    return read_mark(path) if suffix == ".png" else read_comment(path) if suffix == ".mp4" else None
+
+
+def _made_from(path: Path, marks: Collection[str]) -> bool:
+    from aaff.provenance import origin
+
+    suffix = path.suffix.lower()
+    if suffix in (".png", ".mp4"):
+        return _mark(path) in marks
     found = _first_object(path, lines=suffix == ".jsonl")
     source = found.get("source")
     return isinstance(source, str) and "\0" not in source and origin(source) in marks

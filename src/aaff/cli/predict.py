@@ -8,26 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import tyro
 
+from aaff.cli.predict_plan import Form, Job
 from aaff.preprocess import Size
 
 if TYPE_CHECKING:
-    from aaff.cli.sources import Named
     from aaff.runtime import Prediction
-
-Form = Literal["map", "overlay", "side", "index", "json"]
-
-ENDINGS: dict[Form, str] = {
-    "map": "_map.png",
-    "overlay": "_overlay.png",
-    "side": "_side.png",
-    "index": "_index.png",
-    "json": ".json",
-}
-"""Form of a prediction → how the name of its file ends, for an image."""
 
 
 @dataclass
@@ -40,6 +29,9 @@ class Args:
     Writes for a video or camera NAME_overlay.mp4 and NAME.jsonl (time, latency and shares of the classes, one line per
     frame). A video keeps every frame and its time. A camera gives its newest frame until it ends, or --frames, or
     Ctrl-C, after which the files are complete.
+
+    Of a folder all images and videos are done, those in its sub-folders and in linked folders too. Earlier results of
+    aaff among them are left out.
 
     Status 0: success, 1: some files or frames could not be read, 2: could not run.
     """
@@ -87,25 +79,13 @@ class Args:
     """Replace files of the same names that are not earlier results of the same source."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One image, the path, without ending, of its results, and what the user calls it."""
-
-    image: Path
-    target: Path
-    shown: str = ""
-
-    def file(self, form: Form) -> Path:
-        """Where one form of the prediction goes."""
-        return self.target.with_name(self.target.name + ENDINGS[form])
-
-
 def run(args: Args) -> int:
-    """Write the maps and print a line about them; status 1 when files were skipped."""
+    """Write the results and print a line about them; status 1 when something could not be read."""
+    from aaff.cli.predict_plan import Plan, check_results, make_plan
     from aaff.cli.sources import default_folder, localised
     from aaff.errors import OptionError
     from aaff.images import MAX_PIXELS_VARIABLE
-    from aaff.video.sources import source_kind
+    from aaff.video.sources import short_name, source_kind
 
     if args.max_pixels is not None:
         os.environ[MAX_PIXELS_VARIABLE] = str(args.max_pixels)
@@ -114,39 +94,42 @@ def run(args: Args) -> int:
     if args.frames is not None and args.frames < 1:
         raise OptionError(f"--frames {args.frames} leaves nothing to do; it must be at least 1 (default: all)")
     with localised(args.source) as sources:
-        images = [source for source in sources if source_kind(source.place) == "images"]
-        others = [source for source in sources if source not in images]
+        kinds = {source_kind(source.place) for source in sources}
         if args.as_video and len(sources) > 1:
             raise OptionError("--as-video makes one video of one folder or pattern; name one source")
-        if args.fps is not None and not (images and args.as_video):
+        if args.fps is not None and not (kinds == {"images"} and args.as_video):
             raise OptionError("--fps is the rate of a folder of images that becomes a video with --as-video")
-        if args.show and (others or args.as_video):
+        if args.show and (kinds != {"images"} or args.as_video):
             raise OptionError("--show opens images; to watch a video, leave it out and open the file that is written")
         out = args.out or default_folder(sources)
         if args.as_video:
-            images, others = [], sources
-        statuses = [_run_images(args, images, out)] if images else []
-        if others:
-            from aaff.cli.predict_video import run_video
+            place, shown = sources[0].place, sources[0].shown
+            plan = Plan([], [Job(place, out / short_name(place), shown)])
+        else:
+            plan = make_plan(sources, out)
+        check_results(plan, args.write, overwrite=args.overwrite)
+        if plan.earlier:
+            print(f"left out: {plan.earlier} earlier results of aaff among the sources", file=sys.stderr)
+        images = plan.images[: args.frames]
+        alone = len(images) + len(plan.videos) == 1
+        statuses = [_run_images(args, images, out, alone=alone)] if images else []
+        if plan.videos:
+            from aaff.cli.predict_video import run_videos
 
-            statuses += [run_video(args, source, out) for source in others]
-    return max(statuses)
+            statuses += run_videos(args, plan.videos, alone=alone, tell=not images)
+    return 2 if set(statuses) == {2} else 1 if any(statuses) else 0
 
 
-def _run_images(args: Args, sources: Sequence[Named], out: Path) -> int:
+def _run_images(args: Args, jobs: Sequence[Job], out: Path, *, alone: bool) -> int:
+    """Status 1 when some images were skipped, 2 when all were."""
     from aaff.cli.console import tell_shipped
     from aaff.cli.data_tables import reading
-    from aaff.cli.outputs import keep_others
+    from aaff.cli.predict_plan import IMAGE_FORMS
     from aaff.errors import DataError
     from aaff.loading import find_model, load_engine
     from aaff.runtime import Segmenter
-    from aaff.runtime.frames import find_videos
 
-    forms = list(dict.fromkeys(args.write or ("map", "overlay", "index", "json")))
-    jobs = plan_all(sources, out, forms)[: args.frames]
-    for job in jobs:
-        known: list[str | Path] = [job.image, job.shown] if job.shown not in ("", "stdin") else [job.image]
-        keep_others(map(job.file, forms), known, overwrite=args.overwrite)
+    forms = list(dict.fromkeys(args.write or IMAGE_FORMS))
     file = find_model(args.model, precision=args.precision, engine=args.engine)
     segmenter = Segmenter(
         load_engine(file, engine=args.engine, precision=args.precision, threads=args.threads, size=args.size)
@@ -157,15 +140,20 @@ def _run_images(args: Args, sources: Sequence[Named], out: Path) -> int:
     with reading("predicting") as progress:
         for done, job in enumerate(jobs, start=1):
             try:
-                prediction = replace(segmenter(job.image), source=job.shown or str(job.image))
+                prediction = replace(segmenter(Path(job.place)), source=job.shown)
             except DataError as error:
-                if len(jobs) == 1:
+                if alone:
                     raise
                 skipped.append(str(error))
                 continue
             for form in forms:
                 prediction.save(
-                    job.file(form), form, alpha=args.alpha, legend=args.legend, classes=args.classes, conf=args.conf
+                    job.image_file(form),
+                    form,
+                    alpha=args.alpha,
+                    legend=args.legend,
+                    classes=args.classes,
+                    conf=args.conf,
                 )
             if args.show:
                 _show(prediction, args)
@@ -173,9 +161,6 @@ def _run_images(args: Args, sources: Sequence[Named], out: Path) -> int:
             progress(done, len(jobs))
     for sentence in skipped:
         print(f"skipped: {sentence}", file=sys.stderr)
-    for source in sources:
-        if videos := find_videos(source.place):
-            print(f"warning: videos left out: {len(videos)}; name each as a source: {videos[0]}", file=sys.stderr)
     card = segmenter.card
     print(
         f"{len(latencies)} of {len(jobs)} images done"
@@ -199,67 +184,3 @@ def _show(prediction: Prediction, args: Args) -> None:
     except DisplayError as error:
         print(f"warning: {error}", file=sys.stderr)
         args.show = False
-
-
-def plan_all(sources: Sequence[Named], out: Path, forms: Sequence[Form]) -> list[Job]:
-    """The jobs of :func:`plan` for several sources; images of equal names get results of their own.
-
-    Raises:
-        DataError: a source has no image.
-        OptionError: a result would overwrite a source.
-    """
-    from aaff.runtime.frames import output_names
-
-    if len(sources) == 1:
-        return [replace(job, shown=_shown(job, sources[0])) for job in plan(sources[0].place, out, forms)]
-    jobs = [(job, source) for source in sources for job in plan(source.place, out, forms)]
-    jobs = list({_real(job.image): (job, source) for job, source in jobs}.values())
-    names = output_names([job.image for job, _ in jobs])
-    if len({name.name.casefold() for name in names}) == len(names):
-        names = [Path(name.name) for name in names]  # different names need no folders
-    planned = [Job(job.image, out / name, _shown(job, source)) for (job, source), name in zip(jobs, names, strict=True)]
-    _keep_sources(planned, forms)
-    return planned
-
-
-def _shown(job: Job, source: Named) -> str:
-    return source.shown if source.place != source.shown else str(job.image)
-
-
-def plan(source: str, out: Path, forms: Sequence[Form]) -> list[Job]:
-    """Which images to do and where their results go; touches nothing.
-
-    Results of an earlier run that lie inside the source folder are no sources.
-
-    Raises:
-        DataError: there is no image.
-        OptionError: a result would overwrite a source.
-    """
-    from aaff.errors import DataError
-    from aaff.runtime.frames import find_images, output_names
-
-    root = Path(source) if Path(source).is_dir() else None
-    images = find_images(source)
-    if root is not None and _real(out) != _real(root):
-        images = [image for image in images if not _real(image).is_relative_to(_real(out))]
-        if not images:
-            raise DataError(f"every image of folder {source} lies in --out {out}; name another folder for the results")
-    jobs = [Job(image, out / name) for image, name in zip(images, output_names(images, root), strict=True)]
-    _keep_sources(jobs, forms)
-    return jobs
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))  # Path.resolve raises on links in a circle
-
-
-def _keep_sources(jobs: Sequence[Job], forms: Sequence[Form]) -> None:
-    from aaff.errors import OptionError
-
-    sources = {_real(job.image) for job in jobs}
-    for job in jobs:
-        for form in forms:
-            if _real(job.file(form)) in sources:
-                raise OptionError(
-                    f"the result {job.file(form)} would overwrite an image of the source; name another --out"
-                )

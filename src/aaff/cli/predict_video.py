@@ -1,49 +1,76 @@
-"""``aaff predict`` on a video, a camera or a folder of images as a video."""
+"""``aaff predict`` on videos, cameras, or a folder of images as a video."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aaff.errors import OptionError
 
 if TYPE_CHECKING:
     from aaff.cli.predict import Args
-    from aaff.cli.sources import Named
-    from aaff.video import Conversion, Progress
+    from aaff.cli.predict_plan import Job
+    from aaff.runtime import Segmenter
+    from aaff.video import Conversion, Progress, Source
 
 
-def run_video(args: Args, named: Named, out: Path) -> int:
-    """Write the results and print a line about them; status 1 when the source could not be read to its end."""
+def run_videos(args: Args, jobs: Sequence[Job], *, alone: bool, tell: bool) -> list[int]:
+    """Write the results of each and print a line about them.
+
+    Args:
+        args: the options.
+        jobs: the videos and cameras.
+        alone: this is all there is to do, so a video that cannot be read is an error.
+        tell: say which model runs.
+
+    Returns:
+        A status each: 1 when it could not be read to its end, 2 when not at all.
+    """
     from aaff.cli.console import tell_shipped
-    from aaff.cli.outputs import keep_others
+    from aaff.errors import DataError
     from aaff.loading import find_model, load_engine
     from aaff.runtime import Segmenter
-    from aaff.runtime.frames import find_images
-    from aaff.video import Conversion, Style, make_output, open_source, short_name
+    from aaff.video import open_source
 
-    source = open_source(named.place, rate=read_rate(args.fps) if args.as_video else None)
-    stem = out / short_name(named.place)
-    file = find_model(args.model, precision=args.precision, engine=args.engine)
-    engine = load_engine(
-        file,
-        engine=args.engine,
-        precision=args.precision,
-        threads=args.threads,
-        size=args.size,
-        confidence=args.conf > 0,
-    )
-    tell_shipped(args.model, engine.card)
-    kinds = dict.fromkeys(args.write or ("overlay", "json"))
+    statuses = []
+    segmenter = None
+    for job in jobs:
+        try:
+            source = open_source(job.place, rate=read_rate(args.fps) if args.as_video else None)
+        except DataError as error:
+            if alone:
+                raise
+            print(f"skipped: {error}", file=sys.stderr)
+            statuses.append(2)
+            continue
+        if segmenter is None:
+            file = find_model(args.model, precision=args.precision, engine=args.engine)
+            engine = load_engine(
+                file,
+                engine=args.engine,
+                precision=args.precision,
+                threads=args.threads,
+                size=args.size,
+                confidence=args.conf > 0,
+            )
+            segmenter = Segmenter(engine)
+            if tell:
+                tell_shipped(args.model, engine.card)
+        statuses.append(_run_video(args, job, source, segmenter))
+    return statuses
+
+
+def _run_video(args: Args, job: Job, source: Source, segmenter: Segmenter) -> int:
+    from aaff.cli.predict_plan import VIDEO_FORMS
+    from aaff.video import Conversion, Style, make_output
+
     style = Style(args.alpha, args.legend, args.classes, args.conf)
-    outputs = [make_output(kind, stem, source.info, engine.card.labels, style=style) for kind in kinds]
-    known: list[str | Path] = [named.place, source.info.name, *(find_images(named.place) if args.as_video else [])]
-    keep_others([output.path for output in outputs], known, overwrite=args.overwrite)
-    conversion = Conversion(Segmenter(engine), source, outputs, limit=args.frames)
+    kinds = dict.fromkeys(args.write or VIDEO_FORMS)
+    outputs = [make_output(kind, job.target, source.info, segmenter.labels, style=style) for kind in kinds]
+    conversion = Conversion(segmenter, source, outputs, limit=args.frames)
     try:
         with watching(source.info.name) as report:
             conversion.run(report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import itertools
 import os
@@ -14,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from aaff.errors import DataError
-from aaff.folders import IMAGE_SUFFIXES, files_below, is_image_file, is_video_file, natural
+from aaff.folders import IMAGE_SUFFIXES, VIDEO_SUFFIXES, files_below, is_image_file, is_video_file, natural
 from aaff.images import read_image, to_rgb
 from aaff.labels import UInt8Array
 from aaff.runtime.address import fetched, is_address
@@ -83,55 +84,75 @@ def find_images(source: str | Path) -> list[Path]:
     Args:
         source: a file (whatever its suffix), a folder (searched with its sub-folders, linked ones too, for files
             with a suffix of :data:`aaff.folders.IMAGE_SUFFIXES`), or a pattern such as ``"drive/*.png"``
-            (``**`` for sub-folders).  Hidden files are left out.
+            (``**`` for sub-folders, linked ones too).  Hidden files are left out.
 
     Raises:
         DataError: there is no such file or folder, or no image in it.
     """
-    return _find(source)[0]
+    if os.path.isfile(source):
+        return [Path(source)]
+    images, videos = _find(source)
+    if not images:
+        inside = f"; it has a video, name it instead: {videos[0]}" if videos else ""
+        raise DataError(f"{_called(source)} has no image (looked for {', '.join(IMAGE_SUFFIXES)}){inside}")
+    return images
 
 
-def find_videos(source: str | Path) -> list[Path]:
-    """The video files that a folder or pattern holds beside the images of :func:`find_images`, by their names.
+def find_media(source: str | Path) -> tuple[list[Path], list[Path]]:
+    """The images and the videos that a folder or pattern holds, found and sorted as by :func:`find_images`.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: there is no such folder, or neither image nor video in it.
     """
-    return _find(source, demand=False)[1]
+    images, videos = _find(source)
+    if not images and not videos:
+        looked = ", ".join(dict.fromkeys((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)))
+        raise DataError(f"{_called(source)} has no image and no video (looked for {looked})")
+    return images, videos
 
 
-def _find(source: str | Path, *, demand: bool = True) -> tuple[list[Path], list[Path]]:
-    """Images and videos of a source; with ``demand`` it is an error when there is no image."""
+def _find(source: str | Path) -> tuple[list[Path], list[Path]]:
     path = Path(source)
-    if os.path.isfile(path):
-        return [path], []
     if os.path.isdir(path):
         found = [p for p in files_below(path) if not _hidden(p, path)]
-        where = f"folder {path}"
     elif glob.has_magic(str(source)):
         found = [p for p in _matches(str(source)) if not _hidden(p, _fixed(path))]
-        where = f"pattern {str(source)!r}"
     else:
         raise DataError(f"there is no file or folder {path}")
     images = sorted((p for p in found if is_image_file(p)), key=natural)
     videos = sorted((p for p in found if is_video_file(p)), key=natural)
-    if demand and not images:
-        inside = f"; it has a video, name it instead: {videos[0]}" if videos else ""
-        raise DataError(f"{where} has no image (looked for {', '.join(IMAGE_SUFFIXES)}){inside}")
     return images, videos
 
 
+def _called(source: str | Path) -> str:
+    return f"folder {source}" if os.path.isdir(source) else f"pattern {str(source)!r}"
+
+
 def _matches(pattern: str) -> list[Path]:
-    if "**" not in pattern:
+    parts = Path(pattern).parts
+    if "**" not in parts:
         return [Path(name) for name in glob.glob(pattern) if os.path.isfile(name)]
-    # glob follows links to folders in every circle that they make; pathlib does not follow them.
-    path = Path(pattern)
-    anchor = Path(path.anchor)
-    relative = str(path.relative_to(anchor)) + ("/*" if path.name == "**" else "")
-    try:
-        return [p for p in anchor.glob(relative) if os.path.isfile(p)]
-    except (ValueError, NotImplementedError) as error:
-        raise DataError(f"the pattern {pattern!r} cannot be used: {error}") from error
+    # glob follows links to folders in every circle that they make; files_below enters each folder once.
+    first = parts.index("**")
+    rest = parts[first:] if parts[-1] != "**" else (*parts[first:], "*")
+    start = os.path.join(*parts[:first]) if first else "."
+    folders = glob.glob(start) if glob.has_magic(start) else [start]
+    return [
+        file
+        for folder in map(Path, folders)
+        if folder.is_dir()
+        for file in files_below(folder)
+        if _fits(file.relative_to(folder).parts, rest)
+    ]
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path fits a pattern, part by part; ``**`` stands for any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_fits(parts[skipped:], pattern[1:]) for skipped in range(len(parts)))
+    return bool(parts) and fnmatch.fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def _fixed(pattern: Path) -> Path:

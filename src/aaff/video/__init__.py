@@ -3,7 +3,7 @@
 from aaff.video.conversion import Conversion, Progress
 from aaff.video.outputs import Kind, Output, make_output
 from aaff.video.pictures import Style
-from aaff.video.sources import Frame, Source, SourceInfo, open_source, short_name, source_kind
+from aaff.video.sources import Frame, Source, SourceInfo, open_source, short_name, source_kind, source_name
 from aaff.video.stream import Stream, stream
 from aaff.video.writer import VideoWriter
 
@@ -22,5 +22,6 @@ __all__ = [
     "open_source",
     "short_name",
     "source_kind",
+    "source_name",
     "stream",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 from aaff.errors import DataError
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
-from aaff.video.sources import DEFAULT_RATE, Frame, Source, SourceInfo, shown_name
+from aaff.video.sources import DEFAULT_RATE, Frame, Source, SourceInfo, source_name
 
 _TICK = Fraction(1, 90_000)
 _TIMEOUT = 10_000
@@ -33,7 +33,7 @@ class Camera(Source):
 
     def __init__(self, address: int | str) -> None:
         self.problems: list[str] = []
-        self._name = f"camera {address}" if isinstance(address, int) else shown_name(address)
+        self._name = source_name(address)
         self._rest = self._capture(address)
         first = next(self._rest, None)
         if first is None:

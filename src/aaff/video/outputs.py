@@ -201,9 +201,16 @@ class IndexOutput(Output[UInt8Array]):
             raise AaffError(f"cannot write {self.path}: {error.strerror or error}") from error
 
 
+def output_path(kind: Kind, stem: Path) -> Path:
+    """Where :func:`make_output` puts a result: ``STEM_overlay.mp4``, ``STEM_side.mp4``, ``STEM_map.mp4``, the folder
+    ``STEM_index`` or ``STEM.jsonl``.
+    """
+    ending = {"json": ".jsonl", "index": "_index"}.get(kind, f"_{kind}.mp4")
+    return stem.with_name(stem.name + ending)
+
+
 def make_output(kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, style: Style = Style()) -> Output[Any]:
-    """The output for one kind: ``STEM_overlay.mp4``, ``STEM_side.mp4``, ``STEM_map.mp4``, the folder ``STEM_index`` or
-    ``STEM.jsonl``.
+    """The output for one kind, at :func:`output_path`.
 
     Raises:
         UnknownNameError: no such kind.
@@ -211,8 +218,9 @@ def make_output(kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, s
     """
     if kind not in get_args(Kind):
         raise UnknownNameError("kind of result", kind, get_args(Kind))
+    path = output_path(kind, stem)
     if kind == "json":
-        return LinesOutput(stem.with_name(f"{stem.name}.jsonl"))
+        return LinesOutput(path)
     if kind == "index":
-        return IndexOutput(stem.with_name(f"{stem.name}_index"), labels, origin(info.name))
-    return VideoOutput(stem.with_name(f"{stem.name}_{kind}.mp4"), kind, info, style)
+        return IndexOutput(path, labels, origin(info.name))
+    return VideoOutput(path, kind, info, style)

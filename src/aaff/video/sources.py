@@ -149,6 +149,12 @@ def shown_name(address: str | Path) -> str:
     return re.sub(r"(?<=://)[^/@]*@", "", str(address))
 
 
+def source_name(source: str | Path | int) -> str:
+    """What results call a source: ``camera 0``, else the path or address as it may be shown."""
+    number = str(source).removeprefix("camera:")
+    return f"camera {number}" if number.isdecimal() and source_kind(source) == "camera" else shown_name(str(source))
+
+
 def short_name(source: str | Path | int) -> str:
     """A name for files made from a source.
 

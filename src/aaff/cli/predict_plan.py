@@ -1,0 +1,173 @@
+"""What ``aaff predict`` will do: which images and videos the sources hold, and where the results go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from aaff.cli.sources import Named
+
+Form = Literal["map", "overlay", "side", "index", "json"]
+
+ENDINGS: dict[Form, str] = {
+    "map": "_map.png",
+    "overlay": "_overlay.png",
+    "side": "_side.png",
+    "index": "_index.png",
+    "json": ".json",
+}
+"""Form of a prediction → how the name of its file ends, for an image."""
+
+IMAGE_FORMS: tuple[Form, ...] = ("map", "overlay", "index", "json")
+VIDEO_FORMS: tuple[Form, ...] = ("overlay", "json")
+"""What is written where the user has named nothing."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image, video or camera.
+
+    Attributes:
+        place: a path, or what else can be opened.
+        target: path of its results, without ending.
+        shown: what the results call it.
+    """
+
+    place: str
+    target: Path
+    shown: str
+
+    def image_file(self, form: Form) -> Path:
+        """Where one form of an image's prediction goes."""
+        return self.target.with_name(self.target.name + ENDINGS[form])
+
+    @property
+    def origins(self) -> list[str]:
+        """What an earlier result of the same source may name as its own."""
+        from aaff.runtime.frames import find_images
+        from aaff.video.sources import source_kind, source_name
+
+        several = source_kind(self.place) == "images" and not os.path.isfile(self.place)
+        images = map(str, find_images(self.place)) if several else ()
+        return [self.place, source_name(self.place), *([self.shown] if self.shown != "stdin" else []), *images]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Images and videos (cameras too), and how many earlier results were found among them and left out."""
+
+    images: list[Job]
+    videos: list[Job]
+    earlier: int = 0
+
+
+def make_plan(sources: Sequence[Named], out: Path) -> Plan:
+    """Find the images and videos of all sources and name their results; nothing is opened or written.
+
+    In a folder or pattern, what lies inside ``out`` and what aaff itself has written are no sources.
+
+    Raises:
+        DataError: a source has neither image nor video.
+        OptionError: a camera without a number.
+    """
+    from aaff.errors import DataError
+    from aaff.runtime.frames import find_media
+    from aaff.video.sources import short_name, source_kind
+
+    images: dict[Path, tuple[Path, Named]] = {}  # by real paths, so that nothing is done twice
+    videos: dict[Path, tuple[Path, Named]] = {}
+    live: dict[str, Named] = {}
+    earlier = 0
+    for source in sources:
+        path, kind = Path(source.place), source_kind(source.place)
+        if kind == "camera" or (kind == "video" and not os.path.exists(path)):
+            live.setdefault(source.place, source)
+        elif kind == "video" or os.path.isfile(path):
+            (images if kind == "images" else videos).setdefault(_real(path), (path, source))
+        else:
+            found = find_media(source.place)
+            kept = [[file for file in files if not _is_result(file, path, out)] for files in found]
+            if not any(kept):
+                raise DataError(f"every image and video of {source.place} is a result of aaff; name the originals")
+            earlier += sum(map(len, found)) - sum(map(len, kept))
+            for jobs, files in zip((images, videos), kept, strict=True):
+                for file in files:
+                    jobs.setdefault(_real(file), (file, source))
+    root = Path(sources[0].place) if len(sources) == 1 and os.path.isdir(sources[0].place) else None
+    flat = len(sources) > 1
+    plan = Plan(
+        [_job(*file, out / name) for file, name in _named(images, root, flat)],
+        [_job(*file, out / name) for file, name in _named(videos, root, flat)],
+        earlier,
+    )
+    taken = {str(job.target).casefold() for job in plan.videos}
+    plan.videos.extend(Job(place, _free(out / short_name(place), taken), named.shown) for place, named in live.items())
+    return plan
+
+
+def _named(
+    found: Mapping[Path, tuple[Path, Named]], root: Path | None, flat: bool
+) -> Iterator[tuple[tuple[Path, Named], Path]]:
+    """Every file with the name of its results; with ``flat`` without folders, where names differ without them."""
+    from aaff.runtime.frames import output_names
+
+    if not found:
+        return iter(())
+    names = output_names([file for file, _ in found.values()], root)
+    if flat and len({name.name.casefold() for name in names}) == len(names):
+        names = [Path(name.name) for name in names]
+    return zip(found.values(), names, strict=True)
+
+
+def _job(file: Path, source: Named, target: Path) -> Job:
+    renamed = source.place != source.shown  # standard input or an address, fetched into a temporary file
+    return Job(str(file), target, source.shown if renamed else str(file))
+
+
+def _free(target: Path, taken: set[str]) -> Path:
+    """The target, or the first of ``target-2`` … that no other job has."""
+    name, number = target, 1
+    while str(name).casefold() in taken:
+        number += 1
+        name = target.with_name(f"{target.name}-{number}")
+    taken.add(str(name).casefold())
+    return name
+
+
+def check_results(plan: Plan, write: Sequence[Form], *, overwrite: bool) -> None:
+    """Make sure that no result replaces a source or somebody else's file.
+
+    Raises:
+        OptionError: names the first file that would be lost.
+    """
+    from aaff.cli.outputs import keep_others
+    from aaff.errors import OptionError
+    from aaff.video.outputs import output_path
+
+    files = {
+        **{job: [job.image_file(form) for form in write or IMAGE_FORMS] for job in plan.images},
+        **{job: [output_path(form, job.target) for form in write or VIDEO_FORMS] for job in plan.videos},
+    }
+    sources = {_real(Path(job.place)) for job in files}
+    for results in files.values():
+        for result in results:
+            if _real(result) in sources:
+                raise OptionError(f"the result {result} would overwrite a file of the source; name another --out")
+    for job, results in files.items():
+        keep_others(results, job.origins, overwrite=overwrite)
+
+
+def _is_result(file: Path, root: Path, out: Path) -> bool:
+    """Whether a file that was found in a folder or by a pattern is an earlier result."""
+    from aaff.cli.outputs import is_result
+
+    inside = os.path.isdir(root) and _real(out) != _real(root) and _real(file).is_relative_to(_real(out))
+    return inside or is_result(file)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve raises on links in a circle
