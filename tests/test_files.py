@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from aaff.data import open_dataset
 from aaff.errors import AaffError, DataError
-from aaff.files import TEMPORARY, new_folder, remove_stale, replacing, write_json, write_text
+from aaff.files import TEMPORARY, is_unfinished, new_folder, remove_stale, replacing, write_json, write_text
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions, pipes and locks")
 
@@ -125,3 +126,22 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path, made: bool) -> Non
     assert os.listdir(root) == ["train"]
     with pytest.raises(DataError, match="data"), new_folder(root):
         pass
+
+
+@posix
+def test_a_folder_whose_writer_was_killed_while_it_moved_counts_as_unfinished(tmp_path: Path) -> None:
+    killed = (
+        "import os, signal, sys; from aaff.files import new_folder; rename = os.rename\n"
+        "os.rename = lambda a, b: rename(a, b) if 'annot' in str(b) else os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with new_folder(sys.argv[1]) as b:\n"
+        "    [(b / name).mkdir() for name in ('annot', 'zoo')]"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path)], check=False)
+    assert (tmp_path / "annot").is_dir()
+    assert is_unfinished(tmp_path)
+    with pytest.raises(DataError, match="incomplete"):
+        open_dataset(tmp_path, "train")
+    (tmp_path / "zoo").mkdir()  # somebody else's
+    remove_stale(tmp_path)
+    assert os.listdir(tmp_path) == ["zoo"]
+    assert not is_unfinished(tmp_path)

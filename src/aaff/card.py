@@ -18,6 +18,9 @@ from aaff.preprocess import Normalization, Size
 FORMAT = 1
 """Version of the model card; a reader refuses a newer one."""
 
+TEMPERATURES = (0.01, 100.0)
+"""Lowest and highest temperature; beyond them every confidence is 1, or the same for all classes."""
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -31,12 +34,15 @@ class ModelCard:
         size: frame size it was trained and scored at.
         normalization: how RGB 0–255 becomes the network's input.
         recipe: the effective training recipe, flat or nested, JSON-ready.
-        temperature: the logits are divided by it before the softmax that gives the confidence; chosen on the
-            validation split so that confidence is calibrated.
+        temperature: the logits are divided by it before the softmax that gives the confidence, in
+            :data:`TEMPERATURES`; chosen on the validation split so that confidence is calibrated.
         score: metrics with ``split``; ``selected_on`` names the split that chose this epoch.  None: unscored.
         epoch: epochs trained, 0 for an untrained network.
         licence: licence of the weights.
-        provenance: versions, machine, date, hash of the training data.
+        provenance: versions, machine, date, hash of the training data, and the checkpoint that training started from.
+
+    Raises:
+        ModelError: the temperature is out of range.
     """
 
     network: str
@@ -51,6 +57,13 @@ class ModelCard:
     epoch: int = 0
     licence: str = "not stated"
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not TEMPERATURES[0] <= self.temperature <= TEMPERATURES[1]:  # NaN is not
+            low, high = TEMPERATURES
+            raise ModelError(
+                f"the temperature {self.temperature} is not in [{low:g}, {high:g}]; calibrate the model again"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, read back by :meth:`from_dict`."""
@@ -94,7 +107,7 @@ class ModelCard:
             size=size,
             normalization=Normalization(norm.triple("mean"), std),
             recipe=fields.get("recipe", dict, {}),
-            temperature=fields.number("temperature", 1.0),
+            temperature=fields.number("temperature", 1.0, TEMPERATURES),
             score=fields.get("score", dict, None),
             epoch=max(0, fields.get("epoch", int, 0)),
             licence=fields.get("licence", str, "not stated"),
@@ -125,11 +138,12 @@ class _Fields:
             raise ModelError(f"{self._where}: {name!r} must be {_CALLED[kind]}, not {shown(value)}")
         return value
 
-    def number(self, name: str, default: float) -> float:
-        """A finite number above 0."""
+    def number(self, name: str, default: float, bounds: tuple[float, float]) -> float:
+        """A number within bounds."""
         value = self._data.get(name, default)
-        if type(value) not in (int, float) or not math.isfinite(value) or value <= 0:
-            raise ModelError(f"{self._where}: {name!r} must be a number above 0, not {shown(value)}")
+        low, high = bounds
+        if type(value) not in (int, float) or not low <= value <= high:  # NaN is not within them
+            raise ModelError(f"{self._where}: {name!r} must be a number in [{low:g}, {high:g}], not {shown(value)}")
         return float(value)
 
     def triple(self, name: str) -> tuple[float, float, float]:

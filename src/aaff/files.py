@@ -32,6 +32,8 @@ wherever the result's own name does."""
 _cleaned: set[Path] = set()
 """Folders from which this process has removed what killed ones left."""
 
+_MOVING = "moving"
+"""In a temporary folder: names and inodes of what moves into the folder around it."""
 _SUFFIX_LENGTH = 16
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
@@ -84,8 +86,7 @@ def replacing(path: str | Path, *, mode: int = 0o666) -> Iterator[Path]:
 def new_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder; when the block succeeds, it becomes ``path``, which must be absent or empty.
 
-    When the block fails, nothing remains.  Temporary files that a killed process left in or beside ``path`` are
-    removed first.
+    When the block fails, nothing remains.  What a killed process left in or beside ``path`` is removed first.
 
     Raises:
         DataError: ``path`` exists and is not an empty folder.
@@ -133,6 +134,13 @@ def remove_stale(folder: str | Path) -> None:
             if TEMPORARY.fullmatch(name):
                 with contextlib.suppress(OSError):
                     _remove_unlocked(Path(folder) / name)
+
+
+def is_unfinished(folder: str | Path) -> bool:
+    """Whether :func:`new_folder` is filling ``folder``, or was killed while it did."""
+    with contextlib.suppress(OSError):
+        return any(TEMPORARY.fullmatch(name) and Path(folder, name, _MOVING).exists() for name in os.listdir(folder))
+    return False
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -190,6 +198,7 @@ def _remove_unlocked(path: Path) -> None:
     handle = lock(path, wait=False)
     if handle is not None:
         try:
+            _take_back(path)
             _remove(path)
         finally:
             release(handle)
@@ -212,17 +221,32 @@ def _sync(path: Path) -> None:
 
 
 def _move_up(folder: Path) -> None:
-    """Move everything in ``folder`` into its parent, or nothing."""
-    moved: list[Path] = []
+    """Move everything in ``folder`` into its parent, or nothing; a killed process leaves a list of what it moves."""
+    entries = sorted(folder.iterdir())
+    moving = folder / _MOVING
+    lines = [b"%d %s\n" % (entry.lstat().st_ino, os.fsencode(entry.name)) for entry in entries]
+    moving.write_bytes(b"".join(lines))
     try:
-        for entry in sorted(folder.iterdir()):
-            target = folder.parent / entry.name
-            os.rename(entry, target)
-            moved.append(target)
+        for entry in entries:
+            os.rename(entry, folder.parent / entry.name)
     except BaseException:
-        for target in moved:
-            _remove(target)
+        _take_back(folder)
         raise
+    moving.unlink()
+
+
+def _take_back(folder: Path) -> None:
+    """Remove what :func:`_move_up` has moved.  The inodes say that it is the same and nobody else's by now."""
+    try:
+        lines = (folder / _MOVING).read_bytes().splitlines()
+    except OSError:  # there is no such list
+        return
+    for line in lines:
+        inode, _, name = line.partition(b" ")
+        target = folder.parent / os.path.basename(os.fsdecode(name))
+        with contextlib.suppress(OSError):  # not moved yet
+            if b"%d" % target.lstat().st_ino == inode:
+                _remove(target)
 
 
 def _is_stream(path: Path) -> bool:

@@ -1,4 +1,8 @@
-"""Locks between processes, held by an open file or folder and released when their process ends."""
+"""Locks between processes, held by an open file or folder and released when their process ends.
+
+Windows has no locks of folders: there, :func:`only_process` locks a file in the folder, and temporary files have no
+lock, so that those of killed processes stay.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,13 @@ from pathlib import Path
 
 from aaff.errors import AaffError, OptionError
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
+
+_FILE = ".aaff-lock"
+"""The file that stands for its folder on Windows."""
 
 _held: set[int] = set()
 
@@ -59,7 +68,7 @@ def only_process(folder: Path, what: str) -> Iterator[None]:
     """Hold ``folder`` during the block, so that no second process works on it.
 
     Args:
-        folder: made when missing, and removed when nothing was put into it; the lock leaves no file in it.
+        folder: made when missing, and removed when nothing was put into it; afterwards the lock leaves no file in it.
         what: names it in the error.
 
     Raises:
@@ -69,7 +78,7 @@ def only_process(folder: Path, what: str) -> Iterator[None]:
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = lock(folder, wait=False)
+        handle = _lock_folder(folder)
     except BlockingIOError:
         raise OptionError(f"{what} {folder} is in use by another process; wait for it or stop it first") from None
     except OSError as error:
@@ -77,10 +86,32 @@ def only_process(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        release(handle)
+        _release_folder(handle, folder)
         with contextlib.suppress(OSError):  # not empty
             for path in made:
                 path.rmdir()
+
+
+def _lock_folder(folder: Path) -> int | None:
+    if sys.platform == "win32":
+        handle = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            os.close(handle)
+            raise BlockingIOError(f"{folder} is locked") from error
+        return handle
+    return lock(folder, wait=False)
+
+
+def _release_folder(handle: int | None, folder: Path) -> None:
+    if sys.platform == "win32":
+        if handle is not None:
+            os.close(handle)  # and with it the lock
+            with contextlib.suppress(OSError):  # another process has opened it by now
+                (folder / _FILE).unlink()
+    else:
+        release(handle)
 
 
 def _forget() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -32,6 +35,21 @@ def cache_folder() -> Path | None:
     except RuntimeError:  # no HOME, and no entry in the password file
         return None
     return Path(base) / "aaff"
+
+
+@contextlib.contextmanager
+def some_home() -> Iterator[None]:
+    """During the block a user without a home has the temporary folder as one; NNCF asks for it when it is imported."""
+    try:
+        Path.home()
+    except RuntimeError:  # no HOME, and no entry in the password file
+        os.environ["HOME"] = tempfile.gettempdir()
+        try:
+            yield
+        finally:
+            os.environ.pop("HOME", None)
+    else:
+        yield
 
 
 def share_cache_folder() -> None:

@@ -36,6 +36,8 @@ class Args:
     """Length of the video."""
     drive: int = 0
     """Which street the video drives along."""
+    overwrite: bool = False
+    """Replace an existing video file."""
 
 
 def run(args: Args) -> int:
@@ -44,10 +46,14 @@ def run(args: Args) -> int:
 
     from aaff.cli.console import console
     from aaff.errors import OptionError
-    from aaff.synthetic.write import write_scenes, write_video
+    from aaff.synthetic.write import check_video, write_scenes, write_video
 
     if args.out is None and args.video is None:
         raise OptionError("aaff data scenes needs a folder to write to, or --video FILE.mp4")
+    if args.video is not None:
+        check_video(args.video, args.seconds)  # before the frames are drawn, which takes minutes
+        if args.video.exists() and not args.overwrite:
+            raise OptionError(f"--video {args.video} exists; name another file, or add --overwrite to replace it")
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
     with Progress(*columns, console=console(), transient=True) as progress:
         bars = {}

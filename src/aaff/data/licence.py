@@ -48,7 +48,7 @@ def find_licence(root: Path, frame_names: Iterable[str]) -> str:
 def joined(licences: Iterable[str]) -> str:
     """What holds for weights made from several sources: every licence, each once.
 
-    >>> joined(["CC BY 4.0", "unspecified", "CC BY 4.0"])
-    'CC BY 4.0; unspecified'
+    >>> joined(["CC BY 4.0", "unspecified", "CC BY 4.0; research only", ""])
+    'CC BY 4.0; unspecified; research only'
     """
-    return "; ".join(dict.fromkeys(licences))
+    return "; ".join(dict.fromkeys(part for licence in licences for part in licence.split("; ") if part))

@@ -10,6 +10,7 @@ import onnx
 
 from aaff.errors import DataError
 from aaff.labels import UInt8Array
+from aaff.privacy import some_home
 from aaff.runtime.model_file import INPUT, LOGITS, NORMALIZED
 
 FRAMES = 96
@@ -33,7 +34,7 @@ def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.Model
     """
     if not frames:
         raise DataError("no frame to calibrate on; int8 needs some frames of the training data")
-    with contextlib.redirect_stdout(sys.stderr):  # its progress is not this command's output
+    with some_home(), contextlib.redirect_stdout(sys.stderr):  # its progress is not this command's output
         import nncf
         from nncf.quantization.advanced_parameters import QuantizationParameters
 

@@ -22,6 +22,9 @@ from aaff.video.writer import VideoWriter
 SPACING = 30
 """Frames between two that are written: one a second, as in CamVid."""
 
+MOST_SECONDS = 3600.0
+"""Longest video."""
+
 _PER_DRIVE = 6
 _SPLITS = ("train", "val", "test")
 _ROOM = 10_000  # drives that each split of each seed has for itself
@@ -162,11 +165,22 @@ def write_video(
         OptionError: another suffix, or less than one frame.
         AaffError: the file cannot be written.
     """
-    count = round(seconds * FPS)
-    if count < 1:
-        raise OptionError(f"a video of {seconds} seconds has no frame")
+    count = check_video(path, seconds)
     with VideoWriter(path, rate=Fraction(int(FPS)), quality=20) as video:
         for done, scene in enumerate(frames(drive, count, size), 1):
             video.write(scene.image)
             if progress is not None:
                 progress("video", done, count)
+
+
+def check_video(path: str | Path, seconds: float) -> int:
+    """How many frames :func:`write_video` would write.
+
+    Raises:
+        OptionError: as :func:`write_video`.
+    """
+    if Path(path).suffix.lower() != ".mp4":
+        raise OptionError(f"a video is written as .mp4, not as {Path(path).name}")
+    if not 1 / FPS <= seconds <= MOST_SECONDS:
+        raise OptionError(f"a video of {seconds} seconds cannot be drawn; give 0.1 to {MOST_SECONDS:g}")
+    return round(seconds * FPS)

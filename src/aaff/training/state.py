@@ -54,6 +54,7 @@ class Snapshot:
         recipe: the effective recipe.
         engine: what ``auto`` came to: device, precision, threads.
         data: fingerprint of the training frames' names.
+        origin: of the weights that it started from, for the model card; empty for fresh weights.
     """
 
     network: Mapping[str, Tensor]
@@ -63,6 +64,7 @@ class Snapshot:
     recipe: dict[str, Any]
     engine: dict[str, Any]
     data: str
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
 def save_snapshot(path: Path, snapshot: Snapshot) -> None:
@@ -85,6 +87,7 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
         "recipe": snapshot.recipe,
         "engine": snapshot.engine,
         "data": snapshot.data,
+        "origin": snapshot.origin,
         "optimizer": {"groups": snapshot.optimizer["param_groups"], "slots": slots},
     }
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -122,6 +125,7 @@ def load_snapshot(path: Path) -> Snapshot:
             header["recipe"],
             header["engine"],
             header["data"],
+            header.get("origin", {}),  # 0.1 did not write it
         )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(

@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -21,6 +22,7 @@ from torch import Tensor
 from aaff.card import ModelCard
 from aaff.data.augment import Augment
 from aaff.data.augmentations import Augmentation, find_augmentation
+from aaff.data.licence import joined
 from aaff.data.loader import Batch, Plan, Transform, batches
 from aaff.data.paste import PasteRareObjects
 from aaff.errors import AaffError, OptionError
@@ -28,7 +30,7 @@ from aaff.evaluation.evaluate import Report
 from aaff.files import remove_stale, write_text
 from aaff.locks import only_process
 from aaff.networks import create_model
-from aaff.networks.weights import read_checkpoint, save_checkpoint
+from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
 from aaff.provenance import provenance
 from aaff.signals import interrupts
@@ -43,7 +45,7 @@ from aaff.training.recipe import Recipe
 from aaff.training.state import Position, Snapshot, load_snapshot, save_snapshot
 from aaff.training.teacher import TeacherFile
 from aaff.training.validation import Validation
-from aaff.training.warm_start import find_checkpoint
+from aaff.training.warm_start import StartingPoint
 
 STATE = "last.state.safetensors"
 LAST = "last.safetensors"
@@ -123,9 +125,8 @@ def train(
             keep_freed_memory()
         check_names(recipe)
         teacher = TeacherFile.read(recipe.teacher) if recipe.teacher is not None else None
-        start = (
-            read_checkpoint(find_checkpoint(recipe.warm_start))[0] if recipe.warm_start and snapshot is None else None
-        )
+        start = StartingPoint.read(recipe.warm_start) if recipe.warm_start and snapshot is None else None
+        origin = snapshot.origin if snapshot is not None else start.origin if start is not None else {}
         splits = open_splits(data, recipe, layout)
         if teacher is not None:
             teacher.check_classes(splits.train.labels)
@@ -139,9 +140,9 @@ def train(
             splits = splits.cached()
         if splits.val is not None and snapshot is None and group.main and not allow_leaks:
             refuse_leaks(splits.train, splits.val)
-        trainer = Trainer(recipe, engine, group, splits, folder, reporter, teacher)
+        trainer = Trainer(recipe, engine, group, splits, folder, reporter, teacher, origin)
         if snapshot is None:
-            trainer.start(start)
+            trainer.start(start.weights if start is not None else None)
         else:
             trainer.restore(snapshot)
         outcome = trainer.fit(transform=transform, checkpoint_seconds=checkpoint_seconds, deadline=deadline)
@@ -160,6 +161,7 @@ class Trainer:
         folder: of the run.
         reporter: informed of every step and epoch.
         teacher: a network to learn from besides the labels.
+        origin: of the weights that it starts from, see :class:`StartingPoint`; empty for fresh weights.
 
     Raises:
         AaffError: recipe and data do not fit.
@@ -174,9 +176,10 @@ class Trainer:
         folder: Path,
         reporter: Reporter,
         teacher: TeacherFile | None = None,
+        origin: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.recipe, self.engine, self.group, self.splits = recipe, engine, group, splits
-        self.folder, self.reporter = folder, reporter
+        self.folder, self.reporter, self.origin = folder, reporter, dict(origin)
         train_set = splits.train
         labels = train_set.labels
         self.plan = Plan(
@@ -202,8 +205,14 @@ class Trainer:
             protocol=train_set.protocol,
             size=recipe.size or Size.of(train_set.image(0)),
             recipe=recipe.to_dict(),
-            licence=train_set.licence,
-            provenance={**provenance(), "training_frames": splits.fingerprint},
+            licence=joined(
+                [train_set.licence, self.origin.get("licence", ""), teacher.card.licence if teacher is not None else ""]
+            ),
+            provenance={
+                **provenance(),
+                "training_frames": splits.fingerprint,
+                **({"warm_start": self.origin} if self.origin else {}),
+            },
         )
         self.validation = Validation(splits.val, self.model_card, engine, group) if splits.val is not None else None
 
@@ -405,6 +414,7 @@ class Trainer:
             self.recipe.to_dict(),
             self.engine.to_dict(),
             self.splits.fingerprint,
+            self.origin,
         )
         with _how_to_continue():
             save_snapshot(self.folder / STATE, snapshot)

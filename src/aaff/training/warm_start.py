@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from aaff.errors import ModelError, nearest
+from aaff.networks.weights import read_checkpoint
+from aaff.provenance import file_hash
 from aaff.published import find_published, list_published
 
 
@@ -39,6 +42,33 @@ def find_checkpoint(name: str) -> Path:
             f"there is no checkpoint {name}; name a .safetensors file, the folder of a run or published weights{known}"
         )
     return found
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """A checkpoint to start from.
+
+    Attributes:
+        weights: its ``state_dict``.
+        origin: what the new model card says about it, JSON-ready: ``checkpoint`` (SHA-256), ``network``, ``licence``,
+            ``training_frames`` (fingerprint) and, when it was itself started from another one, ``warm_start``.
+    """
+
+    weights: Mapping[str, Tensor]
+    origin: dict[str, Any]
+
+    @classmethod
+    def read(cls, name: str) -> StartingPoint:
+        """Read a checkpoint by what a user calls it, see :func:`find_checkpoint`.
+
+        Raises:
+            ModelError: there is none, or it cannot be read.
+        """
+        path = find_checkpoint(name)
+        weights, card = read_checkpoint(path)
+        origin = {"checkpoint": file_hash(path), "network": card.network, "licence": card.licence}
+        inherited = ("training_frames", "warm_start")
+        return cls(weights, origin | {key: card.provenance[key] for key in inherited if key in card.provenance})
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from aaff.data.pairing import Listing
 from aaff.data.protocols import DRIVES, drive_splits, select_drive_split
 from aaff.data.sample import Dataset, Sample
 from aaff.errors import DataError, UnknownNameError
+from aaff.files import is_unfinished
 from aaff.labels import LabelMap
 from aaff.plugins import load_plugins
 
@@ -78,6 +79,8 @@ def find_layout(root: str | Path, name: str | None = None) -> Layout:
     root = Path(root)
     if not os.path.isdir(root):
         raise DataError(f"{root} is a file, not a folder" if os.path.exists(root) else f"there is no folder {root}")
+    if is_unfinished(root):
+        raise DataError(f"{root} is incomplete: writing it was interrupted; run the command that writes it again")
     if name is not None:
         if name not in _LAYOUTS:
             raise UnknownNameError("layout", name, _LAYOUTS)
