@@ -113,6 +113,12 @@ def test_something_else_than_a_label_map_is_refused(data: dict) -> None:
         {"options": [1]},
         {"score": "good"},
         {"epoch": "many"},
+        {"temperature": 0},
+        {"temperature": -1.5},
+        {"temperature": 1e-300},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"temperature": None},
     ],
 )
 def test_a_model_card_is_checked_entry_by_entry(change: dict) -> None:
@@ -120,6 +126,11 @@ def test_a_model_card_is_checked_entry_by_entry(change: dict) -> None:
     assert ModelCard.from_dict(good).labels == CAMVID11
     with pytest.raises(ModelError):
         ModelCard.from_dict(good | change)
+
+
+def test_a_model_card_cannot_be_made_with_an_impossible_temperature() -> None:
+    with pytest.raises(ModelError):
+        ModelCard("depthwise_aaff", {}, CAMVID11, "camvid11", Size(96, 64), temperature=0.0)
 
 
 @pytest.mark.parametrize("data", [None, 5, "text", [], {}])

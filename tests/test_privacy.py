@@ -11,6 +11,7 @@ import pytest
 
 import aaff
 from aaff.data.layouts import open_dataset
+from aaff.privacy import some_home
 
 RECORDER = """
 import os, sys
@@ -53,3 +54,12 @@ def test_nothing_is_sent_or_left_at_home(
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "sent").exists(), (tmp_path / "sent").read_text()
     assert not list(home.iterdir())
+
+
+def test_a_user_without_a_home_has_one_where_a_library_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: os.environ.get("HOME", path))
+    with some_home():
+        assert Path.home().is_dir()
+    with pytest.raises(RuntimeError):
+        Path.home()

@@ -178,3 +178,15 @@ def test_the_command_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(words) == 2
     assert "empty" in capsys.readouterr().err
     assert main(["data", "scenes"]) == 2
+
+
+def test_a_video_replaces_nothing_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.mp4").write_text("mine")
+    words = ["data", "scenes", "--video", str(tmp_path / "mine.mp4"), "--size", "64x48", "--seconds", "0.1"]
+    assert main(words) == 2
+    assert (tmp_path / "mine.mp4").read_text() == "mine"
+    assert main([*words, "--overwrite"]) == 0
+    for value in ("nan", "inf", "0", "1e9"):
+        assert main([*words, "--overwrite", "--seconds", value]) == 2
+    assert main(["data", "scenes", str(tmp_path / "new"), "--video", "drive.avi"]) == 2
+    assert not (tmp_path / "new").exists()

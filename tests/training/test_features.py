@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,19 @@ class TestWarmStart:
         assert main(again) == 0
         name = "tail.classify.weight"
         torch.testing.assert_close(weights(tmp_path / "second")[name], weights(tmp_path / "first", "best")[name])
+
+    def test_its_licence_and_data_stay_with_the_weights(self, blocks_dir: Path, tmp_path: Path) -> None:
+        first, second = tmp_path / "first", tmp_path / "second"
+        assert main(words(blocks_dir, first)) == 0
+        state, card = read_checkpoint(first / "best.safetensors")
+        save_checkpoint(first / "best.safetensors", state, replace(card, licence="research only"))
+        again = words(blocks_dir, second, "--warm-start", str(first))
+        assert main([*again, "--minutes", "1e-9"]) == 0
+        shutil.rmtree(first)
+        assert main([*again, "--resume"]) == 0
+        found = read_checkpoint(second / "last.safetensors")[1]
+        assert found.licence == f"{card.licence}; research only"
+        assert found.provenance["warm_start"]["training_frames"] == card.provenance["training_frames"]
 
     def test_a_missing_one_is_told_before_any_data_is_read(self, tmp_path: Path, refused: Refused) -> None:
         assert "depthwise_aff" in refused(tmp_path / "no data", "--warm-start", "depthwise_aff")
