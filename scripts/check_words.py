@@ -1,8 +1,8 @@
 """Find words that a reader from the field would stop at, and name the field's own instead.
 
-``make check`` runs it over the pages that it names below; any other path can be given::
+``make check`` runs it over the repository; other paths can be given::
 
-    python -m scripts.check_words src tests
+    python -m scripts.check_words src/aaff/data
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CLEAN = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "mkdocs.yml", ".github")
-"""What is free of these words and stays so."""
+CHECKED = (
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "mkdocs.yml", ".github", "docs"),
+    *("src", "recipes", "tests", "experiments", "benchmarks", "scripts"),
+)
 
 GENERATED = ("docs/experiment",)
 """Written by the experiment's command from its results."""
 
 WORDS = {
-    r"(?<!ground )(?<!ground-)\btruth\b": "ground truth",
-    r"\bis no (?:image|folder|file|number|video)\b": "is not a …",
+    r"(?<!ground )(?<!ground-)(?<!groundtruth )\btruth\b": "ground truth",
+    r"(?<!there )\bis no (?:image|folder|file|number|video)\b": "is not a …",
     r"\bgo(?:es|ing)? on (?:where|from|by|with|at)\b": "resume",
     r"\bframe to map\b": "end-to-end latency",
     r"\bthe way back\b": "the backward pass",
@@ -62,7 +64,7 @@ def odd_words(text: str) -> Iterator[tuple[int, str, str]]:
 def main(words: list[str]) -> int:
     """Print what was found; status 1 when there is any."""
     found = 0
-    for file in files([Path(word) for word in words] or [ROOT / name for name in CLEAN]):
+    for file in files([Path(word) for word in words] or [ROOT / name for name in CHECKED]):
         if file.resolve() == Path(__file__).resolve():
             continue
         for number, word, better in odd_words(file.read_text(encoding="utf-8")):

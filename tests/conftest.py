@@ -1,4 +1,4 @@
-"""Data that many tests share: a small drawn data set and one frame."""
+"""Data that many tests share: a small synthetic data set and one frame."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ settings.load_profile("untimed")
 
 @pytest.fixture(scope="session")
 def scenes_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A drawn data set in the SegNet layout, 160×120: 24 train, 8 val, 8 test frames.  Read only.
+    """A synthetic data set in the SegNet layout, 160×120: 24 train, 8 val, 8 test frames.  Read only.
 
-    Drawn once, also when several workers (pytest-xdist) run the tests: the others wait for the first.
+    Rendered once, also when several workers (pytest-xdist) run the tests: the others wait for the first.
     """
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -42,7 +42,7 @@ def scenes_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if done.exists():
                 return root
             time.sleep(0.1)
-        pytest.fail("the worker that draws the scenes has not finished")
+        pytest.fail("the worker that renders the scenes has not finished")
     try:
         write_scenes(root, layout="segnet", size=Size(160, 120), train=24, val=8, test=8, seed=0)
     finally:
@@ -90,7 +90,7 @@ def exported(small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def scene() -> Scene:
-    """One drawn frame, 160×120.  Read only."""
+    """One synthetic frame, 160×120.  Read only."""
     return render(drive=1, frame=90, size=Size(160, 120))
 
 

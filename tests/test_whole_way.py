@@ -1,4 +1,4 @@
-"""The whole way, by the commands a user types: drawn frames → checked → trained → scored → semantic maps."""
+"""The whole way, by the commands a user types: synthetic frames → checked → trained → scored → semantic maps."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Scale:
     """How small the experiment is.
 
     Attributes:
-        size: of the drawn frames; a multiple of 32 keeps the deepest map larger than one pixel.
+        size: of the synthetic frames; a multiple of 32 keeps the deepest map larger than one pixel.
         train, test: how many frames, on streets of their own.
         steps: optimiser steps; a step of the sound variant sees a batch, one of the published a single frame.
         batch: frames of a sound step.

@@ -66,7 +66,7 @@ def choose(
 
 
 def drawn_samples(size: Size) -> list[Sample]:
-    """Drawn streets that no training set of this package has."""
+    """Synthetic streets that no training set of this package has."""
     made = [(f"D{drive}_{frame:05d}", render(drive, frame, size)) for drive, frame in _DRAWN]
     return [Sample(name, scene.image, scene.label) for name, scene in made]
 

@@ -29,16 +29,16 @@ def blocks(size: Size, side: int = 16) -> tuple[np.ndarray, np.ndarray]:
 def test_without_randomness_the_frame_stays_as_it_is() -> None:
     image, label = rng().integers(0, 256, (30, 40, 3), np.uint8), rng().integers(0, 11, (30, 40), np.uint8)
     still = Augment(Size(40, 30), scale=(1.0, 1.0), flip=0.0, jitter=0.0)
-    seen, truth = still(image, label, rng(5))
+    seen, mask = still(image, label, rng(5))
     assert np.array_equal(seen, image)
-    assert np.array_equal(truth, label)
+    assert np.array_equal(mask, label)
 
 
 def test_a_flip_mirrors_both_exactly() -> None:
     image, label = rng().integers(0, 256, (30, 40, 3), np.uint8), rng().integers(0, 11, (30, 40), np.uint8)
-    seen, truth = Augment(Size(40, 30), scale=(1.0, 1.0), flip=1.0, jitter=0.0)(image, label, rng(5))
+    seen, mask = Augment(Size(40, 30), scale=(1.0, 1.0), flip=1.0, jitter=0.0)(image, label, rng(5))
     assert np.array_equal(seen, image[:, ::-1])
-    assert np.array_equal(truth, label[:, ::-1])
+    assert np.array_equal(mask, label[:, ::-1])
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.8, 1.0, 1.3, 2.0])
@@ -47,18 +47,18 @@ def test_image_and_label_stay_aligned(scale: float, flip: float) -> None:
     image, label = blocks(Size(64, 48))
     view = Augment(Size(48, 40), scale=(scale, scale), flip=flip, jitter=0.0)
     for seed in range(5):
-        seen, truth = view(image, label, rng(seed))
-        inside = truth != 255
+        seen, mask = view(image, label, rng(seed))
+        inside = mask != 255
         by_color = np.rint(seen[..., 0] / 20).astype(int)
         # Away from the edges of the blocks the colour names the class; there, bilinear mixes two.
-        assert (by_color == truth)[inside].mean() > 0.8
+        assert (by_color == mask)[inside].mean() > 0.8
         plain = inside.copy()
         for axis in (0, 1):
             for shift in (-2, -1, 1, 2):
-                plain &= np.roll(truth, shift, axis) == truth
+                plain &= np.roll(mask, shift, axis) == mask
         plain[:2], plain[-2:], plain[:, :2], plain[:, -2:] = False, False, False, False
         assert plain.any()
-        assert np.array_equal(by_color[plain], truth[plain])
+        assert np.array_equal(by_color[plain], mask[plain])
 
 
 @settings(max_examples=60)
@@ -68,10 +68,10 @@ def test_any_size_gives_the_crop_and_no_new_id(width: int, height: int, crop: tu
     image = draw.integers(0, 256, (height, width, 3), np.uint8)
     label = draw.choice(np.array([3, 7, 255], np.uint8), (height, width))
     before = image.copy(), label.copy()
-    seen, truth = Augment(Size(*crop), scale=(0.3, 3.0))(image, label, rng(seed))
+    seen, mask = Augment(Size(*crop), scale=(0.3, 3.0))(image, label, rng(seed))
     assert (seen.shape, seen.dtype) == ((crop[1], crop[0], 3), np.uint8)
-    assert (truth.shape, truth.dtype) == ((crop[1], crop[0]), np.uint8)
-    assert set(np.unique(truth)) <= {3, 7, 255}
+    assert (mask.shape, mask.dtype) == ((crop[1], crop[0]), np.uint8)
+    assert set(np.unique(mask)) <= {3, 7, 255}
     assert np.array_equal(image, before[0])
     assert np.array_equal(label, before[1])
 
@@ -98,16 +98,16 @@ def test_options_do_not_change_how_much_is_drawn() -> None:
 
 def test_outside_the_frame_is_void_and_mean_color() -> None:
     image, label = np.zeros((10, 10, 3), np.uint8), np.zeros((10, 10), np.uint8)
-    seen, truth = Augment(Size(30, 30), scale=(1.0, 1.0), flip=0.0, jitter=0.0)(image, label, rng())
-    assert (truth == 255).sum() == 30 * 30 - 10 * 10
-    assert (seen[truth == 255] == [round(m) for m in Normalization().mean]).all()
-    assert (seen[truth == 0] == 0).all()
+    seen, mask = Augment(Size(30, 30), scale=(1.0, 1.0), flip=0.0, jitter=0.0)(image, label, rng())
+    assert (mask == 255).sum() == 30 * 30 - 10 * 10
+    assert (seen[mask == 255] == [round(m) for m in Normalization().mean]).all()
+    assert (seen[mask == 0] == 0).all()
 
 
 def test_jitter_changes_colors_only() -> None:
     image, label = blocks(Size(64, 48))
-    seen, truth = Augment(Size(64, 48), scale=(1.0, 1.0), flip=0.0, jitter=0.4)(image, label, rng(1))
-    assert np.array_equal(truth, label)
+    seen, mask = Augment(Size(64, 48), scale=(1.0, 1.0), flip=0.0, jitter=0.4)(image, label, rng(1))
+    assert np.array_equal(mask, label)
     assert not np.array_equal(seen, image)
 
 

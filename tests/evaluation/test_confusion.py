@@ -17,46 +17,46 @@ truths = hnp.arrays(np.uint8, (6, 9), elements=st.sampled_from([0, 1, 2, 3, 4, 2
 predictions = hnp.arrays(np.uint8, (6, 9), elements=st.integers(0, CLASSES - 1))
 
 
-def counted(truth, prediction):
+def counted(label, prediction):
     matrix = ConfusionMatrix(CLASSES)
-    matrix.update(truth, prediction)
+    matrix.update(label, prediction)
     return matrix
 
 
 @given(truths, predictions)
-def test_counts_equal_scikit_learn(truth, prediction):
-    keep = truth != 255
+def test_counts_equal_scikit_learn(label, prediction):
+    keep = label != 255
     expected = np.zeros((CLASSES, CLASSES), np.int64)
     if keep.any():
-        expected = sklearn_metrics.confusion_matrix(truth[keep], prediction[keep], labels=range(CLASSES))
-    matrix = counted(truth, prediction)
+        expected = sklearn_metrics.confusion_matrix(label[keep], prediction[keep], labels=range(CLASSES))
+    matrix = counted(label, prediction)
     assert matrix.counts.dtype == np.int64
     np.testing.assert_array_equal(matrix.counts, expected)
 
 
 @given(truths.filter(lambda t: (t != 255).any()), predictions)
-def test_metrics_equal_scikit_learn(truth, prediction):
-    keep = truth != 255
-    flat, answer = truth[keep], prediction[keep]
+def test_metrics_equal_scikit_learn(label, prediction):
+    keep = label != 255
+    flat, predicted = label[keep], prediction[keep]
     present = np.unique(flat)
-    scores = counted(truth, prediction).metrics()
-    iou = sklearn_metrics.jaccard_score(flat, answer, labels=present, average=None, zero_division=0)
-    recall = sklearn_metrics.recall_score(flat, answer, labels=present, average=None, zero_division=0)
+    scores = counted(label, prediction).metrics()
+    iou = sklearn_metrics.jaccard_score(flat, predicted, labels=present, average=None, zero_division=0)
+    recall = sklearn_metrics.recall_score(flat, predicted, labels=present, average=None, zero_division=0)
     assert [scores.iou[c] for c in present] == pytest.approx(iou.tolist())
     assert [scores.accuracy[c] for c in present] == pytest.approx(recall.tolist())
     assert scores.miou == pytest.approx(iou.mean())
     assert scores.mean_class_accuracy == pytest.approx(recall.mean())
-    assert scores.pixel_accuracy == pytest.approx(sklearn_metrics.accuracy_score(flat, answer))
+    assert scores.pixel_accuracy == pytest.approx(sklearn_metrics.accuracy_score(flat, predicted))
     absent = set(range(CLASSES)) - set(present.tolist())
     assert all(scores.iou[c] is None and scores.accuracy[c] is None and scores.pixels[c] == 0 for c in absent)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # scikit-learn warns of predicted classes that truth lacks
+@pytest.mark.filterwarnings("ignore::UserWarning")  # scikit-learn warns of predicted classes that the label lacks
 @given(truths.filter(lambda t: (t != 255).any()), predictions)
-def test_mean_class_accuracy_is_balanced_accuracy(truth, prediction):
-    keep = truth != 255
-    expected = sklearn_metrics.balanced_accuracy_score(truth[keep], prediction[keep])
-    assert counted(truth, prediction).metrics().mean_class_accuracy == pytest.approx(expected)
+def test_mean_class_accuracy_is_balanced_accuracy(label, prediction):
+    keep = label != 255
+    expected = sklearn_metrics.balanced_accuracy_score(label[keep], prediction[keep])
+    assert counted(label, prediction).metrics().mean_class_accuracy == pytest.approx(expected)
 
 
 @settings(max_examples=25)
@@ -72,11 +72,11 @@ def test_metrics_over_frames_equal_torchmetrics(seed):
         MulticlassAccuracy(**options, average="micro"),
     ]
     for _ in range(3):
-        truth = rng.choice(np.array([0, 1, 2, 3, 4, 255], np.uint8), (20, 30))
+        label = rng.choice(np.array([0, 1, 2, 3, 4, 255], np.uint8), (20, 30))
         prediction = rng.integers(0, CLASSES, (20, 30), dtype=np.uint8)
-        matrix.update(truth, prediction)
+        matrix.update(label, prediction)
         for oracle in oracles:
-            oracle.update(torch.from_numpy(prediction).long(), torch.from_numpy(truth).long())
+            oracle.update(torch.from_numpy(prediction).long(), torch.from_numpy(label).long())
     counts, miou, class_accuracy, pixel_accuracy = (oracle.compute() for oracle in oracles)
     scores = matrix.metrics()
     np.testing.assert_array_equal(matrix.counts, counts.numpy())
@@ -88,9 +88,9 @@ def test_metrics_over_frames_equal_torchmetrics(seed):
 @given(st.lists(st.tuples(truths, predictions), max_size=4), st.integers(0, 4))
 def test_shards_merge_to_the_whole(frames, cut):
     whole, first, second = (ConfusionMatrix(CLASSES) for _ in range(3))
-    for place, (truth, prediction) in enumerate(frames):
-        whole.update(truth, prediction)
-        (first if place < cut else second).update(truth, prediction)
+    for place, (label, prediction) in enumerate(frames):
+        whole.update(label, prediction)
+        (first if place < cut else second).update(label, prediction)
     np.testing.assert_array_equal(first.merge(second).counts, whole.counts)
 
 
@@ -109,8 +109,8 @@ def test_255_classes_fit():
 
 
 def test_a_batch_counts_like_its_frames():
-    truth, prediction = np.zeros((2, 3, 4), np.uint8), np.ones((2, 3, 4), np.uint8)
-    assert counted(truth, prediction).counts[0, 1] == 24
+    label, prediction = np.zeros((2, 3, 4), np.uint8), np.ones((2, 3, 4), np.uint8)
+    assert counted(label, prediction).counts[0, 1] == 24
 
 
 def test_counts_survive_the_way_through_a_sum_over_ranks():
@@ -119,7 +119,7 @@ def test_counts_survive_the_way_through_a_sum_over_ranks():
 
 
 @pytest.mark.parametrize(
-    ("truth", "prediction", "words"),
+    ("label", "prediction", "words"),
     [
         (np.zeros((2, 3), np.uint8), np.full((2, 3), 5, np.uint8), "frame x: the prediction has id 5; ids go from 0"),
         (np.full((2, 3), 255, np.uint8), np.full((2, 3), 255, np.uint8), "the prediction has id 255"),
@@ -128,10 +128,10 @@ def test_counts_survive_the_way_through_a_sum_over_ranks():
         (np.zeros((2, 3), np.uint8), np.zeros((2, 3), np.int64), "class maps are uint8"),
     ],
 )
-def test_impossible_maps_are_refused_and_count_nothing(truth, prediction, words):
+def test_impossible_maps_are_refused_and_count_nothing(label, prediction, words):
     matrix = ConfusionMatrix(CLASSES)
     with pytest.raises(DataError, match=words):
-        matrix.update(truth, prediction, "frame x")
+        matrix.update(label, prediction, "frame x")
     assert not matrix.counts.any()
 
 

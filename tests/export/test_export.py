@@ -21,7 +21,7 @@ CARD = ModelCard("made_up", {}, CAMVID11, "camvid11", Size(20, 10))
 
 
 class Fixed:
-    """An engine that answers with the red channel, wrong in the first pixels of every frame."""
+    """An engine that returns the red channel, wrong in the first pixels of every frame."""
 
     card = CARD
 
@@ -82,7 +82,7 @@ def test_a_run_becomes_a_file_beside_its_checkpoint_compared_on_drawn_scenes(sma
     report = small_checkpoint.parent / "parity.json"
     assert main(["export", str(small_checkpoint.parent), "--size", "64x48", "--json", str(report)]) == 0
     said = capsys.readouterr().out
-    assert "drawn street scenes" in said
+    assert "synthetic street scenes" in said
     assert said.count("passed") == 2
     assert "for tests only" in said  # the licence of the weights
     written = read_model_file(small_checkpoint.with_name("best-fp32.onnx"))

@@ -66,13 +66,13 @@ class TestEveryNetwork:
         assert not dead
 
     def test_same_seed_same_network_and_same_answer(self, name):
-        answers = []
+        outputs = []
         for _ in range(2):
             torch.manual_seed(3)
             net = create_model(name, 4).eval()
             with torch.inference_mode():
-                answers.append(net(torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64)))
-        assert torch.equal(*answers)
+                outputs.append(net(torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64)))
+        assert torch.equal(*outputs)
 
     def test_state_survives_saving(self, net, name, tmp_path):
         from safetensors.torch import load_file, save_file

@@ -85,13 +85,13 @@ def foreign(path, kind=TensorProto.UINT8, output=TensorProto.UINT8, classes=3):
     """A graph of somebody else: the class of a pixel is its red value."""
     nodes = [
         helper.make_node("Gather", ["image", "zero"], ["red"], axis=3),
-        helper.make_node("Cast", ["red"], ["answer"], to=output),
+        helper.make_node("Cast", ["red"], ["map"], to=output),
     ]
     graph = helper.make_graph(
         nodes,
         "elsewhere",
         [helper.make_tensor_value_info("image", kind, ["N", 4, 6, 3])],
-        [helper.make_tensor_value_info("answer", output, ["N", 4, 6])],
+        [helper.make_tensor_value_info("map", output, ["N", 4, 6])],
         [helper.make_tensor("zero", TensorProto.INT64, [], [0])],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)

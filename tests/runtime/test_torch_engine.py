@@ -82,9 +82,9 @@ def test_research_convention_resizes_logits_not_maps(loaded, frames):
     logits = reference_logits(net, card, resize_image(frame, card.size)[None])
     expected = enlarged(logits, 200, 240)
     sure = clear(expected)[0]
-    answer = TorchEngine(net, card).segment(frame)
-    assert answer.shape == (200, 240)
-    np.testing.assert_array_equal(answer[sure], expected.argmax(1)[0].numpy()[sure])
+    class_map = TorchEngine(net, card).segment(frame)
+    assert class_map.shape == (200, 240)
+    np.testing.assert_array_equal(class_map[sure], expected.argmax(1)[0].numpy()[sure])
 
 
 def test_both_conventions_agree_at_the_networks_own_size(loaded, frames):
@@ -99,8 +99,8 @@ def test_threads_get_their_own_answers(loaded, frames):
     alone = [engine.segment(frame) for frame in frames]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(engine.segment, list(frames) * 3))
-    for place, answer in enumerate(together):
-        np.testing.assert_array_equal(answer, alone[place % 3])
+    for place, class_map in enumerate(together):
+        np.testing.assert_array_equal(class_map, alone[place % 3])
 
 
 def test_bf16_is_another_precision_of_the_same_network(loaded, frames):

@@ -1,4 +1,4 @@
-"""The drawn street scenes: always the same, true to their label sets, hard enough to be worth learning."""
+"""The synthetic street scenes: always the same, true to their label sets, hard enough to be worth learning."""
 
 from __future__ import annotations
 

@@ -62,14 +62,14 @@ def _command(line: list[str], log: str, env: dict[str, str]) -> None:
 
 def together(count: int, target: Callable[..., Any], *args: Any) -> list[Any]:
     """What ``target(*args)`` returns in each of ``count`` processes that find each other as torchrun's do."""
-    answers = _CONTEXT.SimpleQueue()
+    results = _CONTEXT.SimpleQueue()
     processes = [
-        _CONTEXT.Process(target=_rank, args=(rank, env, answers, target, args))
+        _CONTEXT.Process(target=_rank, args=(rank, env, results, target, args))
         for rank, env in enumerate(_environments(count))
     ]
     for process in processes:
         process.start()
-    found = dict(answers.get() for _ in processes)
+    found = dict(results.get() for _ in processes)
     for process in processes:
         process.join()
     return [found[rank] for rank in range(count)]
@@ -85,9 +85,9 @@ def _environments(count: int) -> list[dict[str, str]]:
     return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
 
 
-def _rank(rank: int, env: dict[str, str], answers: Any, target: Callable[..., Any], args: tuple[Any, ...]) -> None:
+def _rank(rank: int, env: dict[str, str], results: Any, target: Callable[..., Any], args: tuple[Any, ...]) -> None:
     os.environ |= env
     try:
-        answers.put((rank, target(*args)))
+        results.put((rank, target(*args)))
     except BaseException:
-        answers.put((rank, traceback.format_exc()))
+        results.put((rank, traceback.format_exc()))

@@ -1,4 +1,4 @@
-"""What ``auto`` resolves to on a processor."""
+"""What ``auto`` resolves to on a CPU."""
 
 from __future__ import annotations
 

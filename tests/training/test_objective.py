@@ -108,17 +108,17 @@ def test_dice_equals_torchmetrics() -> None:
     target[target == 2] = 255  # a class that is absent
     labelled = target != 255
     probabilities = enlarged(logits, target).softmax(1).transpose(0, 1)[:, labelled]
-    truth = F.one_hot(target[labelled].long(), 4).T
+    onehot = F.one_hot(target[labelled].long(), 4).T
     for c in (0, 1, 3):  # torchmetrics counts hard masks: the soft score is checked by formula, its shape by theirs
         hard = (probabilities[c] > 0.5).long()
-        theirs = dice_score(hard.view(1, 1, -1), truth[c].view(1, 1, -1), num_classes=1, average="macro")
-        assert _dice_of(hard.double(), truth[c]) == pytest.approx(float(theirs), rel=1e-6)
-    expected = np.mean([1 - _dice_of(probabilities[c], truth[c]) for c in (0, 1, 3)])
+        theirs = dice_score(hard.view(1, 1, -1), onehot[c].view(1, 1, -1), num_classes=1, average="macro")
+        assert _dice_of(hard.double(), onehot[c]) == pytest.approx(float(theirs), rel=1e-6)
+    expected = np.mean([1 - _dice_of(probabilities[c], onehot[c]) for c in (0, 1, 3)])
     assert value(only(dice=1.0), logits, target) == pytest.approx(expected, rel=1e-6)
 
 
-def _dice_of(score: Tensor, truth: Tensor) -> float:
-    s, t = score.numpy(), truth.numpy()
+def _dice_of(score: Tensor, target: Tensor) -> float:
+    s, t = score.numpy(), target.numpy()
     return float(2 * (s * t).sum() / (s.sum() + t.sum()))
 
 
@@ -132,22 +132,22 @@ def test_lovasz_equals_the_extension_by_definition(seed: int, classes: int, pixe
     probabilities, ids = logits.softmax(1)[0, :, 0].numpy(), target[0, 0].numpy()
     losses = []
     for c in np.unique(ids):
-        truth = ids == c
-        errors = np.abs(truth - probabilities[c])
+        member = ids == c
+        errors = np.abs(member - probabilities[c])
         levels = np.concatenate([[0], np.sort(errors)])
         integral = 0.0
         for low, high in itertools.pairwise(levels):
             wrong = errors >= high
-            predicted = truth ^ wrong
-            integral += (high - low) * (1 - (predicted & truth).sum() / max((predicted | truth).sum(), 1))
+            predicted = member ^ wrong
+            integral += (high - low) * (1 - (predicted & member).sum() / max((predicted | member).sum(), 1))
         losses.append(integral)
     assert value(only(lovasz=1.0), logits, target) == pytest.approx(np.mean(losses), rel=1e-6, abs=1e-9)
 
 
-def test_lovasz_of_sure_answers_is_one_minus_mean_iou() -> None:
+def test_lovasz_of_certain_predictions_is_one_minus_mean_iou() -> None:
     target = torch.tensor([[[0, 0, 1, 1, 2, 255]]], dtype=torch.uint8)
-    answer = torch.tensor([0, 1, 1, 1, 0, 2])
-    logits = 200.0 * F.one_hot(answer, 3).T.view(1, 3, 1, 6).double()
+    prediction = torch.tensor([0, 1, 1, 1, 0, 2])
+    logits = 200.0 * F.one_hot(prediction, 3).T.view(1, 3, 1, 6).double()
     assert value(only(lovasz=1.0), logits, target) == pytest.approx(1 - np.mean([1 / 3, 2 / 3, 0]), rel=1e-6)
 
 

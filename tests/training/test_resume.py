@@ -90,7 +90,7 @@ def test_killed_at_random_points(blocks_dir: Path, tmp_path: Path, alone: tuple[
 def test_interrupting_a_group_with_workers_finishes_the_step(
     blocks_dir: Path, tmp_path: Path, alone: tuple[Path, float]
 ) -> None:
-    """Ctrl-C reaches the workers too; afterwards another number of workers goes on to the same weights."""
+    """Ctrl-C reaches the workers too; afterwards another number of workers resumes to the same weights."""
     folder, log = tmp_path / "run", tmp_path / "log"
     line = words(blocks_dir, folder, *EVERY_STEP)
     process = start([*line, "--engine.workers", "2"], log)

@@ -76,7 +76,7 @@ class TestFinishedRun:
             yaml.safe_load((trained / "recipe.yaml").read_text()) == recipe(blocks_dir, "--render-every", "1").to_dict()
         )
 
-    def test_metrics_have_a_row_an_epoch(self, trained: Path) -> None:
+    def test_metrics_have_one_row_per_epoch(self, trained: Path) -> None:
         rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
         assert [(row["epoch"], row["step"]) for row in rows] == [(1, 3), (2, 6)]
         assert rows[0]["lr"] > rows[1]["lr"] > 0
@@ -93,7 +93,7 @@ class TestFinishedRun:
         ElementTree.fromstring(text)
         assert all(title in text for title in ("training loss", "mean IoU, val", "pixel accuracy, val"))
 
-    def test_fixed_frames_are_drawn_with_truth_and_answer(self, trained: Path, blocks_dir: Path) -> None:
+    def test_fixed_frames_are_rendered_with_label_and_prediction(self, trained: Path, blocks_dir: Path) -> None:
         assert [path.name for path in sorted((trained / "frames").iterdir())] == ["epoch-0001.jpg", "epoch-0002.jpg"]
         with Image.open(trained / "frames" / "epoch-0002.jpg") as picture:
             assert picture.size == (3 * 72, 4 * 56)

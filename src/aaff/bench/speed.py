@@ -1,6 +1,6 @@
-"""Speed of deployed models by one definition: frame to map, and beside it the network alone.
+"""Speed of deployed models by one definition: end-to-end latency, and beside it the network alone.
 
-Frame to map goes from a uint8 RGB frame in memory to a uint8 class map of the same size in memory.  The
+End-to-end latency runs from a uint8 RGB frame in memory to a uint8 class map of the same size in memory.  The
 network alone goes from a float planar input to the native logits.  All rows take turns in short rounds,
 so that a machine whose speed drifts favours none.
 """
@@ -94,10 +94,10 @@ def measure(
     return {
         "frame_to_map": "uint8 RGB frame in memory to uint8 class map of the same size in memory, one after the other",
         "network_alone": "float planar input to native logits, the same graph in the same run",
-        "throughput": "frame to map with several frames at once",
+        "throughput": "end-to-end with several frames at once",
         "ratio": "frames per second beside those of the first row",
         "share_of_peak": "operations a second of the network alone beside those of the convolutions under peaks",
-        "frames": "drawn street scenes",
+        "frames": "synthetic street scenes",
         "runs": turn * ROUNDS,
         "rows": [
             _row(row, taken, first, threads or usable_cores(), callers, rates)

@@ -52,7 +52,7 @@ def find_subject(word: str, size: Size | None, wanted: Sequence[str], scenes: Sc
 
     Args:
         word: an exported ``.onnx``, a checkpoint, a run folder, or the name of a registered network.
-        size: of the frames; the model's own, 480×360 for a name, if left out.
+        size: of the frames; default: the model's own, 480×360 for a name.
         wanted: of ``"fp32"`` and ``"int8"``, the graphs to make where there is no file.
         scenes: frames to calibrate int8 on, and to fit a network without weights to.
 

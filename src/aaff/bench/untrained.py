@@ -67,9 +67,9 @@ def _samples(engine: TorchEngine, scenes: Sequence[Sample], inputs: list[Tensor]
         rows, columns = engine.native_logits(scene.image[None]).shape[-2:]
         seen = inputs.pop()[0].flatten(1).T.double()
         step = np.ix_(_centres(scene.label.shape[0], rows), _centres(scene.label.shape[1], columns))
-        truth = torch.from_numpy(scene.label[step].reshape(-1).astype(np.int64))
-        known = truth != IGNORE
-        yield F.pad(seen, (0, 1), value=1.0)[known], truth[known]
+        label = torch.from_numpy(scene.label[step].reshape(-1).astype(np.int64))
+        known = label != IGNORE
+        yield F.pad(seen, (0, 1), value=1.0)[known], label[known]
 
 
 def _centres(pixels: int, cells: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -78,9 +78,9 @@ def _centres(pixels: int, cells: int) -> np.ndarray[tuple[int], np.dtype[np.int6
 
 def _regression(samples: Iterable[tuple[Tensor, Tensor]], classes: int) -> Tensor:
     products = targets = torch.zeros((), dtype=torch.float64)
-    for seen, truth in samples:
+    for seen, label in samples:
         products = products + seen.T @ seen
-        targets = targets + seen.T @ F.one_hot(truth, classes).double()
+        targets = targets + seen.T @ F.one_hot(label, classes).double()
     ridge = _RIDGE * torch.eye(len(products), dtype=torch.float64) * products.trace() / len(products)
     weights: Tensor = torch.linalg.solve(products + ridge, targets)
     return weights.float()

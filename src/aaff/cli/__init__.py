@@ -33,7 +33,7 @@ VERBS: dict[str, str] = {
     "evaluate": "score a model on a split, beside the baselines",
     "export": "make one file of a checkpoint that runs without torch",
     "predict": "turn images, videos and cameras into semantic maps",
-    "bench": "measure the speed of models, frame to map",
+    "bench": "measure the latency and throughput of models",
     "models": "list the models and networks, or show the layers of one",
     "demo": "draw, train, evaluate and predict, in a few minutes",
 }
@@ -216,7 +216,7 @@ def _help(group: str = "") -> str:
     lines = [f"  aaff {verb:<{width}}  {text}" for verb, text in rows.items()]
     return "\n".join(
         [
-            "Real-time semantic segmentation: train, measure and run networks on ordinary processors.",
+            "Real-time semantic segmentation: train, measure and run networks on CPUs.",
             "",
             *lines,
             "",

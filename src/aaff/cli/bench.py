@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Args:
-    """Measure models side by side: frame to map and the network alone, in every engine and precision.
+    """Measure models side by side: end-to-end latency and the network alone, in every engine and precision.
 
-    Ratios are to the first row. All rows take turns in one run, on drawn street scenes. Leave the machine alone
+    Ratios are to the first row. All rows take turns in one run, on synthetic street scenes. Leave the machine alone
     meanwhile.
     """
 
@@ -83,8 +83,8 @@ def scenes(size: Size, count: int) -> list[Sample]:
     from aaff.data.sample import Sample
     from aaff.synthetic import render
 
-    drawn = (render(number, 0, size) for number in range(count))
-    return [Sample(str(number), scene.image, scene.label) for number, scene in enumerate(drawn)]
+    rendered = (render(number, 0, size) for number in range(count))
+    return [Sample(str(number), scene.image, scene.label) for number, scene in enumerate(rendered)]
 
 
 def drive(size: Size, count: int) -> list[UInt8Array]:
@@ -120,7 +120,7 @@ def show(result: dict[str, Any]) -> None:
             ]
             for row in rows
         ],
-        title=f"frame to map, {processor_name()}, {rows[0]['threads']} threads, median of {result['runs']}",
+        title=f"end-to-end latency, {processor_name()}, {rows[0]['threads']} threads, median of {result['runs']}",
         text_columns=4,
     )
     if result["peaks"]:

@@ -81,7 +81,7 @@ def run(args: Args) -> int:
         counts = ", ".join(
             f"{n} {split}" for split, n in (("train", args.train), ("val", args.val), ("test", args.test))
         )
-        print(f"drawn: {args.out} ({counts}, {args.size}, layout {args.layout})")
+        print(f"written: {args.out} ({counts}, {args.size}, layout {args.layout})")
     if args.video is not None:
-        print(f"drawn: {args.video} ({args.seconds:g} s, {args.size})")
+        print(f"written: {args.video} ({args.seconds:g} s, {args.size})")
     return 0

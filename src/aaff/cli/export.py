@@ -1,4 +1,4 @@
-"""``aaff export``: one self-contained file that runs without torch, written when it answers as the network does."""
+"""``aaff export``: one self-contained file that runs without torch, written when its predictions are the network's."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from aaff.export.parity import Pair, Parity
     from aaff.labels import UInt8Array
 
-DRAWN = 16
-"""Drawn frames that a file in fp32 is compared on when there are no real ones."""
+SYNTHETIC = 16
+"""Synthetic frames that a file in fp32 is compared on when there are no real ones."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Args:
     confidence: bool = False
     """Give a confidence for every pixel too, as a second output; calibrated on --split where --data is given."""
     data: Path | None = None
-    """Folder of a data set to compare on; without it a file in fp32 is compared on drawn street scenes."""
+    """Folder of a data set to compare on; without it a file in fp32 is compared on synthetic street scenes."""
     split: str = "val"
     """The frames to compare on, with their labels."""
     calibration_split: str = "train"
@@ -83,7 +83,7 @@ def run(args: Args) -> int:
     if args.precision == "int8" and args.data is None:
         raise OptionError(
             "int8 is calibrated on training frames and judged on labelled ones; give --data DIR "
-            "(for a network of drawn scenes: aaff data scenes DIR)"
+            "(for a network trained on synthetic scenes: aaff data scenes DIR)"
         )
     # Beside its source; what is made of published weights is the user's, and the package stays as it is.
     place = Path() if source.parent == weights_folder() else source.parent
@@ -109,7 +109,9 @@ def run(args: Args) -> int:
     if args.json is not None:
         write_json(args.json, details)
     if not parity.passed and not args.force:
-        raise ModelError(f"{out} was not written, since it answers differently from {source}; --force writes it anyway")
+        raise ModelError(
+            f"{out} was not written, since its predictions differ from those of {source}; --force writes it anyway"
+        )
     written = write(model, details)
     print(
         f"written: {out} ({len(written.data) / 1e6:.1f} MB, {args.precision}, {card.size}"
@@ -164,8 +166,8 @@ def _frames(args: Args, source: Path, card: ModelCard) -> tuple[Iterator[Pair], 
     if args.data is None:
         from aaff.synthetic import render
 
-        drawn = ((render(drive=9, frame=25 * i, size=card.size).image, None) for i in range(DRAWN))
-        return drawn, "drawn street scenes, for want of --data", None
+        frames = ((render(drive=9, frame=25 * i, size=card.size).image, None) for i in range(SYNTHETIC))
+        return frames, "synthetic street scenes, for want of --data", None
     from aaff.cli.evaluate import check_labels
     from aaff.data import open_dataset
     from aaff.export.quantization import FRAMES

@@ -20,7 +20,7 @@ from aaff.preprocess import Size, resize_label
 
 @dataclass(frozen=True)
 class Priors:
-    """The two answers that need no network.
+    """The two predictions that need no network.
 
     Attributes:
         majority: id of the class with most pixels in the training labels.

@@ -23,15 +23,15 @@ Counts = npt.NDArray[np.int64]
 class Metrics:
     """Scores of one confusion matrix, all between 0 and 1.
 
-    A class without a truth pixel has no score: its IoU and accuracy are None, and the means leave it out.
+    A class without a labelled pixel has no score: its IoU and accuracy are None, and the means leave it out.
 
     Attributes:
         miou: mean over the classes of intersection over union.
         pixel_accuracy: share of the counted pixels that are right.
         mean_class_accuracy: mean over the classes of their accuracy.
-        iou: per class, true positives / (truth + predicted − true positives).
-        accuracy: per class, share of its truth pixels that are right (recall).
-        pixels: per class, number of truth pixels.
+        iou: per class, true positives / (labelled + predicted − true positives).
+        accuracy: per class, share of its labelled pixels that are predicted right (recall).
+        pixels: per class, number of labelled pixels.
     """
 
     miou: float
@@ -56,7 +56,7 @@ class Metrics:
 
 
 class ConfusionMatrix:
-    """Counts of pixels by truth (row) and prediction (column), ignored pixels left out.
+    """Counts of pixels by ground truth (row) and prediction (column), ignored pixels left out.
 
     Args:
         num_classes: ids go from 0 to ``num_classes`` − 1; 255 is ignored.
@@ -84,24 +84,24 @@ class ConfusionMatrix:
                 )
             self.counts += given.astype(np.int64)
 
-    def update(self, truth: UInt8Array, prediction: UInt8Array, where: str = "a frame") -> None:
+    def update(self, label: UInt8Array, prediction: UInt8Array, where: str = "a frame") -> None:
         """Count one frame, or a batch of frames.
 
         Args:
-            truth: uint8, any shape; ids of the classes, 255 = not counted.
+            label: uint8, any shape; ids of the classes, 255 = not counted.
             prediction: uint8 of the same shape; ids of the classes, no 255.
             where: names the frame in an error message.
 
         Raises:
             DataError: shapes or types differ, or an id is out of range; nothing is counted then.
         """
-        if truth.shape != prediction.shape:
-            raise DataError(f"{where}: the label is {_shape(truth)} but the prediction {_shape(prediction)}")
-        if truth.dtype != np.uint8 or prediction.dtype != np.uint8:
-            raise DataError(f"{where}: class maps are uint8, not {truth.dtype} (label) and {prediction.dtype}")
+        if label.shape != prediction.shape:
+            raise DataError(f"{where}: the label is {_shape(label)} but the prediction {_shape(prediction)}")
+        if label.dtype != np.uint8 or prediction.dtype != np.uint8:
+            raise DataError(f"{where}: class maps are uint8, not {label.dtype} (label) and {prediction.dtype}")
         # One uint16 code per pixel counts all pairs, the impossible ones too, in a single pass: that is
         # cheaper than masking the ignored pixels first, and checks both ranges on 256x256 counts.
-        pairs = truth.astype(np.uint16)
+        pairs = label.astype(np.uint16)
         pairs <<= 8
         pairs |= prediction
         counts = np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256)

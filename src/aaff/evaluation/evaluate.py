@@ -54,7 +54,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Score of an answer that needs no network, learned from the labels of one split.
+    """Score of a baseline that needs no network, learned from the labels of one split.
 
     Attributes:
         name: such as ``"majority class"``.
@@ -97,7 +97,7 @@ class Report:
 
     @property
     def absent(self) -> tuple[str, ...]:
-        """Names of the classes without a truth pixel; no mean counts them."""
+        """Names of the classes without a labelled pixel; no mean counts them."""
         return tuple(name for name, pixels in zip(self.labels.names, self.metrics.pixels, strict=True) if pixels == 0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class Report:
             "notes": list(self.notes),
             "provenance": dict(self.provenance),
             "confusion": {
-                "rows": "truth",
+                "rows": "ground truth",
                 "columns": "prediction",
                 "names": list(self.labels.names),
                 "counts": self.matrix.counts.tolist(),

@@ -1,4 +1,4 @@
-"""The gate of an export: does the file answer as the PyTorch network does, in every engine that will run it?"""
+"""The gate of an export: does the file predict what the PyTorch network does, in every engine that will run it?"""
 
 from __future__ import annotations
 

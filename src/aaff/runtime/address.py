@@ -39,8 +39,8 @@ def fetched(address: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="aaff-") as folder:
         path = Path(folder) / name[-100:]
         try:
-            with urlopen(Request(address, headers={"User-Agent": "aaff"}), timeout=_TIMEOUT) as answer:
-                data = answer.read(_LARGEST + 1)
+            with urlopen(Request(address, headers={"User-Agent": "aaff"}), timeout=_TIMEOUT) as response:
+                data = response.read(_LARGEST + 1)
         except HTTPError as error:
             raise DataError(f"cannot fetch {shown}: the server says {error.code} {error.reason}") from error
         except (URLError, HTTPException, OSError, ValueError) as error:

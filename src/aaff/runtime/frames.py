@@ -175,7 +175,7 @@ def output_names(images: Sequence[Path], root: Path | None = None) -> list[Path]
 
     Args:
         images: paths of files, each once.
-        root: the folder that the names are relative to; the nearest common one if left out.
+        root: the folder that the names are relative to; default: the nearest common one.
 
     >>> [str(name) for name in output_names([Path("in/a.jpg"), Path("in/a.png"), Path("in/b/a.png")])]
     ['a_jpg', 'a_png', 'b/a']

@@ -24,7 +24,7 @@ class OnnxRuntimeEngine:
     Args:
         model: what :func:`aaff.runtime.model_file.read_model_file` read.
         precision: the file's own, and the only choice.
-        threads: processor threads; all cores when left out.
+        threads: CPU threads; default: all cores.
         confidence: give the probability of the chosen class too, in files that were exported with it; takes longer.
 
     Raises:

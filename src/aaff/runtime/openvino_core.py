@@ -1,6 +1,6 @@
 """The one OpenVINO core of a process.
 
-OpenVINO's plugin for processors gives the thread that makes a core an alternate stack for signals, and unmaps that
+OpenVINO's CPU plugin gives the thread that makes a core an alternate stack for signals, and unmaps that
 stack with the core.  Of two cores in one thread the one that was made later then puts the stack of the earlier back,
 mapped or not, and the next signal that Python handles (Ctrl-C, a child process that ends) kills the process, or
 writes over whatever lies there by then (seen with OpenVINO 2026.4; ``SigAltStackSetup`` in its sources).  One core

@@ -41,7 +41,7 @@ class OpenVinoEngine:
     Args:
         model: what :func:`aaff.runtime.model_file.read_model_file` read.
         precision: a key of :data:`PRECISIONS` for this file; its own when left out.
-        threads: processor threads; all cores when left out.
+        threads: CPU threads; default: all cores.
         streams: frames computed side by side, each by its share of the threads.  One is best for one
             camera; as many as threads give the most frames per second to several callers.
         confidence: give the probability of the chosen class too, in files that were exported with it; takes longer.
@@ -138,7 +138,7 @@ def network_alone(
 
 def _config(kind: str, threads: int | None, streams: int) -> dict[str, Any]:
     if kind == "bf16" and not has_bf16():
-        raise OptionError("this processor has no bf16 instructions; leave out --precision or give the file's own")
+        raise OptionError("this CPU has no bf16 instructions; leave out --precision or give the file's own")
     return {
         "INFERENCE_PRECISION_HINT": kind,
         "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
@@ -149,8 +149,8 @@ def _config(kind: str, threads: int | None, streams: int) -> dict[str, Any]:
 
 def _compile(model: ModelFile, graph: bytes, config: dict[str, Any]) -> Any:
     """The compiled model, from the cache where it has been compiled before."""
-    processor = [core().get_property(DEVICE, name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
-    key = key_of(hashlib.sha256(graph).hexdigest(), openvino.get_version(), *processor, sorted(config.items()))
+    cpu = [core().get_property(DEVICE, name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+    key = key_of(hashlib.sha256(graph).hexdigest(), openvino.get_version(), *cpu, sorted(config.items()))
     kept = load_compiled(key)
     if kept is not None:
         try:

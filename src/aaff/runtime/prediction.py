@@ -38,7 +38,7 @@ class Prediction:
         image: the frame, RGB uint8 [H, W, 3]; not copied.
         confidence: uint8 [H, W], softmax probability of the chosen class, 255 for certain; None when the
             model does not give it.
-        speed: milliseconds of ``"preprocess"`` (to the network's size), ``"inference"`` (frame to map)
+        speed: milliseconds of ``"preprocess"`` (to the network's size), ``"inference"`` (frame in memory to class map)
             and ``"postprocess"`` (back to the frame's size); of a batch, each frame's share.
         source: where the frame comes from, such as a file name; may be empty.
         model: name of the network; ``engine`` and ``precision`` say what ran it.

@@ -24,7 +24,7 @@ STRIDES = (2, 4, 8)
 """Pixels between neighbouring native logits, along both axes, for which class maps are made here."""
 
 _CHUNK = 4096
-"""Border cells done at once: their numbers then stay in the processor's cache."""
+"""Border cells done at once: their numbers then stay in the CPU's cache."""
 
 
 class Upsampler:

@@ -1,4 +1,4 @@
-"""Street scenes drawn by numpy and OpenCV: a data set without a download.
+"""Street scenes rendered by numpy and OpenCV: a data set without a download.
 
 A *drive* is a camera on its way along one street, in one light; its frames make a video.  Another number
 is another street.  The picture of (drive, frame, size) is always the same, on any number of threads.
@@ -45,7 +45,7 @@ _MERGE.setflags(write=False)
 
 @dataclass(frozen=True)
 class Scene:
-    """One drawn frame with its truth.
+    """One synthetic frame with its label.
 
     Attributes:
         image: RGB uint8 [H, W, 3].

@@ -59,7 +59,7 @@ class Camera:
         x -= x[_BEHIND] + self.u
         z -= z[_BEHIND]
         self._lines = (x.tolist(), z.tolist(), heading.tolist())
-        # The centre line by depth, for the way back from the ground to (s, u).
+        # The centre line by depth, for the inverse from the ground to (s, u).
         depth = np.arange(0.0, z[-1], _CELL)
         self._depth_table = tuple(
             np.interp(depth, z, values).astype(np.float32) for values in (s - self._begin, x, np.tan(heading))

@@ -1,6 +1,6 @@
-"""Paint and truth together: whatever colours a pixel also says what it is.
+"""Paint and label together: whatever colours a pixel also says what it is.
 
-The picture is RGB uint8, the truth holds ids of :data:`aaff.labels.CAMVID32`, 255 = void.
+The picture is RGB uint8, the label holds ids of :data:`aaff.labels.CAMVID32`, 255 = void.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Canvas:
         """Hang a flat picture into the scene.
 
         Args:
-            texture: where one can see through it the truth still gets ``raw``, as annotators do with fences.
+            texture: where one can see through it the label still gets ``raw``, as annotators do with fences.
             corners: where its upper left, upper right, lower right and lower left corners are.
             gain: RGB factors of the light.
             raw: id of the whole quadrilateral.

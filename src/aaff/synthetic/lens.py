@@ -59,7 +59,7 @@ _OUTLINED[
 
 
 def outline(canvas: Canvas) -> UInt8Array:
-    """The raw truth, with parts of the outlines left unlabelled as in CamVid: uint8 [H, W]."""
+    """The raw label, with parts of the outlines left unlabelled as in CamVid: uint8 [H, W]."""
     raw = canvas.raw
     edge = np.zeros(raw.shape, np.bool_)
     edge[:, 1:] |= raw[:, 1:] != raw[:, :-1]

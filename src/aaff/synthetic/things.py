@@ -23,4 +23,4 @@ class Thing(Protocol):
         """Darken the ground."""
 
     def draw(self, canvas: Canvas) -> None:
-        """Paint picture and truth."""
+        """Paint picture and label."""

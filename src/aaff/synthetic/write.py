@@ -1,4 +1,4 @@
-"""Drawn scenes on disk: a data set in any layout, or a video."""
+"""Synthetic scenes on disk: a data set in any layout, or a video."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def write_scenes(
     labels: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> None:
-    """Write a data set of drawn streets: complete, or not at all.
+    """Write a data set of synthetic streets: complete, or not at all.
 
     Each split has its own drives, and frames of a drive lie a second apart, as in CamVid.
 

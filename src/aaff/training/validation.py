@@ -21,7 +21,7 @@ from aaff.training.engine import Engine
 from aaff.training.figures import draw_frames
 
 FRAMES = 4
-"""How many frames are drawn; they lie evenly in the split and are the same in every epoch."""
+"""How many frames are rendered; they lie evenly in the split and are the same in every epoch."""
 
 
 class Validation:

@@ -18,7 +18,7 @@ from aaff.video.sources import DEFAULT_RATE, Frame, Source, SourceInfo, source_n
 
 _TICK = Fraction(1, 90_000)
 _TIMEOUT = 10_000
-"""Milliseconds without an answer after which a network stream counts as gone."""
+"""Milliseconds without a response after which a network stream counts as gone."""
 
 
 class Camera(Source):

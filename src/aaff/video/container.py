@@ -41,7 +41,7 @@ class VideoFile(Source):
     Frames come in the order of their times, RGB, turned and mirrored as the file's display matrix says, each
     in its own size.  Times count from the start of the file and are exact multiples of ``info.tick``; a
     frame without a time follows the one before it at the nominal rate, and where times go back (recordings
-    joined end to end) they go on from there instead.
+    joined end to end) they continue from there instead.
 
     Packets that cannot be decoded are left out.  ``problems`` says how many, and when the file ends before its
     header says.

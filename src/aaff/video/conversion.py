@@ -84,7 +84,7 @@ class Conversion:
 
     @property
     def latency(self) -> float | None:
-        """Median milliseconds from frame to map of the last frames; None before the first."""
+        """Median end-to-end latency of the last frames in milliseconds; None before the first."""
         return median(self._latencies) if self._latencies else None
 
     def run(self, report: Callable[[Progress], None] = lambda _: None) -> None:

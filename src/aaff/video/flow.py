@@ -116,7 +116,7 @@ class Flow:
             newest: the step is never held up; items that nobody took in time are dropped and counted.
         """
         channel: Channel[T] = Channel(size, newest=newest)
-        # A daemon: a camera that never answers must not keep the process from ending.
+        # A daemon: a camera that never responds must not keep the process from ending.
         thread = threading.Thread(target=_fill, args=(items, channel), daemon=True, name="aaff-video")
         self._steps.append((channel, thread))  # type: ignore[arg-type]
         thread.start()

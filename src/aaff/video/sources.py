@@ -20,7 +20,7 @@ from aaff.labels import UInt8Array
 from aaff.preprocess import Size
 
 DEFAULT_RATE = Fraction(30)
-"""Frames a second where a source does not say."""
+"""Frames per second where a source does not say."""
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,12 @@ GATE = {"mean": 0.5, "between_channels": 0.2, "between_frames": 0.05, "closed": 
 
 def street(rng: np.random.Generator) -> UInt8Array:
     """A label map 48×64 with bands and boxes of all classes."""
-    truth = np.repeat(np.array([0, 1, 5, 4, 3], np.uint8), [10, 14, 8, 4, 12])[:, None] * np.ones((1, 64), np.uint8)
+    label = np.repeat(np.array([0, 1, 5, 4, 3], np.uint8), [10, 14, 8, 4, 12])[:, None] * np.ones((1, 64), np.uint8)
     for index in (2, 6, 7, 8, 9, 10):
         y, x, side = rng.integers(0, 36), rng.integers(0, 50), rng.integers(2, 12)
-        truth[y : y + side, x : x + side] = index
-    truth[:, :2] = 255
-    return truth.astype(np.uint8)
+        label[y : y + side, x : x + side] = index
+    label[:, :2] = 255
+    return label.astype(np.uint8)
 
 
 def measured(split: str, skill: float, rng: np.random.Generator, *, full: bool = True) -> dict[str, Any]:
@@ -48,15 +48,15 @@ def measured(split: str, skill: float, rng: np.random.Generator, *, full: bool =
     matrix, frames = ConfusionMatrix(11), {}
     calibration, borders, objects = Calibration(), Borders(11), Objects(11)
     for number in range(4):
-        truth = street(rng)
-        wrong = rng.random(truth.shape) > skill
-        answer = np.where(wrong | (truth == 255), rng.integers(0, 11, truth.shape), truth).astype(np.uint8)
-        confidence = np.clip(np.where(wrong, 0.5, 0.95) + 0.1 * rng.normal(size=truth.shape), 0.1, 1).astype(np.float32)
-        matrix.update(truth, answer)
-        calibration.update(truth, answer, confidence)
-        borders.update(truth, answer)
-        objects.update(truth, answer)
-        frames[f"{split}_{number}"] = float((truth == answer).mean())
+        label = street(rng)
+        wrong = rng.random(label.shape) > skill
+        prediction = np.where(wrong | (label == 255), rng.integers(0, 11, label.shape), label).astype(np.uint8)
+        confidence = np.clip(np.where(wrong, 0.5, 0.95) + 0.1 * rng.normal(size=label.shape), 0.1, 1).astype(np.float32)
+        matrix.update(label, prediction)
+        calibration.update(label, prediction, confidence)
+        borders.update(label, prediction)
+        objects.update(label, prediction)
+        frames[f"{split}_{number}"] = float((label == prediction).mean())
     metrics = matrix.metrics()
     result = {
         "protocol": "camvid11",

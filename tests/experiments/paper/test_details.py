@@ -16,15 +16,15 @@ RNG = np.random.default_rng(0)
 
 
 def test_calibration_error_is_the_mean_distance_over_pixels() -> None:
-    truth = RNG.integers(0, 3, (40, 50)).astype(np.uint8)
-    answer = RNG.integers(0, 3, (40, 50)).astype(np.uint8)
+    label = RNG.integers(0, 3, (40, 50)).astype(np.uint8)
+    prediction = RNG.integers(0, 3, (40, 50)).astype(np.uint8)
     confidence = RNG.random((40, 50)).astype(np.float32)
-    truth[:3] = 255
+    label[:3] = 255
     table = Calibration()
-    table.update(truth[:20], answer[:20], confidence[:20])
-    table.update(truth[20:], answer[20:], confidence[20:])
-    counted = truth != 255
-    given, right = confidence[counted].astype(float), (truth == answer)[counted]
+    table.update(label[:20], prediction[:20], confidence[:20])
+    table.update(label[20:], prediction[20:], confidence[20:])
+    counted = label != 255
+    given, right = confidence[counted].astype(float), (label == prediction)[counted]
     bins = np.minimum((given * 20).astype(int), 19)
     expected = sum(abs(given[bins == b].sum() - right[bins == b].sum()) for b in range(20)) / counted.sum()
     assert table.to_dict()["ece"] == pytest.approx(expected, abs=1e-6)
@@ -33,18 +33,18 @@ def test_calibration_error_is_the_mean_distance_over_pixels() -> None:
 
 def test_a_network_that_is_right_as_often_as_it_says_is_calibrated() -> None:
     confidence = np.full((100, 100), 0.75, np.float32)
-    answer = (np.arange(10_000) % 4 == 0).reshape(100, 100).astype(np.uint8)
+    prediction = (np.arange(10_000) % 4 == 0).reshape(100, 100).astype(np.uint8)
     table = Calibration()
-    table.update(np.zeros((100, 100), np.uint8), answer, confidence)
+    table.update(np.zeros((100, 100), np.uint8), prediction, confidence)
     assert table.to_dict()["ece"] == pytest.approx(0, abs=1e-6)
 
 
 def test_every_counted_pixel_lies_in_one_band_of_the_borders() -> None:
-    truth = np.zeros((64, 64), np.uint8)
-    truth[:, 32:] = 1
-    truth[0] = 255
+    label = np.zeros((64, 64), np.uint8)
+    label[:, 32:] = 1
+    label[0] = 255
     bands = Borders(2)
-    bands.update(truth, np.zeros_like(truth))
+    bands.update(label, np.zeros_like(label))
     counts = np.array(bands.to_dict()["counts"])
     assert counts.sum() == 63 * 64
     assert counts[0].sum() == 2 * 63  # the pixels at the border itself
@@ -52,19 +52,19 @@ def test_every_counted_pixel_lies_in_one_band_of_the_borders() -> None:
 
 
 def test_ignored_pixels_make_no_border() -> None:
-    truth = np.zeros((8, 8), np.uint8)
-    truth[:, 4] = 255
-    assert border_distance(truth).min() > 1000
+    label = np.zeros((8, 8), np.uint8)
+    label[:, 4] = 255
+    assert border_distance(label).min() > 1000
 
 
 def test_objects_are_found_when_half_of_them_is_right() -> None:
-    truth = np.zeros((360, 480), np.uint8)
-    truth[10:14, 10:14] = 1  # 16 pixels
-    truth[100:140, 100:140] = 1  # 1600 pixels
-    answer = truth.copy()
-    answer[100:121, 100:140] = 0  # a little more than half is lost
+    label = np.zeros((360, 480), np.uint8)
+    label[10:14, 10:14] = 1  # 16 pixels
+    label[100:140, 100:140] = 1  # 1600 pixels
+    prediction = label.copy()
+    prediction[100:121, 100:140] = 0  # a little more than half is lost
     table = Objects(2)
-    table.update(truth, answer)
+    table.update(label, prediction)
     told = table.to_dict()
     assert told["objects"][1] == [1, 0, 0, 1, 0, 0]
     assert told["found"][1] == [1, 0, 0, 0, 0, 0]
@@ -72,10 +72,10 @@ def test_objects_are_found_when_half_of_them_is_right() -> None:
 
 
 def test_objects_of_a_small_frame_are_measured_at_the_reference_size() -> None:
-    truth = np.zeros((90, 120), np.uint8)  # a sixteenth of 480×360
-    truth[10:12, 10:14] = 1  # 8 pixels, 128 there
+    label = np.zeros((90, 120), np.uint8)  # a sixteenth of 480×360
+    label[10:12, 10:14] = 1  # 8 pixels, 128 there
     table = Objects(2)
-    table.update(truth, truth)
+    table.update(label, label)
     assert table.to_dict()["objects"][1] == [0, 0, 1, 0, 0, 0]
 
 
