@@ -35,6 +35,7 @@ WORDS = {
     r"\bpictures? a second\b|\b(?:frames|images) a second\b": "… per second",
     r"\b(?:the|which) rooms?\b": "package",
     r"\b0 to below 1\b": "must be in [0, 1)",
+    r":(?:func|class|meth|mod|data|attr|exc|const):`": "``name``, which the documentation site renders",
     r"\banswers? (?:a|the) frame\b|\bnetwork's answers?\b": "prediction",
 }
 _ENDINGS = {".md", ".py", ".yml", ".yaml", ".toml", ".cff"}

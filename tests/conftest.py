@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, settings
 
 from aaff.card import ModelCard
 from aaff.labels import CAMVID11
-from aaff.networks import create_model
-from aaff.networks.weights import save_checkpoint
+from aaff.networks import create_model, registry
+from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.preprocess import Size
 from aaff.synthetic import Scene, render
 from aaff.synthetic.write import write_scenes
+from tests.tiny import tiny
 
 # No test asserts a time, Hypothesis' own included: the cores may be busy with something else.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -71,17 +72,37 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The small checkpoint exported as ``"fp32"``, ``"int8"`` and ``"confidence"`` (fp32).  Read only."""
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the untrained ``tests.tiny.TinyNetwork`` for camvid11 at 96×64.  Read only.
+
+    Loading it by the registry needs the fixture ``tiny_network``.
+    """
+    torch.manual_seed(0)
+    card = ModelCard("tiny", {}, CAMVID11, "camvid11", Size(96, 64), licence="for tests only")
+    path = tmp_path_factory.mktemp("tiny") / "best.safetensors"
+    save_checkpoint(path, tiny(CAMVID11.num_classes).state_dict(), card)
+    return path
+
+
+@pytest.fixture
+def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny network stands in the registry while the test runs."""
+    monkeypatch.setitem(registry._MODELS, "tiny", registry.ModelInfo("tiny", "none", "for tests", {}, tiny))
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The tiny checkpoint exported as ``"fp32"``, ``"int8"`` and ``"confidence"`` (fp32).  Read only."""
     from aaff.export.export import build, describe, write
     from aaff.export.graph import build_graph
     from aaff.export.quantization import quantize
-    from aaff.networks.weights import load_checkpoint
 
-    net, card = load_checkpoint(small_checkpoint)
+    state, card = read_checkpoint(tiny_checkpoint)
+    net = tiny(CAMVID11.num_classes).eval()
+    net.load_state_dict(state)
     folder = tmp_path_factory.mktemp("exported")
     frames = [render(drive=1, frame=30 * i, size=card.size).image for i in range(4)]
-    graph = build_graph(net, card)  # once for both: tracing a network takes seconds
+    graph = build_graph(net, card)  # once for both
     data = {"fp32": graph.SerializeToString(), "int8": quantize(graph, frames).SerializeToString()}
     models = [describe(data[kind], card, folder / f"{kind}.onnx", precision=kind, stride=4) for kind in data]
     models.append(build(net, card, folder / "confidence.onnx", confidence=True))

@@ -24,27 +24,36 @@ sys.addaudithook(note)
 """
 
 
+PLUGIN = """
+from aaff.networks.registry import register_model
+from tests.tiny import tiny
+register_model(paper="none")(tiny)
+"""
+
+
 @pytest.mark.parametrize("command", ["predict", "export", "bench"])
 def test_nothing_is_sent_or_left_at_home(
-    command: str, tmp_path: Path, small_checkpoint: Path, scenes_dir: Path, exported: dict[str, Path]
+    command: str, tmp_path: Path, tiny_checkpoint: Path, scenes_dir: Path, exported: dict[str, Path]
 ) -> None:
     image = str(open_dataset(scenes_dir, "val").pairs[0].image)
     words = {
         "predict": ["predict", image, "--out", "results", "--model", str(exported["fp32"])],
-        "export": f"export {small_checkpoint} --out m.onnx --precision int8 --data {scenes_dir} --force".split(),
-        "bench": ["bench", str(exported["fp32"]), str(small_checkpoint), "--runs", "1", "--threads", "1"],
+        "export": f"export {tiny_checkpoint} --out m.onnx --precision int8 --data {scenes_dir} --force".split(),
+        "bench": ["bench", str(exported["fp32"]), str(tiny_checkpoint), "--runs", "1", "--threads", "1"],
     }[command]
+    words += ["--import", "tiny_plugin"]
     home, work, recorder = tmp_path / "home", tmp_path / "work", tmp_path / "recorder"
     for folder in (home, work, recorder):
         folder.mkdir()
     (recorder / "sitecustomize.py").write_text(RECORDER)
-    package = str(Path(aaff.__file__).parents[1])
+    (recorder / "tiny_plugin.py").write_text(PLUGIN)
+    package, tests = Path(aaff.__file__).parents[1], Path(__file__).parents[1]
     foreign = ("XDG_", "NNCF_", "ORT_", "MPL", "CI")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     environment |= {
         "HOME": str(home),
         "AAFF_CACHE": str(tmp_path / "cache"),
-        "PYTHONPATH": os.pathsep.join([str(recorder), package]),
+        "PYTHONPATH": os.pathsep.join(map(str, (recorder, package, tests))),
         "SENT": str(tmp_path / "sent"),
     }
     # Statistics are sent by a thread: whoever sends them has asked for a name before the process ends.

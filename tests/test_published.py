@@ -16,23 +16,22 @@ from aaff.errors import ModelError
 from aaff.images import write_image
 from aaff.labels import CAMVID11
 from aaff.loading import find_model
-from aaff.networks import create_model
 from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
 from experiments.paper.plan import PAPER_ORDER
 from experiments.paper.publish import LARGEST
+from tests.tiny import tiny
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of published weights with one small network in half precision."""
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_network: None) -> Path:
+    """A folder of published weights with one tiny network in half precision."""
     folder = tmp_path / "weights"
     torch.manual_seed(0)
-    net = create_model("depthwise_aaff", CAMVID11.num_classes, width=0.25, sides=1)
-    options = {"width": 0.25, "sides": 1}
-    card = ModelCard("depthwise_aaff", options, CAMVID11, "camvid11", Size(64, 48), licence="research only")
+    net = tiny(CAMVID11.num_classes)
+    card = ModelCard("tiny", {}, CAMVID11, "camvid11", Size(64, 48), licence="research only")
     save_checkpoint(folder / "depthwise_aaff.safetensors", net.state_dict(), card, dtype=torch.float16)
     monkeypatch.setattr(published, "weights_folder", lambda: folder)
     monkeypatch.setattr(published, "SHIPPED", tmp_path / "nothing bundled")

@@ -50,7 +50,7 @@ def measure(
         tell: hears of progress.
 
     Returns:
-        JSON-ready: ``loops`` (a row for each, see :func:`row`), ``ratios``, ``measures`` and
+        JSON-ready: ``loops`` (a row for each, see ``row``), ``ratios``, ``measures`` and
         ``side_by_side`` where asked, what was measured, and ``provenance``.
 
     Raises:

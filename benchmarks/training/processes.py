@@ -63,7 +63,7 @@ class Measured:
         return dict(self._about)
 
     def ask(self, order: str, *values: Any) -> None:
-        """Begin with an order; :meth:`result` waits for its end."""
+        """Begin with an order; ``result`` waits for its end."""
         self.about()
         self._end.send((order, *values))
 

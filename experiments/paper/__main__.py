@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from experiments.paper.experiment import Experiment
     from experiments.paper.plan import PlannedRun
 
+RECIPES = Path(__file__).with_name("recipes")
+"""The recipes that only the experiment needs."""
+
 Group = Literal["seeds", "drives", "ablation"]
 Part = Literal["seeds", "drives", "ablation", "fault"]
 Network = Literal["bisenet", "depthwise_bisenet", "depthwise_aaff", "depthwise_aaff2"]
@@ -69,10 +72,10 @@ class Args:
     """Threads of each run; default: 1."""
     recipe: str = "paper"
     """Recipe of group seeds: a shipped one or a YAML file."""
-    drives_recipe: str = "drives"
-    """Recipe of group drives."""
-    ablation_recipe: str = "ablation"
-    """Recipe of group ablation."""
+    drives_recipe: str | None = None
+    """Recipe of group drives; default: experiments/paper/recipes/drives.yaml."""
+    ablation_recipe: str | None = None
+    """Recipe of group ablation; default: experiments/paper/recipes/ablation.yaml."""
     size: Size | None = None
     """Size of the views in every group, such as 800x640 for the 960x720 originals; default: the recipes'."""
     protocol: str | None = None
@@ -163,7 +166,11 @@ def make_experiment(args: Args, data: Path) -> Experiment:
 
     if not data.is_dir():
         raise DataError(f"there is no folder {data}")
-    names = {"seeds": args.recipe, "drives": args.drives_recipe, "ablation": args.ablation_recipe}
+    names = {
+        "seeds": args.recipe,
+        "drives": args.drives_recipe or str(RECIPES / "drives.yaml"),
+        "ablation": args.ablation_recipe or str(RECIPES / "ablation.yaml"),
+    }
     recipes = {group: resized(full_recipe(name), args.size) for group, name in names.items()}
     folds: tuple[str, ...] = ()
     try:

@@ -1,6 +1,6 @@
 """From results to the numbers of the report: means over seeds, paired comparisons, gaps, the front of speed.
 
-Pure arithmetic on :class:`~experiments.paper.results.Results`; the words and pictures are made elsewhere.
+Pure arithmetic on ``Results``; the words and pictures are made elsewhere.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def pooled(results: Results, name: str, split: str, detail: str, key: str) -> np
 
 
 def border_scores(counts: np.ndarray[Any, Any]) -> list[tuple[float | None, float | None]]:
-    """Pixel accuracy and mean IoU of each band of :class:`experiments.paper.details.Borders`; None without a pixel.
+    """Pixel accuracy and mean IoU of each band of ``experiments.paper.details.Borders``; None without a pixel.
 
     Args:
         counts: [bands, C, C].

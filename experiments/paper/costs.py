@@ -38,7 +38,7 @@ class Costs:
         return self._known[key]
 
     def macs(self, model: str, options: tuple[str, ...], size: Size) -> int:
-        """Multiply-accumulates alone, as :data:`experiments.paper.plan.Macs` wants them."""
+        """Multiply-accumulates alone, as ``experiments.paper.plan.Macs`` wants them."""
         return self.count(model, options, size)["macs"]
 
     def of(self, recipe: Recipe) -> dict[str, int]:

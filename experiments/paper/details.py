@@ -1,6 +1,6 @@
 """What one number hides: confidence against accuracy, accuracy near borders, and objects by their size.
 
-Three accumulators over the frames of a split, beside the confusion matrix of :mod:`aaff.evaluation`.
+Three accumulators over the frames of a split, beside the confusion matrix of ``aaff.evaluation``.
 Ignored pixels (255) never count.  Each gives plain JSON with raw counts, from which figures are made.
 """
 

@@ -49,7 +49,7 @@ def write_report(folder: Path, results_folder: Path, pictures: Path | None = Non
 
     Args:
         folder: gets ``index.html``, ``README.md`` and ``figures/``.
-        results_folder: what :mod:`experiments.paper.results` wrote.
+        results_folder: what ``experiments.paper.results`` wrote.
         pictures: folder with the semantic maps.
 
     Returns:

@@ -42,7 +42,7 @@ class Experiment:
     Args:
         data: folder of the data set.
         out: folder of the experiment.
-        settings: what the plan consists of; its ``folds`` are filled in by :func:`all_folds`.
+        settings: what the plan consists of; its ``folds`` are filled in by ``all_folds``.
         layout: of the data set; found out when left out.
         order: of the groups.
         archive: folder of results whose runs count as done though their folders are gone.
@@ -237,7 +237,7 @@ class Experiment:
                 add_score(results, names[network], measure_checkpoint(path, dataset, full=True))
 
     def publish_weights(self, results: Path, weights: Path, recipe: str) -> list[Path]:
-        """Write weights and cards of the first seed, see :func:`experiments.paper.publish.publish`.
+        """Write weights and cards of the first seed, see ``experiments.paper.publish.publish``.
 
         Args:
             results: folder of the results.

@@ -78,7 +78,7 @@ class LoneBatchNorm(nn.BatchNorm2d):
 
 
 def as_published(net: SegmentationNetwork) -> SegmentationNetwork:
-    """Replace every batch norm of ``net`` by a :class:`LoneBatchNorm` with the same parameters; returns ``net``.
+    """Replace every batch norm of ``net`` by a ``LoneBatchNorm`` with the same parameters; returns ``net``.
 
     The network is put into evaluation mode, in which the others of its layers do the same as in training.
     """
@@ -92,7 +92,7 @@ def as_published(net: SegmentationNetwork) -> SegmentationNetwork:
 
 
 def use_moving_statistics(net: nn.Module, moving: bool) -> None:
-    """Switch an :func:`as_published` network between its training graph and its test graph."""
+    """Switch an ``as_published`` network between its training graph and its test graph."""
     for module in net.modules():
         if isinstance(module, LoneBatchNorm):
             module.moving = moving

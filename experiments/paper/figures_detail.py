@@ -105,7 +105,7 @@ def borders(results: Results, split: str) -> Chart | None:
 
 
 def band_names() -> tuple[str, ...]:
-    """How the bands of :data:`BORDER_WIDTHS` are written.
+    """How the bands of ``BORDER_WIDTHS`` are written.
 
     >>> band_names()[:3], band_names()[-1]
     (('<1', '1–2', '2–4'), '≥32')
@@ -115,7 +115,7 @@ def band_names() -> tuple[str, ...]:
 
 
 def area_names() -> tuple[str, ...]:
-    """How the bins of :data:`OBJECT_AREAS` are written."""
+    """How the bins of ``OBJECT_AREAS`` are written."""
     inner = [f"{a}–{b}" for a, b in pairwise(OBJECT_AREAS)]
     return (f"<{OBJECT_AREAS[0]}", *inner, f"≥{OBJECT_AREAS[-1]}")
 
@@ -178,7 +178,7 @@ def gates(statistics: Mapping[str, Mapping[str, Any]], network: str) -> Chart | 
     """Every gate of a network: mean output, spread over channels (thin) and over frames (thick).
 
     Args:
-        statistics: by gate, as :func:`experiments.paper.measure.gate_statistics` gives them.
+        statistics: by gate, as ``experiments.paper.measure.gate_statistics`` gives them.
         network: registered name.
     """
     if not statistics:

@@ -59,7 +59,7 @@ def measure_run(folder: Path, data: Path, scorings: Sequence[Scoring], layout: s
 
 
 def measure_checkpoint(path: Path, dataset: Dataset, *, full: bool) -> dict[str, Any]:
-    """Scores of a checkpoint on a split, see :func:`measure`.
+    """Scores of a checkpoint on a split, see ``measure``.
 
     Raises:
         AaffError: the checkpoint or a frame cannot be read.
@@ -108,7 +108,7 @@ def measure(engine: TorchEngine, dataset: Dataset, subject: Subject, *, full: bo
 def classify(engine: TorchEngine, frame: UInt8Array) -> tuple[UInt8Array, FLOAT]:
     """Class map uint8 [H, W] of a frame by the research convention, and the softmax probability of that class.
 
-    The same map as :meth:`aaff.networks.engine.TorchEngine.segment`, with probabilities that are not rounded.
+    The same map as ``aaff.networks.engine.TorchEngine.segment``, with probabilities that are not rounded.
     """
     with torch.inference_mode():
         logits = engine.native_logits(resize_image(frame, engine.card.size)[None])
@@ -129,7 +129,7 @@ def frame_score(ground_truth: UInt8Array, predicted: UInt8Array, num_classes: in
 class GateRecorder:
     """Notes what every gate puts out, frame by frame, while a network runs in evaluation mode.
 
-    Gates are those of the AAFF blocks and ARMs (:class:`ChannelGate`) and the weights of the FFM.
+    Gates are those of the AAFF blocks and ARMs (``ChannelGate``) and the weights of the FFM.
 
     >>> from aaff.networks import create_model
     >>> net = create_model("depthwise_aaff", 11).eval()
@@ -184,7 +184,7 @@ class GateRecorder:
 
 
 def gate_statistics(outputs: FLOAT) -> dict[str, float]:
-    """Statistics of a gate's outputs [frames, channels], as :meth:`GateRecorder.to_dict` names them."""
+    """Statistics of a gate's outputs [frames, channels], as ``GateRecorder.to_dict`` names them."""
     means = outputs.mean(axis=0)
     return {
         "mean": float(means.mean()),
@@ -197,7 +197,7 @@ def gate_statistics(outputs: FLOAT) -> dict[str, float]:
 
 
 def to_words(folder: Path, data: Path, scorings: Sequence[Scoring], layout: str | None) -> list[str]:
-    """The command line, after ``python -m experiments.paper.measure``, that :func:`main` reads."""
+    """The command line, after ``python -m experiments.paper.measure``, that ``main`` reads."""
     words = [str(folder), "--data", str(data), *(["--layout", layout] if layout else [])]
     for scoring in scorings:
         words += ["--split", scoring.split, scoring.protocol or "", "full" if scoring.full else "counts"]
@@ -205,7 +205,7 @@ def to_words(folder: Path, data: Path, scorings: Sequence[Scoring], layout: str 
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Read :func:`to_words` and measure; used by ``python -m experiments.paper`` to score in a process of its own."""
+    """Read ``to_words`` and measure; used by ``python -m experiments.paper`` to score in a process of its own."""
     parser = argparse.ArgumentParser(prog="python -m experiments.paper.measure")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, required=True)

@@ -42,7 +42,7 @@ def run_miniature(
         data: a data set; None makes one in ``out``.
         frames: to render, for train, val and test.
         fault: scale of the published fault.
-        jobs, threads: as in :func:`experiments.paper.work.share_cores`.
+        jobs, threads: as in ``experiments.paper.work.share_cores``.
         say: told in a line what happens.
 
     Returns:

@@ -59,7 +59,7 @@ class Scoring:
     """A split that a finished run is scored on.
 
     Attributes:
-        split, protocol: as :func:`aaff.data.open_dataset` takes them; None is what the layout implies.
+        split, protocol: as ``aaff.data.open_dataset`` takes them; None is what the layout implies.
         full: with calibration, borders, sizes and gates; False counts the confusion matrix alone.
     """
 
@@ -73,7 +73,7 @@ class PlannedRun:
     """One training of the plan.
 
     Attributes:
-        group: one of :data:`GROUPS`.
+        group: one of ``GROUPS``.
         variant: the network.
         seed: of the recipe.
         fold: the held-out drive, in group drives.

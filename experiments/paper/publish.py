@@ -51,7 +51,7 @@ def publish(folder: Path, first: Mapping[str, tuple[Path, RunResult]], val: Data
         The weights that were written anew.
 
     Raises:
-        ModelError: the weights are larger than :data:`LARGEST`.
+        ModelError: the weights are larger than ``LARGEST``.
         AaffError: a file cannot be read or written.
     """
     written = []

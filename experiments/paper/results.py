@@ -37,7 +37,7 @@ class RunResult:
         parameters, macs: cost of the network for one frame of ``size``.
         size: WIDTHxHEIGHT of training and scoring.
         history: one row per epoch.
-        scores: by split, what :func:`experiments.paper.measure.measure` gave.
+        scores: by split, what ``experiments.paper.measure.measure`` gave.
         recipe: the effective recipe.
         data: hash of the names of the training frames.
         seconds: time trained.
@@ -72,7 +72,7 @@ class Results:
         plan: ``settings`` and ``runs``, each with its ``stage``.
         runs: finished runs.
         baselines: by split, by name of the baseline.
-        fault: what :func:`experiments.paper.fault.demonstrate` gave.
+        fault: what ``experiments.paper.fault.demonstrate`` gave.
         speed: what ``aaff bench`` wrote, one entry a file.
     """
 
@@ -202,7 +202,7 @@ def gather_baselines(folder: Path, data: Path, runs: Sequence[PlannedRun], layou
 
 
 def load_results(folder: Path) -> Results:
-    """Read what :func:`gather` and its neighbours wrote.
+    """Read what ``gather`` and its neighbours wrote.
 
     Raises:
         AaffError: there is no ``plan.json``, or a file is damaged.

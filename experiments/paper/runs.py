@@ -42,7 +42,7 @@ class Progress:
     """How far a run is.
 
     Attributes:
-        stage: see :data:`Stage`.
+        stage: see ``Stage``.
         epoch: epochs finished.
         seconds: time trained so far.
         score: last validation mean IoU that the run itself logged.
@@ -120,7 +120,7 @@ def check_run(out: Path, run: PlannedRun, frames: str | None = None) -> dict[str
     Args:
         out: folder of the experiment.
         run: what should be there.
-        frames: :func:`frame_names_hash` of the training split; None leaves that check out.
+        frames: ``frame_names_hash`` of the training split; None leaves that check out.
 
     Returns:
         The arithmetic that the run was begun with (device, precision), None when it has not begun.
@@ -153,7 +153,7 @@ def differing_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, 
     """Keys by which two recipes would give different weights, with both values.
 
     A key that one of them does not know yet has its default.  Device and precision are no part of a recipe's
-    meaning and are compared apart, as resolved (:func:`common_arithmetic`).
+    meaning and are compared apart, as resolved (``common_arithmetic``).
 
     >>> differing_keys({"epochs": 60, "engine": {"threads": 1}}, {"epochs": 30, "engine": {"threads": 2}})
     {'epochs': (60, 30)}
@@ -181,7 +181,7 @@ def common_arithmetic(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] 
     """The device and precision that the begun runs of one condition share; its new runs take the same.
 
     Args:
-        found: what :func:`check_run` gave, by run.
+        found: what ``check_run`` gave, by run.
 
     Raises:
         OptionError: they differ, so that a comparison would be one of machines.

@@ -35,7 +35,7 @@ class ModelCard:
         normalization: how RGB 0–255 becomes the network's input.
         recipe: the effective training recipe, flat or nested, JSON-ready.
         temperature: the logits are divided by it before the softmax that gives the confidence, in
-            :data:`TEMPERATURES`; chosen on the validation split so that confidence is calibrated.
+            ``TEMPERATURES``; chosen on the validation split so that confidence is calibrated.
         score: metrics with ``split``; ``selected_on`` names the split that chose this epoch.  None: unscored.
         epoch: epochs trained, 0 for an untrained network.
         licence: licence of the weights.
@@ -66,7 +66,7 @@ class ModelCard:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form, read back by :meth:`from_dict`."""
+        """JSON-ready form, read back by ``from_dict``."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         data |= {
             "format": FORMAT,
@@ -78,7 +78,7 @@ class ModelCard:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "the model card") -> ModelCard:
-        """Read what :meth:`to_dict` wrote.
+        """Read what ``to_dict`` wrote.
 
         Args:
             where: named in the error message, such as the file's path.

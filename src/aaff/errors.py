@@ -1,6 +1,6 @@
 """What can go wrong for a user, said in one sentence: what, where, how to fix it.
 
-The command line turns every :class:`AaffError` into that sentence and exit status 2.  Anything else
+The command line turns every ``AaffError`` into that sentence and exit status 2.  Anything else
 that escapes is a bug and keeps its traceback.
 """
 

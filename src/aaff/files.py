@@ -1,7 +1,7 @@
 """Atomic writes: a file is complete or absent, whatever interrupts the writer.
 
-:func:`replacing` and :func:`new_folder` write into a temporary neighbour that then takes its place.  Every
-temporary name matches :data:`TEMPORARY`, and its writer holds a lock on it, so :func:`remove_stale` can tell
+``replacing`` and ``new_folder`` write into a temporary neighbour that then takes its place.  Every
+temporary name matches ``TEMPORARY``, and its writer holds a lock on it, so ``remove_stale`` can tell
 what a killed process left behind from what another one is writing.
 """
 
@@ -137,7 +137,7 @@ def remove_stale(folder: str | Path) -> None:
 
 
 def is_unfinished(folder: str | Path) -> bool:
-    """Whether :func:`new_folder` is filling ``folder``, or was killed while it did."""
+    """Whether ``new_folder`` is filling ``folder``, or was killed while it did."""
     with contextlib.suppress(OSError):
         return any(TEMPORARY.fullmatch(name) and Path(folder, name, _MOVING).exists() for name in os.listdir(folder))
     return False
@@ -236,7 +236,7 @@ def _move_up(folder: Path) -> None:
 
 
 def _take_back(folder: Path) -> None:
-    """Remove what :func:`_move_up` has moved.  The inodes say that it is the same and nobody else's by now."""
+    """Remove what ``_move_up`` has moved.  The inodes say that it is the same and nobody else's by now."""
     try:
         lines = (folder / _MOVING).read_bytes().splitlines()
     except OSError:  # there is no such list

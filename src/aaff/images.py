@@ -23,7 +23,7 @@ from aaff.files import replacing
 from aaff.labels import UInt8Array
 
 WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
-"""Formats that pictures are saved in, lower case.  What is read is in :data:`aaff.folders.IMAGE_SUFFIXES`."""
+"""Formats that pictures are saved in, lower case.  What is read is in ``aaff.folders.IMAGE_SUFFIXES``."""
 
 MAX_PIXELS = 178_956_970
 """Larger pictures are refused, since a small file can decode to gigabytes; the limit is Pillow's own."""
@@ -70,7 +70,7 @@ class _Decoded(NamedTuple):
 
 
 def pixel_limit() -> int:
-    """How many pixels a picture may have: :data:`MAX_PIXELS`, or the value of ``AAFF_MAX_PIXELS``.
+    """How many pixels a picture may have: ``MAX_PIXELS``, or the value of ``AAFF_MAX_PIXELS``.
 
     Raises:
         OptionError: that value is not a positive whole number.
@@ -178,7 +178,7 @@ def read_image(path: str | Path) -> UInt8Array:
 
 
 def to_rgb(picture: Image.Image, where: str = "the picture") -> UInt8Array:
-    """A Pillow picture of any mode as RGB uint8 [H, W, 3], as :func:`read_image` says.
+    """A Pillow picture of any mode as RGB uint8 [H, W, 3], as ``read_image`` says.
 
     Args:
         where: names the picture in an error message.
@@ -231,7 +231,7 @@ def read_mask(path: str | Path) -> UInt8Array:
     """A colour mask as RGB uint8 [H, W, 3].
 
     Raises:
-        DataError: as :func:`read_image`, or the file is in a lossy format.
+        DataError: as ``read_image``, or the file is in a lossy format.
     """
     decoded = _lossless(path)
     with _decoding(str(path)):
@@ -279,7 +279,7 @@ def is_animated(path: str | Path) -> bool:
 def write_image(path: str | Path, image: UInt8Array, *, mark: str = "") -> None:
     """Write RGB uint8 [H, W, 3] or ids uint8 [H, W] atomically, in the format of the suffix.
 
-    ``mark`` is for :func:`read_mark`; formats other than PNG leave it out.
+    ``mark`` is for ``read_mark``; formats other than PNG leave it out.
     """
     _save(path, Image.fromarray(image), mark)
 
@@ -288,8 +288,8 @@ def write_indexed(path: str | Path, label: UInt8Array, palette: UInt8Array, *, m
     """Write ids uint8 [H, W] as a palette PNG: the ids survive and any viewer shows colours.
 
     Args:
-        palette: uint8 [256, 3], such as :attr:`aaff.labels.LabelMap.palette`.
-        mark: for :func:`read_mark`.
+        palette: uint8 [256, 3], such as ``aaff.labels.LabelMap.palette``.
+        mark: for ``read_mark``.
     """
     picture = Image.fromarray(label)
     picture.putpalette(palette.tobytes())

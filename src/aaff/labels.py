@@ -93,12 +93,12 @@ class LabelMap:
         return self.palette[label]
 
     def color_table(self) -> ColorTable:
-        """The inverse of :meth:`colorize`."""
+        """The inverse of ``colorize``."""
         entries = [ColorEntry(n, c, i) for i, (n, c) in enumerate(zip(self.names, self.colors, strict=True))]
         return ColorTable((*entries, ColorEntry("void", self.void_color, IGNORE)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-ready form; :meth:`from_dict` reads it back."""
+        """Plain JSON-ready form; ``from_dict`` reads it back."""
         return {
             "name": self.name,
             "names": list(self.names),
@@ -108,7 +108,7 @@ class LabelMap:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LabelMap:
-        """Read what :meth:`to_dict` wrote.
+        """Read what ``to_dict`` wrote.
 
         Raises:
             DataError: a key is missing or a value has the wrong type.

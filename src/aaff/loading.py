@@ -40,12 +40,12 @@ def load(
     precision: str | None = None,
     threads: int | None = None,
 ) -> Segmenter:
-    """A model ready to use: ``load(path)(image)`` gives a :class:`aaff.runtime.Prediction`.
+    """A model ready to use: ``load(path)(image)`` gives a ``aaff.runtime.Prediction``.
 
     Args:
         path: an exported ``.onnx``, a checkpoint ``.safetensors``, a run folder, or the name of a model such as
-            ``"depthwise_aaff"``; default: the bundled model.  :func:`find_model` says which file is taken.
-        engine: one of :data:`ENGINES`, or ``"auto"``.
+            ``"depthwise_aaff"``; default: the bundled model.  ``find_model`` says which file is taken.
+        engine: one of ``ENGINES``, or ``"auto"``.
         precision: ``"fp32"`` or ``"bf16"``; for an exported file in int8 ``"int8"``, or ``"int8-bf16"`` where
             what is not quantised shall be computed in bf16.  Default: the file's own, fp32 for a checkpoint.
         threads: CPU threads (with torch for the whole process); default: all cores.
@@ -64,7 +64,7 @@ def load(
 
 
 def read_card(path: Path) -> ModelCard:
-    """The model card of a file that :func:`find_model` gave, without torch and without loading the model.
+    """The model card of a file that ``find_model`` gave, without torch and without loading the model.
 
     Raises:
         ModelError: the file is damaged or carries no card.
@@ -96,16 +96,16 @@ def load_engine(
     size: Size | None = None,
     confidence: bool = True,
 ) -> Engine:
-    """The engine behind :func:`load`.
+    """The engine behind ``load``.
 
     Args:
-        path: a file that :func:`find_model` gave.
-        engine: as in :func:`load`, as are ``precision`` and ``threads``.
+        path: a file that ``find_model`` gave.
+        engine: as in ``load``, as are ``precision`` and ``threads``.
         size: feed frames at this size instead of the model's own.
         confidence: give the probability of every pixel's class too, where the model can.
 
     Raises:
-        AaffError: as :func:`load`.
+        AaffError: as ``load``.
     """
     _check_engine(engine)
     if threads is not None and threads < 1:
@@ -262,7 +262,7 @@ _KEPT = ("best", "last")
 
 
 def _exported_in(folder: Path, precision: str | None) -> Path | None:
-    """The exported file of a run, as :func:`aaff export` names it, else the only one there."""
+    """The exported file of a run, as ``aaff export`` names it, else the only one there."""
     files = sorted(folder.glob(f"*{EXPORTED}"))
     kinds = ("fp32",) if precision in ("fp32", "bf16") else ("int8", "fp32") if precision is None else ("int8",)
     for name in (f"{stem}-{kind}{EXPORTED}" for stem in _KEPT for kind in kinds):

@@ -1,6 +1,6 @@
 """Locks between processes, held by an open file or folder and released when their process ends.
 
-Windows has no locks of folders: there, :func:`only_process` locks a file in the folder, and temporary files have no
+Windows has no locks of folders: there, ``only_process`` locks a file in the folder, and temporary files have no
 lock, so that those of killed processes stay.
 """
 
@@ -29,7 +29,7 @@ def lock(path: Path, *, wait: bool = True) -> int | None:
     """Lock a file or folder for this process alone.
 
     Returns:
-        A handle for :func:`release`; None where the system or the file system has no such locks.
+        A handle for ``release``; None where the system or the file system has no such locks.
 
     Raises:
         FileNotFoundError: there is nothing at ``path``.
@@ -56,7 +56,7 @@ def lock(path: Path, *, wait: bool = True) -> int | None:
 
 
 def release(handle: int | None) -> None:
-    """Release what :func:`lock` returned."""
+    """Release what ``lock`` returned."""
     if handle is not None and sys.platform != "win32":
         _held.discard(handle)
         fcntl.flock(handle, fcntl.LOCK_UN)  # a child that is just being forked may still have the handle

@@ -17,8 +17,11 @@ import os
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TypeVar
 
-from aaff.errors import AaffError, OptionError
+from aaff.errors import AaffError, OptionError, UnknownNameError
+
+Entry = TypeVar("Entry")
 
 GROUPS = ("aaff.networks", "aaff.layouts", "aaff.losses", "aaff.augmentations")
 """The entry-point groups; which one a module stands under decides only when it is imported."""
@@ -26,7 +29,56 @@ GROUPS = ("aaff.networks", "aaff.layouts", "aaff.losses", "aaff.augmentations")
 _loaded: set[str] = set()
 
 imported: list[str] = []
-"""What :func:`import_module` imported, as it was written."""
+"""What ``import_module`` imported, as it was written."""
+
+
+class Registry(dict[str, Entry]):
+    """Entries by name; those of plug-ins join when somebody looks for a name or lists them.
+
+    Args:
+        kind: what an entry is called in a message, such as ``"loss"``.
+        group: one of ``GROUPS``.
+
+    >>> losses = Registry("loss", "aaff.losses")
+    >>> losses.add("l1", abs)
+    >>> losses.find("l1") is abs, losses.names()
+    (True, ['l1'])
+    """
+
+    def __init__(self, kind: str, group: str) -> None:
+        super().__init__()
+        self.kind, self.group = kind, group
+
+    def add(self, name: str, entry: Entry, *, first: bool = False) -> None:
+        """Register an entry, behind the others or before them.
+
+        Raises:
+            ValueError: the name is taken; a mistake of whoever registers, so it keeps its traceback.
+        """
+        if name in self:
+            raise ValueError(f"the {self.kind} {name!r} is registered already")
+        others = dict(self) if first else {}
+        for other in others:
+            del self[other]
+        self[name] = entry
+        self.update(others)
+
+    def find(self, name: str) -> Entry:
+        """The entry of a name.
+
+        Raises:
+            UnknownNameError: there is none; the nearest name is given.
+        """
+        if name not in self:
+            load_plugins(self.group)
+        if name not in self:
+            raise UnknownNameError(self.kind, name, self)
+        return self[name]
+
+    def names(self) -> list[str]:
+        """All names, in order of registration."""
+        load_plugins(self.group)
+        return list(self)
 
 
 def load_plugins(group: str) -> None:

@@ -110,7 +110,7 @@ def origin(source: str | Path) -> str:
 
 
 def is_origin(mark: str | None) -> bool:
-    """Whether a mark is one of :func:`origin`.
+    """Whether a mark is one of ``origin``.
 
     >>> is_origin(origin("drive.mp4")), is_origin("GIMP 2.10"), is_origin(None)
     (True, False, False)

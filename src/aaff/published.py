@@ -24,7 +24,7 @@ def weights_folder() -> Path:
 
 
 def list_published() -> list[str]:
-    """Names of the checkpoints in :func:`weights_folder`."""
+    """Names of the checkpoints in ``weights_folder``."""
     return sorted(path.stem for path in weights_folder().glob("*.safetensors"))
 
 
@@ -57,7 +57,7 @@ def find_bundled(name: str | None = None, precision: str | None = None) -> Path:
     """The deployed file of a bundled model.
 
     Args:
-        name: one of :func:`list_bundled`; the default model if None.
+        name: one of ``list_bundled``; the default model if None.
         precision: what it will run in: ``"fp32"`` and ``"bf16"`` take the file in fp32, everything else the one
             in int8, which is faster.  None takes int8 where there is such a file, else fp32.
 

@@ -67,7 +67,7 @@ def read_text(path: str | Path, *, limit: int = MAX_LIST, kind: type[AaffError] 
 
 
 def read_json(path: str | Path, *, kind: type[AaffError] = AaffError) -> Any:
-    """Read a JSON file, see :func:`parse_json`.
+    """Read a JSON file, see ``parse_json``.
 
     Raises:
         AaffError: of ``kind``; the message names the file.
@@ -84,7 +84,7 @@ def parse_json(text: str, where: str, *, kind: type[AaffError] = AaffError) -> A
         kind: the error that is raised.
 
     Raises:
-        AaffError: of ``kind``; it is not JSON, nests deeper than :data:`MAX_DEPTH`, or has equal keys, NaN or
+        AaffError: of ``kind``; it is not JSON, nests deeper than ``MAX_DEPTH``, or has equal keys, NaN or
             numbers beyond 64 bits.
 
     >>> parse_json('{"size": "480x360"}', "card.json")
@@ -113,7 +113,7 @@ def to_json(value: Any) -> str:
 
 
 def read_yaml(path: str | Path, *, kind: type[AaffError] = DataError) -> Any:
-    """Read a YAML file, see :func:`parse_yaml`.
+    """Read a YAML file, see ``parse_yaml``.
 
     Raises:
         AaffError: of ``kind``; the message names the file.
@@ -134,7 +134,7 @@ def parse_yaml(text: str, where: str, *, kind: type[AaffError] = DataError) -> A
 
     Raises:
         AaffError: of ``kind``; it is not YAML, has aliases, tags or several documents, equal keys in one mapping,
-            keys that are not scalars, or nests deeper than :data:`MAX_DEPTH`.
+            keys that are not scalars, or nests deeper than ``MAX_DEPTH``.
 
     >>> parse_yaml("{epochs: 60, lr: 0.01, from: 2024-01-01, flip: yes}", "a.yaml")
     {'epochs': 60, 'lr': 0.01, 'from': '2024-01-01', 'flip': True}

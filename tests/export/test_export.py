@@ -94,10 +94,10 @@ def test_a_run_becomes_a_file_beside_its_checkpoint_compared_on_drawn_scenes(sma
 
 
 def test_int8_from_the_command_line_and_the_gate_that_refuses(
-    small_checkpoint, scenes_dir, tmp_path, capsys, monkeypatch
+    tiny_checkpoint, tiny_network, scenes_dir, tmp_path, capsys, monkeypatch
 ):
     out = tmp_path / "model.onnx"
-    words = ["export", str(small_checkpoint), "--precision", "int8", "--data", str(scenes_dir), "--out", str(out)]
+    words = ["export", str(tiny_checkpoint), "--precision", "int8", "--data", str(scenes_dir), "--out", str(out)]
     monkeypatch.setattr("aaff.export.parity.LOSS", -1.0)  # nothing can pass
     monkeypatch.setattr("aaff.export.quantization.FRAMES", 4)
     built = []

@@ -1,6 +1,6 @@
 """The readers of files that users or strangers made, each with inputs to begin from.
 
-A reader may return anything or raise an :class:`aaff.errors.AaffError` with a short sentence.  Everything else
+A reader may return anything or raise an ``aaff.errors.AaffError`` with a short sentence.  Everything else
 (another exception, a long or unprintable message, seconds of work, a crash) is a bug.
 """
 

@@ -34,13 +34,18 @@ def frames():
     return np.stack([render(drive=2, frame=20 * i, size=Size(96, 64)).image for i in range(4)])
 
 
+@pytest.fixture
+def reference(tiny_checkpoint, tiny_network):
+    return load_engine(tiny_checkpoint, confidence=True)
+
+
 def agreement(a, b):
     return float((a == b).mean())
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_fp32_gives_the_maps_of_the_checkpoint(exported, small_checkpoint, frames, engine):
-    expected, _ = load_engine(small_checkpoint).infer(frames)
+def test_fp32_gives_the_maps_of_the_checkpoint(exported, reference, frames, engine):
+    expected, _ = reference.infer(frames)
     maps, confidence = load_engine(exported["fp32"], engine=engine).infer(frames)
     assert maps.dtype == np.uint8
     assert confidence is None
@@ -48,8 +53,8 @@ def test_fp32_gives_the_maps_of_the_checkpoint(exported, small_checkpoint, frame
     assert agreement(maps, expected) >= 0.999
 
 
-def test_int8_gives_the_same_in_both_engines_and_nearly_the_maps_of_the_checkpoint(exported, small_checkpoint, frames):
-    expected, _ = load_engine(small_checkpoint).infer(frames)
+def test_int8_gives_the_same_in_both_engines_and_nearly_the_maps_of_the_checkpoint(exported, reference, frames):
+    expected, _ = reference.infer(frames)
     first, second = (load_engine(exported["int8"], engine=engine).infer(frames)[0] for engine in ENGINES)
     assert agreement(first, second) >= 0.97
     assert agreement(first, expected) >= 0.8  # untrained weights: many pixels are near ties
@@ -70,8 +75,8 @@ def test_other_runtimes_get_the_same_maps_from_the_whole_graph(exported, frames,
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_confidence_is_the_softmax_of_the_chosen_class(exported, small_checkpoint, frames, engine):
-    _, expected = load_engine(small_checkpoint, confidence=True).infer(frames)
+def test_confidence_is_the_softmax_of_the_chosen_class(exported, reference, frames, engine):
+    _, expected = reference.infer(frames)
     maps, confidence = load_engine(exported["confidence"], engine=engine).infer(frames)
     assert maps.shape == confidence.shape == (4, 64, 96)
     assert np.abs(confidence.astype(int) - expected).max() <= 1
@@ -100,7 +105,7 @@ def test_a_map_belongs_to_the_caller(exported, frames, engine):
 
 def test_a_segmenter_takes_frames_of_any_size_and_batches(exported):
     seg = load(exported["int8"])
-    assert repr(seg) == "Segmenter(depthwise_aaff, camvid11, 96x64, openvino int8)"
+    assert repr(seg) == "Segmenter(tiny, camvid11, 96x64, openvino int8)"
     pictures = [render(drive=2, frame=0, size=size).image for size in (Size(130, 90), Size(96, 64), Size(51, 33))]
     for picture, prediction in zip(pictures, seg.batch(pictures), strict=True):
         assert prediction.class_map.shape == picture.shape[:2]
@@ -169,8 +174,7 @@ def test_streams_compute_frames_side_by_side(exported, frames):
     np.testing.assert_array_equal(np.stack(maps), OpenVinoEngine(model).infer(frames)[0])
 
 
-def test_the_network_alone_gives_the_logits_of_torch(exported, small_checkpoint, frames):
-    reference = load_engine(small_checkpoint)
+def test_the_network_alone_gives_the_logits_of_torch(exported, reference, frames):
     norm = reference.card.normalization
     planar = ((frames[:1] - np.float32(norm.mean)) / np.float32(norm.std)).transpose(0, 3, 1, 2)
     logits = network_alone(read_model_file(exported["fp32"]))(planar)

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aaff.cli import main
 from aaff.data.layouts import write_dataset
 from aaff.data.sample import Sample
 from aaff.labels import CAMVID11
+from tests.training.processes import words
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +22,14 @@ def blocks_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split, count in (("train", 12), ("val", 5)):
         write_dataset("segnet", root, split, [_frame(f"{split}_{i:02}", draw) for i in range(count)], CAMVID11)
     return root
+
+
+@pytest.fixture(scope="session")
+def trained(blocks_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished run of two epochs.  Read only."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    assert main(words(blocks_dir, folder, "--render-every", "1")) == 0
+    return folder
 
 
 def _frame(name: str, draw: np.random.Generator) -> Sample:

@@ -58,25 +58,25 @@ def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
 
 
 class TestTimeLimit:
-    def test_stops_resumable_and_the_rest_gives_the_same_weights(self, blocks_dir: Path, tmp_path: Path) -> None:
-        one, two = tmp_path / "one", tmp_path / "two"
-        assert main(words(blocks_dir, one)) == 0
-        assert main(words(blocks_dir, two, "--minutes", "1e-9")) == 0
-        assert load_snapshot(two / STATE).position.step == 1
-        assert main(words(blocks_dir, two, "--resume")) == 0
-        assert all(torch.equal(value, weights(two)[name]) for name, value in weights(one).items())
+    def test_stops_resumable_and_the_rest_gives_the_same_weights(
+        self, blocks_dir: Path, trained: Path, tmp_path: Path
+    ) -> None:
+        run = tmp_path / "run"
+        assert main(words(blocks_dir, run, "--minutes", "1e-9")) == 0
+        assert load_snapshot(run / STATE).position.step == 1
+        assert main(words(blocks_dir, run, "--resume")) == 0
+        assert all(torch.equal(value, weights(run)[name]) for name, value in weights(trained).items())
 
     def test_must_be_positive(self, blocks_dir: Path, refused: Refused) -> None:
         assert "--minutes" in refused(blocks_dir, "--minutes", "0")
 
 
 class TestWarmStart:
-    def test_takes_the_folder_of_a_run(self, blocks_dir: Path, tmp_path: Path) -> None:
-        assert main(words(blocks_dir, tmp_path / "first")) == 0
-        again = words(blocks_dir, tmp_path / "second", "--warm-start", str(tmp_path / "first"), "--optim.lr", "1e-12")
-        assert main(again) == 0
+    def test_takes_the_folder_of_a_run(self, blocks_dir: Path, trained: Path, tmp_path: Path) -> None:
+        more = ["--warm-start", str(trained), "--optim.lr", "1e-12", "--epochs", "1"]
+        assert main(words(blocks_dir, tmp_path / "run", *more)) == 0
         name = "tail.classify.weight"
-        torch.testing.assert_close(weights(tmp_path / "second")[name], weights(tmp_path / "first", "best")[name])
+        torch.testing.assert_close(weights(tmp_path / "run")[name], weights(trained, "best")[name])
 
     def test_its_licence_and_data_stay_with_the_weights(self, blocks_dir: Path, tmp_path: Path) -> None:
         first, second = tmp_path / "first", tmp_path / "second"

@@ -53,14 +53,6 @@ def copied(blocks_dir: Path, tmp_path: Path) -> Path:
     return shutil.copytree(blocks_dir, tmp_path / "data")
 
 
-@pytest.fixture(scope="session")
-def trained(blocks_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a finished run of two epochs.  Read only."""
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    assert main(words(blocks_dir, folder, "--render-every", "1")) == 0
-    return folder
-
-
 def recipe(blocks_dir: Path, *more: str) -> Recipe:
     args = parse_words(words(blocks_dir, Path("run"), *more))[1]
     return Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__})

@@ -22,7 +22,7 @@ def drive(tmp_path_factory):
 
 @pytest.fixture
 def cut(drive, tmp_path):
-    """The beginning of :func:`drive`, cut off in the middle of the 41st frame."""
+    """The beginning of ``drive``, cut off in the middle of the 41st frame."""
     with av.open(str(drive)) as container:
         entry = container.streams.video[0].index_entries[40]
     path = tmp_path / "cut.mp4"

@@ -28,7 +28,7 @@ def maps(pictures: Path | None) -> list[Block]:
     """IV-B, the paper's Fig. 5.
 
     Args:
-        pictures: folder that :func:`experiments.paper.pictures.draw_pictures` filled; None shows none.
+        pictures: folder that ``experiments.paper.pictures.draw_pictures`` filled; None shows none.
     """
     blocks: list[Block] = [Heading("IV-B. Semantic maps")]
     if pictures is None or not (pictures / "index.json").is_file():

@@ -92,7 +92,7 @@ def contenders(
 
     Args:
         subject: the model.
-        rows: see :func:`plan`.
+        rows: see ``plan``.
         frame: RGB uint8 [H, W, 3] at the model's size, for the network alone.
         threads: CPU threads; default: all cores.
 

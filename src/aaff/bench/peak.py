@@ -21,7 +21,7 @@ MACS = LAYERS * 9 * CHANNELS**2 * SIDE**2
 
 
 def convolution(engine: str, precision: str, threads: int | None) -> Callable[[], object]:
-    """A function that does :data:`MACS` multiply-accumulates in an engine and precision.
+    """A function that does ``MACS`` multiply-accumulates in an engine and precision.
 
     Args:
         engine: ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.

@@ -58,7 +58,7 @@ def measure(
     Args:
         rows: what to time; their ratios are to the first one.
         frames: gives so many frames RGB uint8 [H, W, 3] of a size, to measure on.
-        runs: calls of each, rounded up to a multiple of :data:`ROUNDS`.
+        runs: calls of each, in up to ``ROUNDS`` rounds; rounded up to a multiple of their number.
         threads: CPU threads; default: all cores.
         report: told the turns done and their number.
 
@@ -74,7 +74,8 @@ def measure(
     """
     if runs < 1 or not rows:
         raise OptionError(f"{len(rows)} models, {runs} runs: nothing to measure; give 1 or more of both")
-    turn = -(-runs // ROUNDS)
+    rounds = min(ROUNDS, runs)
+    turn = -(-runs // rounds)
     sizes = {row.subject.card.size for row in rows}
     frames_of = {size: frames(size, _FRAMES) for size in sizes}
     times = [_Times() for _ in rows]
@@ -82,9 +83,9 @@ def measure(
     peaks, note = _peaks(rows, threads)
     best = dict.fromkeys(peaks, float("inf"))
     with ThreadPoolExecutor(callers) as pool:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             for index, (row, taken) in enumerate(zip(rows, times, strict=True)):
-                report(number * len(rows) + index, ROUNDS * len(rows))
+                report(number * len(rows) + index, rounds * len(rows))
                 _turn(row, taken, frames_of[row.subject.card.size], turn, pool)
             for key, convolve in peaks.items():
                 convolve()
@@ -98,7 +99,7 @@ def measure(
         "ratio": "frames per second beside those of the first row",
         "share_of_peak": "operations a second of the network alone beside those of the convolutions under peaks",
         "frames": "synthetic street scenes",
-        "runs": turn * ROUNDS,
+        "runs": turn * rounds,
         "rows": [
             _row(row, taken, first, threads or usable_cores(), callers, rates)
             for row, taken in zip(rows, times, strict=True)

@@ -1,7 +1,7 @@
 """Networks without training whose class maps look like streets, so that their speed is that of trained ones.
 
 The time of a network does not depend on its weights, but that of the step after it does: only cells on
-a border between classes are enlarged in full (:mod:`aaff.runtime.upsample`), and random logits give maps
+a border between classes are enlarged in full (``aaff.runtime.upsample``), and random logits give maps
 with a third or three times the borders of a street.
 """
 

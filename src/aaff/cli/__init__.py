@@ -1,6 +1,6 @@
 """The command ``aaff``: finds the verb, reads its options, runs it, and says in one sentence what went wrong.
 
-A verb is a line in :data:`VERBS` and a module beside this file (``data check`` is ``data_check.py``)
+A verb is a line in ``VERBS`` and a module beside this file (``data check`` is ``data_check.py``)
 with a dataclass ``Args`` and ``run(args) -> int``.  Only the module of the chosen verb is imported,
 and its heavy imports stand inside its functions, so that help comes at once.
 

@@ -1,7 +1,7 @@
 """How options are read: one parser for all commands, and one sentence when it cannot read them.
 
 A command module has a dataclass ``Args``.  Its fields are the options, their docstrings the help; a
-nested dataclass gives dotted flags (``--optim.lr``).  A :class:`~aaff.preprocess.Size` is written
+nested dataclass gives dotted flags (``--optim.lr``).  A ``Size`` is written
 ``480x360`` wherever it stands, a bool is a pair ``--flip / --no-flip``, and where an option is given
 twice the later one counts, so that a recipe's values can stand before the user's own.
 

@@ -13,15 +13,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from aaff.errors import DataError, UnknownNameError
+from aaff.errors import DataError
 from aaff.labels import UInt8Array
-from aaff.plugins import load_plugins
+from aaff.plugins import Registry
 from aaff.preprocess import Size
 
 Augmentation = Callable[[UInt8Array, UInt8Array, np.random.Generator], tuple[UInt8Array, UInt8Array]]
 _AugmentationT = TypeVar("_AugmentationT", bound=Augmentation)
 
-_AUGMENTATIONS: dict[str, Augmentation] = {}
+_AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", "aaff.augmentations")
 
 
 def register_augmentation(function: _AugmentationT) -> _AugmentationT:
@@ -33,17 +33,13 @@ def register_augmentation(function: _AugmentationT) -> _AugmentationT:
     >>> "upside_down" in list_augmentations()
     True
     """
-    name = function.__name__
-    if name in _AUGMENTATIONS:
-        raise ValueError(f"an augmentation named {name!r} is registered already")
-    _AUGMENTATIONS[name] = function
+    _AUGMENTATIONS.add(function.__name__, function)
     return function
 
 
 def list_augmentations() -> list[str]:
     """Names of the registered augmentations, those of plug-ins included."""
-    load_plugins("aaff.augmentations")
-    return sorted(_AUGMENTATIONS)
+    return sorted(_AUGMENTATIONS.names())
 
 
 def find_augmentation(name: str) -> Augmentation:
@@ -52,11 +48,7 @@ def find_augmentation(name: str) -> Augmentation:
     Raises:
         UnknownNameError: there is none; the nearest name is given.
     """
-    if name not in _AUGMENTATIONS:
-        load_plugins("aaff.augmentations")
-    if name not in _AUGMENTATIONS:
-        raise UnknownNameError("augmentation", name, _AUGMENTATIONS)
-    function = _AUGMENTATIONS[name]
+    function = _AUGMENTATIONS.find(name)
 
     def checked(image: UInt8Array, mask: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
         image, mask = function(image, mask, rng)

@@ -18,7 +18,7 @@ _BYTES_PER_PIXEL = 4
 class CachedDataset(Dataset):
     """A data set whose frames are read once, ahead, and stay in memory.
 
-    It is a :class:`~aaff.data.sample.Dataset` with the same attributes and samples.  The arrays are
+    It is a ``Dataset`` with the same attributes and samples.  The arrays are
     contiguous and read-only: forked worker processes share their memory, and a change in place,
     which would spoil all later epochs, is an error.
 

@@ -50,7 +50,7 @@ class Finding:
     """One thing that is wrong.
 
     Attributes:
-        kind: one of :data:`KINDS`.
+        kind: one of ``KINDS``.
         split: where it is; for two splits the later one.
         message: a sentence with the file and, where there are any, values and counts.
         files: the files that it is about.
@@ -72,7 +72,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What :func:`check_dataset` found.
+    """What ``check_dataset`` found.
 
     Attributes:
         root: the data set.
@@ -128,8 +128,8 @@ def check_dataset(
 
     Args:
         root: folder of the data set.
-        protocol: as for :func:`aaff.data.open_dataset`; with ``"camvid11-drives"`` the splits are the drives.
-        layout: one of :func:`aaff.data.list_layouts`; None looks at the folder.
+        protocol: as for ``aaff.data.open_dataset``; with ``"camvid11-drives"`` the splits are the drives.
+        layout: one of ``aaff.data.list_layouts``; None looks at the folder.
         threads: how many threads read; None takes one per core.
         progress: called after every frame.
 

@@ -74,7 +74,7 @@ class Nearest:
 
 
 Leak = Nearest
-"""A pair of frames of two splits nearer than :data:`NEAR`."""
+"""A pair of frames of two splits nearer than ``NEAR``."""
 
 
 def fingerprint(image: UInt8Array) -> Fingerprint:

@@ -107,7 +107,7 @@ def propose(
     """Names, ignored values and splits for a folder.
 
     Args:
-        seen: what :func:`survey` found.
+        seen: what ``survey`` found.
         name: of the data set; default: the folder's.
         names: one per class, in the order of the values; default: those of known data sets, else class0, class1, …
         ignore: ids that never count; default: 255 where there are at least two other ids.

@@ -169,7 +169,7 @@ def batches(
     """The batches of one epoch from number ``start`` on.
 
     Args:
-        dataset: frames; a :class:`~aaff.data.cache.CachedDataset` decodes each only once.
+        dataset: frames; a ``CachedDataset`` decodes each only once.
         plan: which frames when.
         augment: draws the views.
         epoch: number of the epoch, from 0.

@@ -64,7 +64,7 @@ def count_classes(label: UInt8Array, num_classes: int) -> tuple[Int64Array, int]
 
 @dataclass
 class SplitStatistics:
-    """Statistics of one split; :meth:`add` collects them frame by frame.
+    """Statistics of one split; ``add`` collects them frame by frame.
 
     Attributes:
         labels: classes and colours.
@@ -216,7 +216,7 @@ def weight_classes(
       occurs has weight 1.
 
     Args:
-        formula: one of :data:`WEIGHTINGS`.
+        formula: one of ``WEIGHTINGS``.
         pixels: counted pixels of each class, [C].
         pixels_where_present: counted pixels of all classes in the frames that show the class, [C].
         enet_constant: what ``"enet-log"`` adds to the share, above 1.
@@ -247,7 +247,7 @@ def suggested_weights(splits: Mapping[str, SplitStatistics]) -> tuple[str, dict[
 
     Returns:
         What they are made from, ``"train"`` or, where there is no such split, the only one or ``"all splits"``;
-        and by formula, see :data:`WEIGHTINGS`, the weight of each class: what training computes from the same frames.
+        and by formula, see ``WEIGHTINGS``, the weight of each class: what training computes from the same frames.
     """
     labels = next(iter(splits.values())).labels
     source = "train" if "train" in splits else next(iter(splits)) if len(splits) == 1 else "all splits"

@@ -1,7 +1,7 @@
 """From any callable that maps a frame to classes, and a split, to a report that says all it rests on.
 
 A score without its protocol, split, resize convention and the split that chose the weights is not a
-score; :class:`Report` carries them together, as a table (``aaff.evaluation.table``) and as JSON.
+score; ``Report`` carries them together, as a table (``aaff.evaluation.table``) and as JSON.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def evaluate(
     """Score ``predict`` on all frames of a split.
 
     Raises:
-        DataError: see :func:`count`; or the split has no frame or no labelled pixel.
+        DataError: see ``count``; or the split has no frame or no labelled pixel.
     """
     if len(dataset) == 0:
         raise DataError(f"split {dataset.split!r} of {dataset.root} has no frame to evaluate")

@@ -28,7 +28,7 @@ def render(report: Report) -> RenderableType:
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
-    """Print :func:`render`."""
+    """Print ``render``."""
     (console or Console()).print(render(report))
 
 

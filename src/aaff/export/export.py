@@ -50,7 +50,7 @@ def build(
         confidence: add the output ``confidence``.
 
     Raises:
-        AaffError: see :func:`aaff.export.quantization.quantize`.
+        AaffError: see ``aaff.export.quantization.quantize``.
     """
     graph = build_graph(net, card, confidence=confidence)
     if calibration is not None:
@@ -83,7 +83,7 @@ def describe(
         card: what it says about itself.
         path: where it shall go.
         precision: what its graph computes in.
-        stride: of the native logits, when it has the tensors inside that :mod:`aaff.runtime.model_file` names.
+        stride: of the native logits, when it has the tensors inside that ``aaff.runtime.model_file`` names.
         confidence: it has the output ``confidence``.
         native_confidence: it has the confidence at the native stride inside.
 
@@ -112,7 +112,7 @@ def check(
         progress: told the number of frames done.
 
     Raises:
-        AaffError: an engine cannot run the file, or :func:`aaff.export.parity.compare` cannot judge it.
+        AaffError: an engine cannot run the file, or ``aaff.export.parity.compare`` cannot judge it.
     """
     engines: list[Engine] = [OpenVinoEngine(model, precision=model.precision, confidence=False)]
     engines.append(OnnxRuntimeEngine(model, precision=model.precision, confidence=False))

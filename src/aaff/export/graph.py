@@ -68,7 +68,7 @@ def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool =
 
     Returns:
         A valid model with the input and outputs, and the tensors inside, that
-        :mod:`aaff.runtime.model_file` names.
+        ``aaff.runtime.model_file`` names.
     """
     size = card.size
     module = DeployedNetwork(net, card, confidence=confidence).cpu().eval()

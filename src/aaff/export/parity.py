@@ -90,7 +90,7 @@ def compare(
 ) -> Parity:
     """Run all engines on the same frames.
 
-    Frames are resized as a :class:`aaff.runtime.Segmenter` does, and maps back to their labels, so that all
+    Frames are resized as a ``aaff.runtime.Segmenter`` does, and maps back to their labels, so that all
     engines are scored by one convention (``resize: map``).
 
     Args:

@@ -24,7 +24,7 @@ def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.Model
     (normalisation) and behind its logits (resizing, choice of the class) stays as it is.
 
     Args:
-        model: what :func:`aaff.export.graph.build_graph` gave.
+        model: what ``aaff.export.graph.build_graph`` gave.
         frames: RGB uint8 [H, W, 3] at the graph's size, from the training data: the ranges of the
             activations are theirs.
 

@@ -51,14 +51,14 @@ class Add(nn.Module):
 class Fusion(nn.Module):
     """The AAFF block with ``concat`` fusion: attention on the finer input, fusion with the coarser one.
 
-    The block of section III-B (:class:`aaff.networks.blocks.AttentionFeatureFusion`), its last convolution written as
-    :class:`Add`.
+    The block of section III-B (``aaff.networks.blocks.AttentionFeatureFusion``), its last convolution written as
+    ``Add``.
 
     Args:
         first: channels of the finer input [N, first, 2h, 2w].
         second: channels of the coarser input [N, second, h, w].
         outputs: channels of the output [N, outputs, h, w].
-        gate: a key of :data:`aaff.networks.blocks.GATES`.
+        gate: a key of ``aaff.networks.blocks.GATES``.
     """
 
     def __init__(self, first: int, second: int, outputs: int, gate: str) -> None:
@@ -73,7 +73,7 @@ class Fusion(nn.Module):
 
 
 class AAFFLite(SegmentationNetwork):
-    """See :func:`aaff_lite0` for the options."""
+    """See ``aaff_lite0`` for the options."""
 
     def __init__(
         self,

@@ -44,16 +44,16 @@ class SegmentationNetwork(nn.Module):
     """Base of all networks: one contract for training, export, runtime and benchmark.
 
     ``net(x)`` takes a normalised float32 batch [N, 3, H, W] of any size and returns logits
-    [N, num_classes, H, W]; :meth:`logits` stops at the native stride.
+    [N, num_classes, H, W]; ``logits`` stops at the native stride.
 
-    A subclass implements :meth:`native` and :attr:`classifier`, and fills ``auxiliary`` with heads when asked.
+    A subclass implements ``native`` and ``classifier``, and fills ``auxiliary`` with heads when asked.
 
     Args:
         num_classes: C, channels of the logits.
         stride: the native logits have ⌈H/stride⌉ rows and ⌈W/stride⌉ columns.
 
     Raises:
-        ModelError: a stride that is not one of :data:`STRIDES`.
+        ModelError: a stride that is not one of ``STRIDES``.
     """
 
     stride: int
@@ -91,7 +91,7 @@ class SegmentationNetwork(nn.Module):
         """Native logits, and those of every auxiliary head at its own stride, by name; training mode only.
 
         Raises:
-            ModelError: in evaluation mode, where the heads have no use; else as :meth:`logits`.
+            ModelError: in evaluation mode, where the heads have no use; else as ``logits``.
         """
         if not self.training:
             raise ModelError("auxiliary logits exist only in training mode; call net.train() first, or net.logits(x)")
@@ -118,7 +118,7 @@ class SegmentationNetwork(nn.Module):
 
 
 class PaperNetwork(SegmentationNetwork):
-    """Base of the paper's four networks: fused features at 1/8, then the :class:`Tail` to logits at 1/4."""
+    """Base of the paper's four networks: fused features at 1/8, then the ``Tail`` to logits at 1/4."""
 
     tail: Tail
 

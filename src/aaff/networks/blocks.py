@@ -117,7 +117,7 @@ class ChannelGate(nn.Module):
 
     Args:
         channels: C.
-        activation: a key of :data:`GATES`; with ``none`` the module is the identity, without parameters.
+        activation: a key of ``GATES``; with ``none`` the module is the identity, without parameters.
     """
 
     def __init__(self, channels: int, activation: str = "sigmoid") -> None:
@@ -144,7 +144,7 @@ class ChannelGate(nn.Module):
 
 
 class AttentionRefinement(nn.Sequential):
-    """ARM: 3×3 ``ConvBlock``, then a :class:`ChannelGate` (BiSeNet, section 3.2)."""
+    """ARM: 3×3 ``ConvBlock``, then a ``ChannelGate`` (BiSeNet, section 3.2)."""
 
     def __init__(self, inputs: int, outputs: int, gate: str = "sigmoid") -> None:
         super().__init__(ConvBlock(inputs, outputs, 3), ChannelGate(outputs, gate))
@@ -190,8 +190,8 @@ class AttentionFeatureFusion(nn.Module):
         first: channels of the first input [N, first, 2h, 2w] (odd sizes: h = ⌈H/2⌉).
         second: channels of the second input [N, second, h, w].
         outputs: channels of the output [N, outputs, h, w].
-        gate: a key of :data:`GATES`.
-        fusion: one of :data:`FUSIONS`.
+        gate: a key of ``GATES``.
+        fusion: one of ``FUSIONS``.
     """
 
     def __init__(self, first: int, second: int, outputs: int, gate: str = "sigmoid", fusion: str = "concat") -> None:

@@ -124,7 +124,7 @@ class DepthwiseAAFF(PaperNetwork):
 class DepthwiseAAFF2(PaperNetwork):
     """The paper's variant: ReLU gates, sums, a global context vector for both sides.
 
-    Args: as :class:`DepthwiseAAFF`; the FFM is the variant's own whatever ``gate`` says.
+    Args: as ``DepthwiseAAFF``; the FFM is the variant's own whatever ``gate`` says.
     """
 
     def __init__(

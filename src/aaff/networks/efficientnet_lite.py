@@ -77,7 +77,7 @@ class EfficientNetLite(nn.Module):
     ``forward`` gives the maps at 1/2, 1/4, 1/8, 1/16 and 1/32: the output of the last stage at each stride.
 
     Args:
-        variant: a key of :data:`VARIANTS`.
+        variant: a key of ``VARIANTS``.
         stages: how many of the seven stages to keep, 6 or 7.
         blocks: how many blocks of the last of them to keep; 0 keeps all.
 

@@ -27,7 +27,7 @@ PRECISIONS = ("fp32", "bf16")
 
 
 class TorchEngine:
-    """A network behind the :class:`aaff.runtime.engine.Engine` protocol.
+    """A network behind the ``aaff.runtime.engine.Engine`` protocol.
 
     The network is put into evaluation mode and stays on its device; keep it there while the engine is in
     use.  Several threads may call one engine.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aaff.errors import OptionError, UnknownNameError
-from aaff.plugins import load_plugins
+from aaff.plugins import Registry
 
 if TYPE_CHECKING:
     from aaff.networks.base import SegmentationNetwork
@@ -23,7 +23,7 @@ class ModelInfo:
     """One registered network.
 
     Attributes:
-        name: name for :func:`create_model`.
+        name: name for ``create_model``.
         paper: where it comes from.
         summary: first line of its docstring.
         options: keyword options with their defaults.
@@ -36,20 +36,17 @@ class ModelInfo:
     factory: Callable[..., SegmentationNetwork]
 
 
-_MODELS: dict[str, ModelInfo] = {}
+_MODELS: Registry[ModelInfo] = Registry("model", "aaff.networks")
 
 
 def register_model(*, paper: str) -> Callable[[Factory], Factory]:
     """Register the decorated function ``name(num_classes, *, option=default, …)`` under its own name."""
 
     def register(factory: Factory) -> Factory:
-        name = factory.__name__
-        if name in _MODELS:
-            raise ValueError(f"a network named {name!r} is registered already")
         parameters = inspect.signature(factory).parameters.values()
         options = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
         summary = (inspect.getdoc(factory) or "").split("\n")[0]
-        _MODELS[name] = ModelInfo(name, paper, summary, options, factory)
+        _MODELS.add(factory.__name__, ModelInfo(factory.__name__, paper, summary, options, factory))
         return factory
 
     return register
@@ -61,8 +58,7 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> list_models("*bisenet")
     ['bisenet', 'depthwise_bisenet']
     """
-    load_plugins("aaff.networks")
-    return [name for name in _MODELS if fnmatch.fnmatchcase(name, pattern)]
+    return [name for name in _MODELS.names() if fnmatch.fnmatchcase(name, pattern)]
 
 
 def model_info(name: str) -> ModelInfo:
@@ -71,18 +67,14 @@ def model_info(name: str) -> ModelInfo:
     Raises:
         UnknownNameError: no such network; the message gives the nearest name.
     """
-    if name not in _MODELS:
-        load_plugins("aaff.networks")
-    if name not in _MODELS:
-        raise UnknownNameError("model", name, _MODELS)
-    return _MODELS[name]
+    return _MODELS.find(name)
 
 
 def create_model(name: str, num_classes: int = 11, **options: Any) -> SegmentationNetwork:
     """A freshly initialised network, in training mode.
 
     Args:
-        name: one of :func:`list_models`.
+        name: one of ``list_models``.
         num_classes: channels of the logits; classes that count, void left out.
         options: options of that network, see ``model_info(name).options``.
 

@@ -111,7 +111,7 @@ def load_checkpoint(path: str | Path) -> tuple[SegmentationNetwork, ModelCard]:
     """The trained network, in evaluation mode, and its card.
 
     Raises:
-        ModelError: see :func:`read_checkpoint`; or the weights do not fit the network that the card names.
+        ModelError: see ``read_checkpoint``; or the weights do not fit the network that the card names.
         UnknownNameError: the card names a network or option that is not registered.
     """
     state, card = read_checkpoint(path)

@@ -39,7 +39,7 @@ class XceptionBlock(nn.Module):
 
 
 class Xception39(nn.Module):
-    """Image [N, 3, H, W] → :class:`Pyramid`; ⌈H/8⌉, ⌈H/16⌉ and ⌈H/32⌉ rows."""
+    """Image [N, 3, H, W] → ``Pyramid``; ⌈H/8⌉, ⌈H/16⌉ and ⌈H/32⌉ rows."""
 
     channels = (64, 128, 256)
 

@@ -32,7 +32,7 @@ def key_of(*parts: object) -> str:
 
 
 def load_compiled(key: str) -> bytes | None:
-    """What :func:`store_compiled` stored under this key; None when there is nothing that can be trusted.
+    """What ``store_compiled`` stored under this key; None when there is nothing that can be trusted.
 
     A file counts that only this user can have written, and whose content belongs to ``key``.
     """

@@ -24,7 +24,7 @@ class Graph:
     """The graph that an engine runs in place of the whole file, and how its outputs become maps.
 
     The last steps of the file, resizing the logits and taking the highest, cost nearly half as much as all
-    of a network in int8.  So a graph of ours is cut at its native logits and :class:`Upsampler` does the
+    of a network in int8.  So a graph of ours is cut at its native logits and ``Upsampler`` does the
     rest, to the same map.  The whole graph runs where that does not work: at sizes that are not multiples of the
     stride, and in files that come from elsewhere.
 

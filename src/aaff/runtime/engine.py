@@ -9,7 +9,7 @@ from aaff.labels import UInt8Array
 
 
 class Engine(Protocol):
-    """A loaded model.  Engines are thread-safe: several threads may call :meth:`infer` at once."""
+    """A loaded model.  Engines are thread-safe: several threads may call ``infer`` at once."""
 
     @property
     def card(self) -> ModelCard:

@@ -28,7 +28,7 @@ def to_frame(picture: Picture) -> UInt8Array:
     """Any picture as RGB uint8 [H, W, 3]; an array that already is one comes back as it is.
 
     Grey arrays [H, W] and [H, W, 1] are repeated over the channels.  Whether an array is RGB or BGR
-    cannot be seen: give OpenCV's frames to :func:`aaff.bgr` first.
+    cannot be seen: give OpenCV's frames to ``aaff.bgr`` first.
 
     Raises:
         DataError: no such file, not an image, or an array of another type or shape; says what fits.
@@ -83,7 +83,7 @@ def find_images(source: str | Path) -> list[Path]:
 
     Args:
         source: a file (whatever its suffix), a folder (searched with its sub-folders, linked ones too, for files
-            with a suffix of :data:`aaff.folders.IMAGE_SUFFIXES`), or a pattern such as ``"drive/*.png"``
+            with a suffix of ``aaff.folders.IMAGE_SUFFIXES``), or a pattern such as ``"drive/*.png"``
             (``**`` for sub-folders, linked ones too).  Hidden files are left out.
 
     Raises:
@@ -99,7 +99,7 @@ def find_images(source: str | Path) -> list[Path]:
 
 
 def find_media(source: str | Path) -> tuple[list[Path], list[Path]]:
-    """The images and the videos that a folder or pattern holds, found and sorted as by :func:`find_images`.
+    """The images and the videos that a folder or pattern holds, found and sorted as by ``find_images``.
 
     Raises:
         DataError: there is no such folder, or neither image nor video in it.

@@ -23,11 +23,11 @@ CARD = "aaff.card"
 PRECISION = "aaff.precision"
 """``"fp32"`` or ``"int8"``: what the graph itself computes in."""
 CONFIDENT = "aaff.confidence"
-"""Present when the graph has the output :data:`CONFIDENCE`; ``"native"`` when :data:`NATIVE_CONFIDENCE` is inside."""
+"""Present when the graph has the output ``CONFIDENCE``; ``"native"`` when ``NATIVE_CONFIDENCE`` is inside."""
 PARITY = "aaff.parity"
 """How the file compared with its PyTorch network when it was exported, JSON."""
 NATIVE = "aaff.native"
-"""Present in files that :mod:`aaff.export` made: the tensors :data:`NORMALIZED` and :data:`LOGITS` are inside.  The
+"""Present in files that ``aaff.export`` made: the tensors ``NORMALIZED`` and ``LOGITS`` are inside.  The
 value is the native stride (``"yes"`` in files of version 0.1, whose stride is 4)."""
 HASH = "aaff.sha256"
 """SHA-256 over the raw top-level fields of the file, in their order, without this entry."""
@@ -57,10 +57,10 @@ class ModelFile:
         card: what it says about itself; ``card.size`` is the frame size of its graph.
         precision: ``"fp32"`` or ``"int8"``.
         parity: the comparison with its PyTorch network; empty for a file that somebody else described.
-        stride: of the native logits, where the graph has the tensors :data:`NORMALIZED` and :data:`LOGITS` inside;
+        stride: of the native logits, where the graph has the tensors ``NORMALIZED`` and ``LOGITS`` inside;
             None for a file from elsewhere.
-        confidence: whether the graph has the output :data:`CONFIDENCE`, as its second one.
-        native_confidence: whether it has :data:`NATIVE_CONFIDENCE` inside.
+        confidence: whether the graph has the output ``CONFIDENCE``, as its second one.
+        native_confidence: whether it has ``NATIVE_CONFIDENCE`` inside.
         sha256: hash of its contents, 64 hexadecimal digits.
         data: the file's bytes.
     """
@@ -98,7 +98,7 @@ def parse_model_file(data: bytes, path: Path) -> ModelFile:
         path: where they came from or shall go, for messages.
 
     Raises:
-        ModelError: as :func:`read_model_file`.
+        ModelError: as ``read_model_file``.
     """
     metadata = read_metadata(data, str(path))
     absent = [key for key in (CARD, PRECISION, HASH) if key not in metadata]
@@ -144,7 +144,7 @@ def read_metadata(data: bytes, where: str) -> dict[str, str]:
     """All ``metadata_props`` of an ONNX file, by key.
 
     Raises:
-        ModelError: as :func:`read_model_file`; ``where`` names the file.
+        ModelError: as ``read_model_file``; ``where`` names the file.
     """
     pairs = (_entry(data, f, where) for f in _fields(data, where) if f.number == _METADATA)
     return dict(pairs)
@@ -183,7 +183,7 @@ def ending_at(model: ModelFile, *tensors: str) -> bytes:
     what leads to ``tensors``.
 
     Args:
-        tensors: :data:`LOGITS` or :data:`NATIVE_CONFIDENCE`, in the order of the outputs.
+        tensors: ``LOGITS`` or ``NATIVE_CONFIDENCE``, in the order of the outputs.
     """
     data = model.data
     outputs = b"".join(

@@ -19,10 +19,10 @@ PRECISIONS = {"fp32": {"fp32": ""}, "int8": {"int8": ""}}
 
 
 class OnnxRuntimeEngine:
-    """A deployed model behind the :class:`aaff.runtime.engine.Engine` protocol.  Thread-safe.
+    """A deployed model behind the ``aaff.runtime.engine.Engine`` protocol.  Thread-safe.
 
     Args:
-        model: what :func:`aaff.runtime.model_file.read_model_file` read.
+        model: what ``aaff.runtime.model_file.read_model_file`` read.
         precision: the file's own, and the only choice.
         threads: CPU threads; default: all cores.
         confidence: give the probability of the chosen class too, in files that were exported with it; takes longer.

@@ -34,13 +34,13 @@ _SECOND = {CONFIDENCE, NATIVE_CONFIDENCE}
 
 
 class OpenVinoEngine:
-    """A deployed model behind the :class:`aaff.runtime.engine.Engine` protocol.
+    """A deployed model behind the ``aaff.runtime.engine.Engine`` protocol.
 
     Thread-safe: every call takes an inference request of its own, and the requests share the weights.
 
     Args:
-        model: what :func:`aaff.runtime.model_file.read_model_file` read.
-        precision: a key of :data:`PRECISIONS` for this file; its own when left out.
+        model: what ``aaff.runtime.model_file.read_model_file`` read.
+        precision: a key of ``PRECISIONS`` for this file; its own when left out.
         threads: CPU threads; default: all cores.
         streams: frames computed side by side, each by its share of the threads.  One is best for one
             camera; as many as threads give the most frames per second to several callers.
@@ -110,7 +110,7 @@ def network_alone(
 
     Raises:
         ModelError: the file comes from elsewhere and does not name these tensors.
-        OptionError: as :class:`OpenVinoEngine`.
+        OptionError: as ``OpenVinoEngine``.
     """
     if model.stride is None:
         raise ModelError(f"{model.path} does not name its input and logits inside, so its network cannot run alone")

@@ -137,7 +137,7 @@ class Prediction:
         Args:
             alpha: 0 shows the frame alone, 1 the colours alone.
             legend: list the classes present, largest first, in the lower left corner, if the frame is large enough;
-                :meth:`legend` gives the list as a picture of its own.
+                ``legend`` gives the list as a picture of its own.
             classes: names of the classes to paint; default: all.
             conf: paint only pixels whose confidence (0–1) is at least this; needs a model that gives it.
 
@@ -216,7 +216,7 @@ class Prediction:
             path: the file; its suffix is the format.
             kind: ``"overlay"``, ``"side"`` (frame and colours), ``"map"`` (colours), ``"index"`` (palette PNG of
                 the ids) or ``"json"``; default: JSON for ``.json`` and the overlay for a picture.
-            alpha, legend, classes, conf: of the overlay, see :meth:`overlay`; ``legend`` counts for ``"side"`` too.
+            alpha, legend, classes, conf: of the overlay, see ``overlay``; ``legend`` counts for ``"side"`` too.
 
         Raises:
             UnknownNameError: no such kind.
@@ -272,7 +272,7 @@ class Prediction:
         }
 
     def to_json(self, indent: int | None = 2) -> str:
-        """:meth:`to_dict` as text; ``indent=None`` gives one line."""
+        """``to_dict`` as text; ``indent=None`` gives one line."""
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
 
     def to_huggingface(self) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ _LONGEST = 16
 def color_map(class_map: UInt8Array, labels: LabelMap) -> UInt8Array:
     """Colours uint8 [H, W, 3] of a class map uint8 [H, W].
 
-    Equal to :meth:`aaff.labels.LabelMap.colorize`, in a tenth of its time: this runs on every video frame.
+    Equal to ``aaff.labels.LabelMap.colorize``, in a tenth of its time: this runs on every video frame.
     """
     channels = [cv2.LUT(class_map, np.ascontiguousarray(labels.palette[:, channel])) for channel in range(3)]
     return np.asarray(cv2.merge(channels), np.uint8)
@@ -127,7 +127,7 @@ def legend(entries: Iterable[LegendEntry], *, text: int = 16) -> UInt8Array:
 
 
 def with_legend(picture: UInt8Array, entries: Iterable[LegendEntry], *, shares: bool = True) -> UInt8Array:
-    """The picture, at its own size, with a legend in its lower left corner; see :class:`Inset`."""
+    """The picture, at its own size, with a legend in its lower left corner; see ``Inset``."""
     inset = Inset.fitting(Size.of(picture), list(entries), shares=shares)
     return picture if inset is None else inset.on(picture)
 

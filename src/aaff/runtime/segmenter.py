@@ -46,7 +46,7 @@ class Segmenter:
     Args:
         engine: what runs the model.
         open_stream: gives the predictions for what a path, an address or a number of a camera stands for;
-            without it, paths are those of images.  :func:`aaff.load` puts :func:`aaff.video.stream` here.
+            without it, paths are those of images.  ``aaff.load`` puts ``aaff.video.stream`` here.
     """
 
     def __init__(self, engine: Engine, open_stream: OpenStream | None = None) -> None:
@@ -103,7 +103,7 @@ class Segmenter:
         """Predictions of one frame after the other.
 
         Videos, cameras and folders are read ahead in threads of their own, and give
-        :class:`aaff.video.Stream`: close it (or use ``with``) to end early.
+        ``aaff.video.Stream``: close it (or use ``with``) to end early.
 
         Args:
             source: a video file; ``camera:0`` or a number; an ``rtsp://`` or ``http://`` address; an image, a

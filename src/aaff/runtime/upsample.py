@@ -36,7 +36,7 @@ class Upsampler:
 
     Args:
         size: width and height of the class maps, both multiples of ``stride``.
-        stride: pixels between neighbouring native logits, one of :data:`STRIDES`.
+        stride: pixels between neighbouring native logits, one of ``STRIDES``.
 
     Raises:
         ModelError: ``size`` is not a multiple of the stride, or the stride is another one.

@@ -49,8 +49,8 @@ class Scene:
 
     Attributes:
         image: RGB uint8 [H, W, 3].
-        label: uint8 [H, W], ids of :data:`aaff.labels.CAMVID11`, 255 = ignored.
-        raw: uint8 [H, W], ids of :data:`aaff.labels.CAMVID32`, 255 = ignored; ``label`` is its merge.
+        label: uint8 [H, W], ids of ``aaff.labels.CAMVID11``, 255 = ignored.
+        raw: uint8 [H, W], ids of ``aaff.labels.CAMVID32``, 255 = ignored; ``label`` is its merge.
     """
 
     image: UInt8Array

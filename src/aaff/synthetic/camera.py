@@ -35,7 +35,7 @@ class Camera:
         focal: in pixels.
         height: above the ground in metres.
         base_heading: direction of the street where the camera is, against the drive's own axes, in radians.
-        rotation: rows right, down, ahead of the camera in the axes of :data:`Point`.
+        rotation: rows right, down, ahead of the camera in the axes of ``Point``.
     """
 
     def __init__(self, street: Street, frame: int, size: Size) -> None:
@@ -77,7 +77,7 @@ class Camera:
         return x + u * math.cos(heading), z - u * math.sin(heading), heading
 
     def pixel(self, x: float, y: float, z: float) -> tuple[float, float, float]:
-        """Pixel x, pixel y and depth of a point; depths below :data:`NEAR` count as it for the pixel."""
+        """Pixel x, pixel y and depth of a point; depths below ``NEAR`` count as it for the pixel."""
         (a, b, c), (d, e, f), (g, h, i) = self.rotation
         y -= self.height
         depth = g * x + h * y + i * z
@@ -85,7 +85,7 @@ class Camera:
         return self.cx + scale * (a * x + b * y + c * z), self.cy + scale * (d * x + e * y + f * z), depth
 
     def pixels(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """:meth:`pixel` for many: pixels [N, 2] and depths [N] of points [N, 3]."""
+        """``pixel`` for many: pixels [N, 2] and depths [N] of points [N, 3]."""
         # Written out: the result must not depend on how a BLAS splits a product between threads.
         x, y, z = points[:, 0], points[:, 1] - self.height, points[:, 2]
         (a, b, c), (d, e, f), (g, h, i) = self.rotation
@@ -103,7 +103,7 @@ class Camera:
         return depth > NEAR and abs(aside) - 1.5 * radius < depth * (self.cx + 2) / self.focal
 
     def rays(self, top: int, bottom: int) -> tuple[Float32Array, Float32Array, Float32Array]:
-        """Direction x, y, z (axes of :data:`Point`) through the pixels of rows top … bottom−1, each [rows, W]."""
+        """Direction x, y, z (axes of ``Point``) through the pixels of rows top … bottom−1, each [rows, W]."""
         x = ((np.arange(self.size.width) - self.cx) / self.focal).astype(np.float32)[None, :]
         y = ((np.arange(top, bottom) - self.cy) / self.focal).astype(np.float32)[:, None]
         right, down, ahead = (np.array(row, np.float32) for row in self.rotation)
@@ -114,7 +114,7 @@ class Camera:
         )
 
     def ground(self, x: Float32Array, z: Float32Array) -> tuple[Float32Array, Float32Array]:
-        """Metres along from :attr:`origin` and across of ground points; to first order of the street's bend."""
+        """Metres along from ``origin`` and across of ground points; to first order of the street's bend."""
         along, center, slope = self._depth_table
         i = np.clip(z * np.float32(1 / _CELL), 0, len(along) - 1).astype(np.int32)
         rest = z - i.astype(np.float32) * np.float32(_CELL)
@@ -126,7 +126,7 @@ class Camera:
 
     @property
     def origin(self) -> float:
-        """Metres along the street that :meth:`ground` counts from."""
+        """Metres along the street that ``ground`` counts from."""
         return self._begin
 
 

@@ -1,6 +1,6 @@
 """Paint and label together: whatever colours a pixel also says what it is.
 
-The picture is RGB uint8, the label holds ids of :data:`aaff.labels.CAMVID32`, 255 = void.
+The picture is RGB uint8, the label holds ids of ``aaff.labels.CAMVID32``, 255 = void.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Canvas:
         image: RGB uint8 [H, W, 3].
         raw: uint8 [H, W].
         shade: uint8 [H, W], how much of the sun is taken from the ground, 255 = all.
-        sun: unit vector to the sun, axes of :data:`aaff.synthetic.camera.Point`.
+        sun: unit vector to the sun, axes of ``aaff.synthetic.camera.Point``.
         haze: RGB that far things fade to.
     """
 

@@ -37,7 +37,7 @@ class _Field:
         along, across: size of a pixel on the ground in metres.
         cell: entry of the strip.
         beside: metres beyond the edge of the road, negative on it.
-        kind: of :class:`Ground`.
+        kind: of ``Ground``.
     """
 
     s: Float32Array

@@ -18,7 +18,7 @@ class _District(NamedTuple):
         uses: shares of house, park, yard, car park.
         storeys: least, and most + 1.
         setbacks: metres from pavement to house, one of these.
-        styles: shares of the styles of :func:`aaff.synthetic.facades.facade`.
+        styles: shares of the styles of ``aaff.synthetic.facades.facade``.
         joined: share of houses that touch the next.
         shops: share of houses with a shop, where there is no front garden.
     """
@@ -38,7 +38,7 @@ _DISTRICTS = (
     _District((9, 14), (0.66, 0.2, 0.1, 0.04), (2, 3), (3.0, 5.0, 8.0), (0.5, 0.5, 0.0, 0.0), 0.0, 0.0),
     _District((10, 18), (0.2, 0.6, 0.16, 0.04), (2, 4), (3.0, 5.0, 8.0), (0.3, 0.3, 0.3, 0.1), 0.0, 0.0),
 )
-"""Terrace, town, suburb, park road: the kinds of :class:`aaff.synthetic.street.Street`."""
+"""Terrace, town, suburb, park road: the kinds of ``aaff.synthetic.street.Street``."""
 
 
 def build_lots(site: Site, side: int) -> None:

@@ -15,7 +15,7 @@ from aaff.synthetic.trees import Tree
 CHUNK = 48.0
 """Metres of street that are made together."""
 RESOLUTION = 0.25
-"""Metres along the street between entries of a :class:`Strip`."""
+"""Metres along the street between entries of a ``Strip``."""
 _CELLS = int(CHUNK / RESOLUTION)
 LEFT, RIGHT = 0, 1
 """Sides of the street; u is negative on the left."""
@@ -38,7 +38,7 @@ class Strip:
 
     Attributes:
         begin: metres of the first entry.
-        walk, beyond: uint8 [2, N] of :class:`Ground`, on the pavement's place and behind it.
+        walk, beyond: uint8 [2, N] of ``Ground``, on the pavement's place and behind it.
         junction: bool [2, N], a road leads off here.
         zebra, stop, hatch: bool [N], markings.
     """

@@ -67,7 +67,7 @@ class Lens:
 
 
 class Street:
-    """All that stays the same during one drive; :func:`street` keeps the last few."""
+    """All that stays the same during one drive; ``street`` keeps the last few."""
 
     def __init__(self, drive: int) -> None:
         rng = generator(drive, 1)

@@ -72,7 +72,7 @@ def write_scenes(
 
     Args:
         root: folder of the data set; made when missing.
-        layout: one of :func:`aaff.data.layouts.list_layouts`.
+        layout: one of ``aaff.data.layouts.list_layouts``.
         size: of images and labels.
         train, val, test: how many frames; 0 leaves a split out.
         seed: another number gives other streets.
@@ -103,7 +103,7 @@ def write_scenes(
 
 
 def plan(split: str, count: int, seed: int = 0) -> list[tuple[int, int]]:
-    """(drive, frame) of every frame of a split, as :func:`write_scenes` writes them.
+    """(drive, frame) of every frame of a split, as ``write_scenes`` writes them.
 
     >>> plan("val", 3, seed=0)
     [(10000, 0), (10000, 30), (10000, 60)]
@@ -174,10 +174,10 @@ def write_video(
 
 
 def check_video(path: str | Path, seconds: float) -> int:
-    """How many frames :func:`write_video` would write.
+    """How many frames ``write_video`` would write.
 
     Raises:
-        OptionError: as :func:`write_video`.
+        OptionError: as ``write_video``.
     """
     if Path(path).suffix.lower() != ".mp4":
         raise OptionError(f"a video is written as .mp4, not as {Path(path).name}")

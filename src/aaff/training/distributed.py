@@ -211,7 +211,7 @@ class _Normalize(torch.autograd.Function):
 def share_batch_norm(net: NetworkT, group: Group, device: str) -> NetworkT:
     """Let every batch norm of ``net`` see the batches of all processes; names and values stay.
 
-    On a CPU that is :class:`SharedBatchNorm2d`, on a GPU torch's ``SyncBatchNorm``.
+    On a CPU that is ``SharedBatchNorm2d``, on a GPU torch's ``SyncBatchNorm``.
     """
     if group.world == 1:
         return net

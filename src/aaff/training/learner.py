@@ -129,7 +129,7 @@ class Learner:
         return self.average.state_dict() if self.average is not None else self.net.state_dict()
 
     def reestimated(self, images: Iterable[Tensor], network: SegmentationNetwork) -> dict[str, Tensor]:
-        """:meth:`kept_weights` with the statistics of batch norm taken anew, by averaging over batches.
+        """``kept_weights`` with the statistics of batch norm taken anew, by averaging over batches.
 
         The average of weights and the average of the statistics that other weights had do not quite fit together;
         a few batches through the averaged network give the statistics that are its own.

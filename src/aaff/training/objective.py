@@ -69,7 +69,7 @@ def class_weights(
     """Class weights of the cross-entropy from how often each class occurs.
 
     Args:
-        choice: a formula of :func:`aaff.data.statistics.weight_classes`, ``"none"``, or one number per class.
+        choice: a formula of ``aaff.data.statistics.weight_classes``, ``"none"``, or one number per class.
         counts: integers [images, C]: labelled pixels of each class in each training image.
         enet_constant: what ``"enet-log"`` adds to the share, above 1.
         power: exponent of the weights; below 1 brings them nearer to each other.
@@ -112,7 +112,7 @@ class Objective:
     Args:
         options: the terms and their weights.
         num_classes: C, the classes of the network.
-        weights: class weights [C] of the cross-entropy (see :func:`class_weights`), or None for 1 each.
+        weights: class weights [C] of the cross-entropy (see ``class_weights``), or None for 1 each.
 
     Raises:
         OptionError: the number of weights is not C.

@@ -170,7 +170,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore an average from its :meth:`state_dict`.
+        """Restore an average from its ``state_dict``.
 
         Raises:
             ModelError: names or shapes are not those of the network; nothing is changed then.

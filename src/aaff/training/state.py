@@ -95,7 +95,7 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
 
 
 def load_snapshot(path: Path) -> Snapshot:
-    """Read what :func:`save_snapshot` wrote.
+    """Read what ``save_snapshot`` wrote.
 
     Raises:
         ModelError: there is none, or it is not the state of a run.

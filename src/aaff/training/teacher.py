@@ -34,7 +34,7 @@ class TeacherFile:
 
     @classmethod
     def read(cls, name: str) -> TeacherFile:
-        """Read a checkpoint by what a user calls it, see :func:`find_checkpoint`.
+        """Read a checkpoint by what a user calls it, see ``find_checkpoint``.
 
         Raises:
             ModelError: there is none, or it cannot be read.

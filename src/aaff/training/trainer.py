@@ -1,7 +1,7 @@
 """A whole training, top to bottom: set up, epochs, steps, validation, checkpoints, resume.
 
-:func:`train` sets up, :meth:`Trainer.fit` is the loop.  One optimisation step is in :mod:`aaff.training.learner`,
-what makes it fast in :mod:`aaff.training.kernels`.  A run that is killed at any moment resumes to the same weights
+``train`` sets up, ``Trainer.fit`` is the loop.  One optimisation step is in ``aaff.training.learner``,
+what makes it fast in ``aaff.training.kernels``.  A run that is killed at any moment resumes to the same weights
 as one that was not.
 """
 
@@ -90,7 +90,7 @@ def train(
     Processes that ``torchrun`` started find each other and train together; the first one writes.
 
     Args:
-        data: folder of a data set, any layout that :func:`aaff.data.open_dataset` reads; or several whose classes
+        data: folder of a data set, any layout that ``aaff.data.open_dataset`` reads; or several whose classes
             are the same: the train splits of all are trained on, the first one's val split is scored.
         recipe: what to do.
         run: folder for ``recipe.yaml``, ``metrics.csv``, ``metrics.jsonl``, ``curves.svg``, ``frames``,
@@ -161,7 +161,7 @@ class Trainer:
         folder: of the run.
         reporter: informed of every step and epoch.
         teacher: a network to learn from besides the labels.
-        origin: of the weights that it starts from, see :class:`StartingPoint`; empty for fresh weights.
+        origin: of the weights that it starts from, see ``StartingPoint``; empty for fresh weights.
 
     Raises:
         AaffError: recipe and data do not fit.
@@ -231,7 +231,7 @@ class Trainer:
         self.save_state()
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Continue from the state that :meth:`save_state` wrote."""
+        """Continue from the state that ``save_state`` wrote."""
         self.learner.restore(snapshot.network, snapshot.optimizer, snapshot.average)
         self.position = snapshot.position
         if not self.group.main:

@@ -59,7 +59,7 @@ class StartingPoint:
 
     @classmethod
     def read(cls, name: str) -> StartingPoint:
-        """Read a checkpoint by what a user calls it, see :func:`find_checkpoint`.
+        """Read a checkpoint by what a user calls it, see ``find_checkpoint``.
 
         Raises:
             ModelError: there is none, or it cannot be read.

@@ -56,14 +56,14 @@ class Conversion:
 
     Args:
         segmenter: the model.
-        source: used up by :meth:`run`.
+        source: used up by ``run``.
         outputs: what to write.
         limit: end after so many frames; None for all.
 
     Attributes:
         frames: how many were written.
         dropped: how many of a live source were not looked at.
-        seconds: how long :meth:`run` took.
+        seconds: how long ``run`` took.
         problems: sentences about what could not be read or, after another error, finished.
         written: paths of the finished results.
     """

@@ -23,7 +23,7 @@ from aaff.video.sources import DEFAULT_RATE, Frame, SourceInfo
 from aaff.video.writer import VideoWriter
 
 Kind = Literal["overlay", "side", "map", "index", "json"]
-"""Three forms of a video (:data:`aaff.video.pictures.Form`), a folder of palette PNGs of the class ids, and
+"""Three forms of a video (``aaff.video.pictures.Form``), a folder of palette PNGs of the class ids, and
 one line of JSON per frame."""
 
 T = TypeVar("T")
@@ -151,7 +151,7 @@ class IndexOutput(Output[UInt8Array]):
     Args:
         path: the folder.
         labels: classes and colours.
-        mark: what every frame carries, see :func:`aaff.images.read_mark`.
+        mark: what every frame carries, see ``aaff.images.read_mark``.
     """
 
     def __init__(self, path: Path, labels: LabelMap, mark: str) -> None:
@@ -202,7 +202,7 @@ class IndexOutput(Output[UInt8Array]):
 
 
 def output_path(kind: Kind, stem: Path) -> Path:
-    """Where :func:`make_output` puts a result: ``STEM_overlay.mp4``, ``STEM_side.mp4``, ``STEM_map.mp4``, the folder
+    """Where ``make_output`` puts a result: ``STEM_overlay.mp4``, ``STEM_side.mp4``, ``STEM_map.mp4``, the folder
     ``STEM_index`` or ``STEM.jsonl``.
     """
     ending = {"json": ".jsonl", "index": "_index"}.get(kind, f"_{kind}.mp4")
@@ -210,7 +210,7 @@ def output_path(kind: Kind, stem: Path) -> Path:
 
 
 def make_output(kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, style: Style = Style()) -> Output[Any]:
-    """The output for one kind, at :func:`output_path`.
+    """The output for one kind, at ``output_path``.
 
     Raises:
         UnknownNameError: no such kind.

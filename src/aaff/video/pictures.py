@@ -20,7 +20,7 @@ Form = Literal["overlay", "side", "map"]
 
 @dataclass(frozen=True)
 class Style:
-    """How overlays are painted; the arguments of :meth:`aaff.Prediction.overlay`."""
+    """How overlays are painted; the arguments of ``aaff.Prediction.overlay``."""
 
     alpha: float = 0.5
     legend: bool = True
@@ -35,7 +35,7 @@ class Painter:
     lists every class in the order of the ids, without shares, so that nothing in it moves.
 
     Args:
-        form: see :data:`Form`.
+        form: see ``Form``.
         style: of overlays, and whether there is a legend.
     """
 

@@ -22,7 +22,7 @@ class Stream(Iterator[Prediction]):
     start with the first prediction that is asked for.  Of a live source comes the newest frame at the time
     of asking; ``dropped`` counts those in between.
 
-    A loop may end early: the threads end when the stream is closed, by ``with``, by :meth:`close` or when
+    A loop may end early: the threads end when the stream is closed, by ``with``, by ``close`` or when
     nobody holds it any more.
 
     Raises:
@@ -58,7 +58,7 @@ class Stream(Iterator[Prediction]):
 
 
 def stream(segmenter: Segmenter, source: str | Path | int) -> Stream:
-    """Predictions for everything that :func:`aaff.video.open_source` opens.
+    """Predictions for everything that ``aaff.video.open_source`` opens.
 
     Raises:
         DataError: it is not there, cannot be opened or has no frame.

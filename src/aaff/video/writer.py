@@ -29,7 +29,7 @@ _BT601 = 6
 class VideoWriter:
     """One H.264 video, yuv420p in MP4, its index at the front.
 
-    Pictures go into a temporary file beside ``path``, which takes its place in :meth:`close`; without a
+    Pictures go into a temporary file beside ``path``, which takes its place in ``close``; without a
     picture there is no file.  As a context manager it closes when the block ends well and discards otherwise.
 
     H.264 counts pixels in twos: a picture of odd width or height gets its last column or row twice.
@@ -40,7 +40,7 @@ class VideoWriter:
         tick: the unit of the times in seconds; default: one frame at ``rate``.
         pixel_aspect: width of a pixel divided by its height.
         quality: constant rate factor, 0 (lossless, not for browsers) to 51; +6 halves the file.
-        comment: metadata of the file, for :func:`read_comment`.
+        comment: metadata of the file, for ``read_comment``.
 
     Raises:
         OptionError: the path does not end in ``.mp4``, or the rate or the quality is out of range.

@@ -30,7 +30,7 @@ NAMES = ("seeds/depthwise_bisenet-seed0", "seeds/bisenet-seed0")
 
 
 def experiment(data: Path, out: Path, *, recipe: Recipe = TINY, archive: Path | None = None, **more: Any) -> Experiment:
-    """The experiment in a folder; ``more`` goes to :class:`Settings`."""
+    """The experiment in a folder; ``more`` goes to ``Settings``."""
     chosen = {"seeds": (0,), "networks": ("bisenet", "depthwise_bisenet")} | more
     return Experiment(data, out, Settings({"seeds": recipe}, **chosen), archive=archive, say=lambda line: None)
 

@@ -19,7 +19,7 @@ from aaff.data.sample import Dataset, Sample
 from aaff.errors import DataError, UnknownNameError
 from aaff.files import is_unfinished
 from aaff.labels import LabelMap
-from aaff.plugins import load_plugins
+from aaff.plugins import Registry
 
 __all__ = [
     "Layout",
@@ -33,9 +33,9 @@ __all__ = [
 ]
 
 # In the order they are tried: the first that fits is taken, and a description wins over a guess.
-_LAYOUTS: dict[str, Layout] = {
-    layout.name: layout for layout in (Described(), SegNet(), Kaggle(), Original(), Cityscapes())
-}
+_LAYOUTS: Registry[Layout] = Registry("layout", "aaff.layouts")
+for _layout in (Described(), SegNet(), Kaggle(), Original(), Cityscapes()):
+    _LAYOUTS.add(_layout.name, _layout)
 
 
 def register_layout(layout: type[Layout]) -> type[Layout]:
@@ -49,12 +49,7 @@ def register_layout(layout: type[Layout]) -> type[Layout]:
             looks_for = "a file mine.txt"
             ...
     """
-    if layout.name in _LAYOUTS:
-        raise ValueError(f"a layout named {layout.name!r} is registered already")
-    own = dict(_LAYOUTS)
-    _LAYOUTS.clear()
-    _LAYOUTS[layout.name] = layout()
-    _LAYOUTS.update(own)
+    _LAYOUTS.add(layout.name, layout(), first=True)
     return layout
 
 
@@ -64,8 +59,7 @@ def list_layouts() -> list[str]:
     >>> "segnet" in list_layouts()
     True
     """
-    load_plugins("aaff.layouts")
-    return list(_LAYOUTS)
+    return _LAYOUTS.names()
 
 
 def find_layout(root: str | Path, name: str | None = None) -> Layout:
@@ -75,21 +69,19 @@ def find_layout(root: str | Path, name: str | None = None) -> Layout:
         UnknownNameError: there is no layout of that name.
         DataError: there is no such folder, it is empty, or nothing fits; what was looked for is named.
     """
-    load_plugins("aaff.layouts")
     root = Path(root)
     if not os.path.isdir(root):
         raise DataError(f"{root} is a file, not a folder" if os.path.exists(root) else f"there is no folder {root}")
     if is_unfinished(root):
         raise DataError(f"{root} is incomplete: writing it was interrupted; run the command that writes it again")
     if name is not None:
-        if name not in _LAYOUTS:
-            raise UnknownNameError("layout", name, _LAYOUTS)
-        chosen = _LAYOUTS[name]
+        chosen = _LAYOUTS.find(name)
         if not chosen.detect(root):
             raise DataError(f"{root} does not have the layout {name}: there is no {chosen.looks_for}")
         return chosen
     if not any(root.iterdir()):
         raise DataError(f"the folder {root} is empty")
+    list_layouts()  # with those of plug-ins
     for layout in _LAYOUTS.values():
         if layout.detect(root):
             return layout
@@ -110,7 +102,7 @@ def splits(root: str | Path, layout: str | None = None, *, protocol: str | None 
     With protocol ``"camvid11-drives"`` they are named after the drives of train + val.
 
     Raises:
-        AaffError: as :func:`find_layout`.
+        AaffError: as ``find_layout``.
     """
     found = find_layout(root, layout)
     if protocol == DRIVES:
@@ -123,10 +115,10 @@ def open_dataset(root: str | Path, split: str, *, protocol: str | None = None, l
 
     Args:
         root: folder of the data set.
-        split: one of :func:`splits`; it is usable when it alone is present.
-        protocol: what scores are called, see :mod:`aaff.data.protocols`; None takes the layout's own:
+        split: one of ``splits``; it is usable when it alone is present.
+        protocol: what scores are called, see ``aaff.data.protocols``; None takes the layout's own:
             ``"camvid11"`` for the CamVid layouts.
-        layout: one of :func:`list_layouts`; None looks at the folder.
+        layout: one of ``list_layouts``; None looks at the folder.
 
     Raises:
         DataError: no such folder, no known layout, an empty split, or files without partner.
@@ -160,10 +152,10 @@ def _train_and_val(layout: Layout, root: Path) -> list[Listing]:
 
 
 def write_dataset(layout: str, root: str | Path, split: str, samples: Iterable[Sample], labels: LabelMap) -> None:
-    """Write one split in a layout; :func:`open_dataset` reads the same samples back.
+    """Write one split in a layout; ``open_dataset`` reads the same samples back.
 
     Args:
-        layout: one of :func:`list_layouts`.
+        layout: one of ``list_layouts``.
         root: folder of the data set; made when missing.  Files of the same name are replaced.
         split: name of the split.
         samples: frames with labels of ``labels``; they are taken one by one.
@@ -174,6 +166,4 @@ def write_dataset(layout: str, root: str | Path, split: str, samples: Iterable[S
         DataError: the layout cannot hold these labels, or a sample breaks the data contract.
         AaffError: a file cannot be written.
     """
-    if layout not in _LAYOUTS:
-        raise UnknownNameError("layout", layout, _LAYOUTS)
-    _LAYOUTS[layout].write(Path(root), split, samples, labels)
+    _LAYOUTS.find(layout).write(Path(root), split, samples, labels)

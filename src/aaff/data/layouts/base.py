@@ -106,7 +106,7 @@ class Layout(ABC):
     """What ``--layout`` calls it."""
 
     looks_for: ClassVar[str]
-    """What must be there for :meth:`detect`, as the end of an error message."""
+    """What must be there for ``detect``, as the end of an error message."""
 
     @abstractmethod
     def detect(self, root: Path) -> bool:
@@ -118,7 +118,7 @@ class Layout(ABC):
 
     @abstractmethod
     def listing(self, root: Path, split: str) -> Listing:
-        """The files of a split that :meth:`splits` names.
+        """The files of a split that ``splits`` names.
 
         Raises:
             DataError: two files claim the same frame, or a list of frames cannot be read.

@@ -1,7 +1,7 @@
 """Tables that say what the colours of a mask mean: ``class_dict.csv`` and ``label_colors.txt``.
 
 The Kaggle release of CamVid brings the first, the original data the second.  Both name the same 32
-colours, in any order; :func:`table_meaning` turns either into ids.  A table with classes of its own
+colours, in any order; ``table_meaning`` turns either into ids.  A table with classes of its own
 is a data set of its own, with ids in the order of its rows.
 """
 
@@ -87,7 +87,7 @@ def read_label_colors(path: Path) -> list[tuple[str, RGB]]:
 
 
 def write_class_dict(path: Path, labels: LabelMap) -> None:
-    """Write what :func:`read_class_dict` reads; a file with the same rows stays as it is.
+    """Write what ``read_class_dict`` reads; a file with the same rows stays as it is.
 
     Raises:
         DataError: the file has other classes, or a name cannot stand in it.
@@ -101,7 +101,7 @@ def write_class_dict(path: Path, labels: LabelMap) -> None:
 
 
 def write_label_colors(path: Path, labels: LabelMap) -> None:
-    """Write what :func:`read_label_colors` reads; a file with the same rows stays as it is.
+    """Write what ``read_label_colors`` reads; a file with the same rows stays as it is.
 
     Raises:
         DataError: the file has other classes, or a name cannot stand in it.

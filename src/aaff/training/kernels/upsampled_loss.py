@@ -49,7 +49,7 @@ def upsampled_cross_entropy(
     """Weighted cross-entropy of native logits enlarged to the size of the label, as a sum and its divisor.
 
     The logits are enlarged bilinearly (``align_corners=False``).  For a counted pixel with class ``y``
-    the loss is that of :func:`torch.nn.functional.cross_entropy`::
+    the loss is that of ``torch.nn.functional.cross_entropy``::
 
         (1 − ε) · w[y] · nll[y]  +  ε / C · Σ_c w[c] · nll[c]
 
@@ -267,7 +267,7 @@ class _Band:
 def _bands(inputs: int, outputs: int, width: int, dtype: torch.dtype) -> tuple[_Band, ...]:
     """The enlargement of one axis, cut into bands of ``width`` outputs.
 
-    The matrix is what :func:`torch.nn.functional.interpolate` gives for the unit vectors, so its
+    The matrix is what ``torch.nn.functional.interpolate`` gives for the unit vectors, so its
     convention at the borders is that of the evaluation by construction.
     """
     with torch.inference_mode(False), torch.no_grad():  # kept, so it must serve every later mode
@@ -329,7 +329,7 @@ class _Plan:
         native[rows.low : rows.high].addmm_(rows.matrix.t(), strip.view(len(rows), -1))
 
     def adjoint_columns(self, native: Tensor) -> Tensor:
-        """The adjoint of :meth:`columns`: [h, C·W] to [C, h, w]."""
+        """The adjoint of ``columns``: [h, C·W] to [C, h, w]."""
         (h, w), width = self.small, self.large[1]
         lines = native.view(h * self.channels, width)
         result = lines.new_zeros(len(lines), w)

@@ -13,13 +13,12 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from aaff.errors import UnknownNameError
-from aaff.plugins import load_plugins
+from aaff.plugins import Registry
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 _LossT = TypeVar("_LossT", bound=Loss)
 
-_LOSSES: dict[str, Loss] = {}
+_LOSSES: Registry[Loss] = Registry("loss", "aaff.losses")
 
 
 def register_loss(function: _LossT) -> _LossT:
@@ -31,17 +30,13 @@ def register_loss(function: _LossT) -> _LossT:
     >>> "brightness" in list_losses()
     True
     """
-    name = function.__name__
-    if name in _LOSSES:
-        raise ValueError(f"a loss named {name!r} is registered already")
-    _LOSSES[name] = function
+    _LOSSES.add(function.__name__, function)
     return function
 
 
 def list_losses() -> list[str]:
     """Names of the registered losses, those of plug-ins included."""
-    load_plugins("aaff.losses")
-    return sorted(_LOSSES)
+    return sorted(_LOSSES.names())
 
 
 def find_loss(name: str) -> Loss:
@@ -50,11 +45,7 @@ def find_loss(name: str) -> Loss:
     Raises:
         UnknownNameError: there is none; the nearest name is given.
     """
-    if name not in _LOSSES:
-        load_plugins("aaff.losses")
-    if name not in _LOSSES:
-        raise UnknownNameError("loss", name, _LOSSES)
-    return _LOSSES[name]
+    return _LOSSES.find(name)
 
 
 for _name in ("dice", "lovasz"):  # one file each; they import register_loss from here
