@@ -94,7 +94,7 @@ $(VENV)/.demo-ready: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing what the tests need into $(VENV) (some minutes, once)"
-	$(PIP_INSTALL) '.[train,quantize,onnxruntime,dev]'
+	$(PIP_INSTALL) '.[train,quantize,onnxruntime,server,dev]'
 	@touch $@ $(VENV)/.demo-ready
 
 $(VENV)/.docs-ready: pyproject.toml constraints.txt | $(BIN)/python

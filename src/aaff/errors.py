@@ -54,6 +54,10 @@ class DataError(AaffError):
     """Images, labels or folders are not what they should be."""
 
 
+class TooLargeError(DataError):
+    """A picture has more pixels than are allowed."""
+
+
 class ModelError(AaffError):
     """A network, checkpoint or exported file cannot be used as asked."""
 
@@ -111,13 +115,18 @@ def require(module: str, extra: str) -> ModuleType | Any:
 
 
 EXTRA_OF = {
+    "fastapi": "server",
     "matplotlib": "train",
     "nncf": "quantize",
     "onnx": "train",
     "onnxruntime": "onnxruntime",
     "onnxscript": "train",
+    "pydantic": "server",
     "safetensors": "train",
+    "starlette": "server",
     "torch": "train",
+    "uvicorn": "server",
+    "websockets": "server",
 }
 """Import name of an optional dependency → the extra of this package that brings it."""
 

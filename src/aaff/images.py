@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from aaff.errors import AaffError, DataError, OptionError, brief
+from aaff.errors import AaffError, DataError, OptionError, TooLargeError, brief
 from aaff.files import replacing
 from aaff.labels import UInt8Array
 
@@ -83,14 +84,18 @@ def pixel_limit() -> int:
     return int(text)
 
 
-def check_pixels(width: int, height: int, where: str) -> None:
-    """Refuse a picture above the limit.
+def check_pixels(width: int, height: int, where: str, limit: int | None = None) -> None:
+    """Refuse a picture above the limit: ``limit`` pixels where it is given, else :func:`pixel_limit`.
 
     Raises:
-        DataError: ``where`` names the file; says how to allow it.
+        TooLargeError: ``where`` names the file; says how to allow it.
     """
+    if limit is not None and width * height > limit:
+        raise TooLargeError(
+            f"{where} has {width * height:,} pixels; at most {limit:,} are taken here, so make it smaller"
+        )
     if width * height > pixel_limit():
-        raise DataError(
+        raise TooLargeError(
             f"{where} has {width * height:,} pixels, more than the limit of {pixel_limit():,}; if you trust the file, "
             f"set the environment variable {MAX_PIXELS_VARIABLE}={width * height} (aaff predict: --max-pixels)"
         )
@@ -126,17 +131,40 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
         Image.MAX_IMAGE_PIXELS = pixel_limit()  # somebody asked for it, and Pillow has one limit for the process
     # A file object, not a name: Pillow would map a named file into memory, and then decodes TIFFs that are turned by
     # 90° with the wrong width (13.0), and dies of a file that gets shorter meanwhile.
-    with _decoding(where), open(path, "rb") as file:
-        try:
-            picture = Image.open(file, formats=_FORMATS)
-        except Image.DecompressionBombError as error:
-            raise DataError(
-                f"{where} has more pixels than the limit ({brief(error)}); if you trust the file, set the environment "
-                f"variable {MAX_PIXELS_VARIABLE} to a larger number (aaff predict: --max-pixels)"
-            ) from error
-        with picture:
-            check_pixels(*picture.size, where)
-            yield picture
+    with _decoding(where), open(path, "rb") as file, _header(file, where) as picture:
+        yield picture
+
+
+def _header(file: BinaryIO, where: str, limit: int | None = None) -> Image.Image:
+    """A picture of which only the header is read, its number of pixels checked."""
+    try:
+        picture = Image.open(file, formats=_FORMATS)
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(
+            f"{where} has more pixels than the limit ({brief(error)}); if you trust the file, set the environment "
+            f"variable {MAX_PIXELS_VARIABLE} to a larger number (aaff predict: --max-pixels)"
+        ) from error
+    try:
+        check_pixels(*picture.size, where, limit)
+    except AaffError:
+        picture.close()
+        raise
+    return picture
+
+
+def decode_image(data: bytes, where: str = "the image", *, max_pixels: int | None = None) -> UInt8Array:
+    """The content of an image file as RGB uint8 [H, W, 3], as :func:`read_image` says.
+
+    Args:
+        data: the bytes of the file.
+        where: names it in an error message.
+        max_pixels: a limit of its own, checked before anything is decoded; default: :func:`pixel_limit`.
+
+    Raises:
+        DataError: it is not an image, truncated or too large.
+    """
+    with _decoding(where), _header(io.BytesIO(data), where, max_pixels) as picture:
+        return _rgb(_turned(picture), where)
 
 
 def _decode(path: str | Path) -> _Decoded:

@@ -33,6 +33,7 @@ VERBS: dict[str, str] = {
     "evaluate": "score a model on a split, beside the baselines",
     "export": "make one file of a checkpoint that runs without torch",
     "predict": "turn images, videos and cameras into semantic maps",
+    "serve": "open a live page in the browser, and an HTTP API",
     "bench": "measure the latency and throughput of models",
     "models": "list the models and networks, or show the layers of one",
     "demo": "draw, train, evaluate and predict, in a few minutes",

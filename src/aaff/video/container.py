@@ -15,7 +15,7 @@ import av.container
 import numpy as np
 
 from aaff.errors import DataError, brief
-from aaff.images import check_pixels
+from aaff.images import check_pixels, pixel_limit
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
 from aaff.video.sources import DEFAULT_RATE, Frame, Source, SourceInfo, shown_name
@@ -46,15 +46,21 @@ class VideoFile(Source):
     Packets that cannot be decoded are left out.  ``problems`` says how many, and when the file ends before its
     header says.
 
+    Args:
+        path: the file or address.
+        name: what it is called in frames and messages; default: the path.
+        max_pixels: most pixels of a frame; default: :func:`aaff.images.pixel_limit`.
+
     Raises:
         DataError: there is no such file, it is not a video but a playlist for instance, has no frame, is too large,
             or its codec is not known here.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, name: str | None = None, max_pixels: int | None = None) -> None:
         self.problems: list[str] = []
+        self._max_pixels = max_pixels
         self._path = str(path)
-        self._name = shown_name(path)
+        self._name = name or shown_name(path)
         self._damaged = 0
         self._hidden = 0
         self._rest = self._decode()
@@ -70,7 +76,9 @@ class VideoFile(Source):
     def _decode(self) -> Generator[Frame, None, None]:
         with _open(self._path, self._name) as container:
             stream = _video_stream(container, self._name)
-            check_pixels(stream.width, stream.height, self._name)
+            check_pixels(stream.width, stream.height, self._name, self._max_pixels)
+            # The header of the file is checked above; the stream may say another size than it.
+            stream.codec_context.options = {"max_pixels": str(self._max_pixels or pixel_limit())}
             rate, tick = _rate(stream), _tick(stream)
             clock = _Clock(tick, rate, _start(container, stream))
             index = 0

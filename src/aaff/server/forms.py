@@ -1,0 +1,161 @@
+"""The forms of a prediction that clients can ask for, by ``Accept`` and by ``form``."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from aaff.labels import UInt8Array
+from aaff.preprocess import Size, resize_label
+from aaff.runtime import Prediction
+from aaff.server.problems import Refusal
+
+Form = Literal["json", "index", "map", "overlay", "side", "maps"]
+"""Summary; palette PNG of the class ids; their colours; the image under its colours; the image beside its colours;
+class ids and confidence for a program that draws itself (:func:`pack`)."""
+
+JSON, PNG, JPEG, WEBP, MAPS = "application/json", "image/png", "image/jpeg", "image/webp", "application/vnd.aaff.maps"
+
+TYPES: dict[Form, tuple[str, ...]] = {
+    "json": (JSON,),
+    "index": (PNG,),
+    "map": (PNG,),
+    "overlay": (PNG, JPEG, WEBP),
+    "side": (PNG, JPEG, WEBP),
+    "maps": (MAPS,),
+}
+"""Form → media types that it can have, the usual one first.  Classes do not survive JPEG."""
+
+_FORM_OF: dict[str, Form] = {JSON: "json", PNG: "index", JPEG: "overlay", WEBP: "overlay", MAPS: "maps"}
+"""What a media type means where no form is named."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a client wants of a prediction.
+
+    Attributes:
+        form: see :data:`Form`.
+        media_type: one of :data:`TYPES` for it.
+        alpha, legend, classes, conf: of an overlay, see :meth:`aaff.Prediction.overlay`.
+        confidence: give the confidence of every pixel with ``maps`` too.
+    """
+
+    form: Form = "json"
+    media_type: str = JSON
+    alpha: float = 0.5
+    legend: bool = True
+    classes: tuple[str, ...] = ()
+    conf: float = 0.0
+    confidence: bool = False
+
+
+def choose(accept: str, form: Form | None) -> tuple[Form, str]:
+    """Form and media type of a response.
+
+    Args:
+        accept: the header; empty: anything.
+        form: the form that was named, if any.
+
+    Raises:
+        Refusal: nothing that is accepted can be given (406).
+
+    >>> choose("image/png", None), choose("*/*", None), choose("image/webp, image/jpeg;q=0.5", "overlay")
+    (('index', 'image/png'), ('json', 'application/json'), ('overlay', 'image/webp'))
+    """
+    offers = [JSON, PNG, JPEG, WEBP, MAPS] if form is None else list(TYPES[form])
+    best, most = "", 0.0
+    for offer in offers:
+        quality = _quality(accept or "*/*", offer)
+        if quality > most:
+            best, most = offer, quality
+    if not best:
+        raise Refusal(406, f"{form or 'a prediction'} is given as {' or '.join(offers)}; accept one of them")
+    return form or _FORM_OF[best], best
+
+
+def encode(prediction: Prediction, wanted: Wanted) -> bytes:
+    """The body of a response.
+
+    Raises:
+        AaffError: there is no such class, or the model gives no confidence.
+    """
+    if wanted.form == "json":
+        return prediction.to_json(indent=None).encode()
+    if wanted.form == "maps":
+        return pack(prediction, confidence=wanted.confidence)
+    if wanted.form == "index":
+        return _palette_png(prediction)
+    if wanted.form == "map":
+        return _picture(prediction.color_map(), PNG)
+    if wanted.form == "side":
+        return _picture(prediction.side_by_side(wanted.legend), wanted.media_type)
+    painted = prediction.overlay(wanted.alpha, wanted.legend, classes=wanted.classes, conf=wanted.conf)
+    return _picture(painted, wanted.media_type)
+
+
+def pack(prediction: Prediction, *, confidence: bool = False) -> bytes:
+    """Summary, class map and confidence in one piece, small and quick to read in a browser.
+
+    Returns:
+        Length of the summary (4 bytes, little endian), the summary (JSON, with ``map`` = ``{"width", "height",
+        "planes"}``), and the planes behind each other, uint8 [height, width], compressed by zlib.  They have the size
+        of the network's map where the frame is larger than that.
+    """
+    small = prediction.class_map if prediction.network_map is None else prediction.network_map
+    planes = {"class_map": small}
+    if confidence and prediction.confidence is not None:
+        planes["confidence"] = resize_label(prediction.confidence, Size.of(small))
+    summary = prediction.to_dict() | {
+        "map": {"width": small.shape[1], "height": small.shape[0], "planes": list(planes)},
+    }
+    head = json.dumps(summary, ensure_ascii=False, allow_nan=False).encode()
+    body = zlib.compress(b"".join(np.ascontiguousarray(plane).tobytes() for plane in planes.values()), 1)
+    return len(head).to_bytes(4, "little") + head + body
+
+
+def _palette_png(prediction: Prediction) -> bytes:
+    picture = Image.fromarray(prediction.class_map)
+    picture.putpalette(prediction.labels.palette.tobytes())
+    data = io.BytesIO()
+    picture.save(data, "png")
+    return data.getvalue()
+
+
+_CODING = {
+    PNG: [cv2.IMWRITE_PNG_COMPRESSION, 3],
+    JPEG: [cv2.IMWRITE_JPEG_QUALITY, 90],
+    WEBP: [cv2.IMWRITE_WEBP_QUALITY, 90],
+}
+
+
+def _picture(picture: UInt8Array, media_type: str) -> bytes:
+    suffix = f".{media_type.rpartition('/')[2]}"
+    _, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _CODING[media_type])
+    return bytes(data.tobytes())
+
+
+def _quality(accept: str, offer: str) -> float:
+    """How welcome a media type is, 0 to 1, by the most specific range that has it."""
+    kind = offer.partition("/")[0]
+    found: dict[int, float] = {}
+    for part in accept.lower().split(",")[:50]:
+        name, *parameters = (word.strip() for word in part.split(";"))
+        level = {offer: 2, f"{kind}/*": 1, "*/*": 0}.get(name)
+        if level is not None:
+            found[level] = next((_number(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
+    return found[max(found)] if found else 0.0
+
+
+def _number(text: str) -> float:
+    try:
+        return min(1.0, max(0.0, float(text)))
+    except ValueError:
+        return 0.0

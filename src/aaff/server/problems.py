@@ -1,0 +1,126 @@
+"""One format for everything that goes wrong: a sentence in ``application/problem+json`` (RFC 9457).
+
+No answer ever carries a traceback: what is a bug of ours is logged here and told as a sentence without details.
+"""
+
+from __future__ import annotations
+
+import http
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from aaff.errors import AaffError, UnknownNameError, brief
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """What went wrong and what to do about it."""
+
+    type: str = Field("about:blank", description="always about:blank: the status says which kind it is")
+    title: str = Field(description="name of the HTTP status")
+    status: int = Field(description="HTTP status")
+    detail: str = Field(description="one sentence: what, where, how to fix it")
+
+
+class Refusal(AaffError):  # noqa: N818 - a refusal, not always an error
+    """A request that is not done.
+
+    Args:
+        status: HTTP status.
+        sentence: for the user.
+        retry: seconds after which it may be tried again.
+    """
+
+    def __init__(self, status: int, sentence: str, *, retry: int | None = None) -> None:
+        super().__init__(sentence)
+        self.status, self.retry = status, retry
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that belong to the status."""
+        found = {} if self.retry is None else {"Retry-After": str(self.retry)}
+        return found | ({"WWW-Authenticate": 'Bearer realm="aaff"'} if self.status == 401 else {})
+
+
+def to_problem(error: Exception) -> Problem:
+    """The problem that an exception stands for.
+
+    >>> to_problem(Refusal(413, "too large")).status, to_problem(ValueError("secret")).status
+    (413, 500)
+    """
+    if isinstance(error, Refusal):
+        return problem(error.status, str(error))
+    if isinstance(error, UnknownNameError):
+        return problem(404 if "model" in str(error) else 422, str(error))
+    if isinstance(error, AaffError):
+        return problem(422, str(error))
+    if isinstance(error, MemoryError):
+        return problem(503, "the server is out of memory; try a smaller image")
+    return problem(500, "the server made a mistake; its log says which")
+
+
+def problem(status: int, sentence: str) -> Problem:
+    """A problem with the name of its status."""
+    return Problem(type="about:blank", title=http.HTTPStatus(status).phrase, status=status, detail=sentence)
+
+
+def to_response(error: Exception) -> JSONResponse:
+    """The response that an exception stands for."""
+    found = to_problem(error)
+    headers = error.headers if isinstance(error, Refusal) else {"Retry-After": "5"} if found.status == 503 else {}
+    return JSONResponse(found.model_dump(), found.status, headers, MEDIA_TYPE)
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Give every error of an application this format."""
+
+    async def ours(_: Request, error: Exception) -> JSONResponse:
+        return to_response(error)
+
+    async def http_error(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        sentence = _SENTENCES.get(error.status_code, brief(error.detail))
+        found = problem(error.status_code, sentence)
+        return JSONResponse(found.model_dump(), error.status_code, error.headers, MEDIA_TYPE)
+
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        first: dict[str, Any] = error.errors()[0]
+        where = " ".join(str(part) for part in first.get("loc", ()))
+        return to_response(Refusal(422, f"{brief(where)}: {brief(first.get('msg', 'invalid'))}"))
+
+    app.add_exception_handler(AaffError, ours)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Exception, ours)
+
+
+_SENTENCES = {
+    404: "there is no such address; /openapi.json lists all",
+    405: "this address does not take this method; /openapi.json says which it takes",
+}
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text, "content": {MEDIA_TYPE: {}}}
+    for status, text in {
+        400: "The request cannot be read",
+        401: "The token is missing or wrong",
+        403: "The Host or Origin of the request is not allowed",
+        404: "There is no such model or job",
+        406: "None of the accepted types can be given",
+        408: "The request came too slowly",
+        413: "The body or the image is too large",
+        415: "The content is of an unknown type",
+        422: "The content cannot be used",
+        429: "Too many jobs; try again later",
+        500: "A mistake of the server",
+        503: "The server is busy; try again later",
+    }.items()
+}
+"""Problems of every route, for the OpenAPI document."""

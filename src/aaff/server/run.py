@@ -1,0 +1,81 @@
+"""Running the application: the socket, uvicorn, and the browser."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import webbrowser
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from aaff.errors import AaffError
+from aaff.server.settings import Settings
+
+_GRACE = 30
+"""Seconds that running requests get when the server ends."""
+
+
+def serve(
+    app: FastAPI, settings: Settings, *, fragment: str = "", browser: bool = False, tell: Callable[[str], None] = print
+) -> None:
+    """Serve until Ctrl-C or SIGTERM; requests that run are finished.
+
+    Args:
+        app: what :func:`aaff.server.create_app` made.
+        settings: address and limits.
+        fragment: what the page begins with, such as ``"camera"``.
+        browser: open the page in the user's browser.
+        tell: is given the address of the page.
+
+    Raises:
+        AaffError: the address is not free, or not one of this machine.
+    """
+    listening = _listen(settings)
+    port = listening.getsockname()[1]
+    page = _address(settings.host, port) + (f"#{fragment}" if fragment else "")
+    tell(page)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=_GRACE,
+        limit_concurrency=2 * settings.limits.requests + 64,  # the server's own limits speak first
+        backlog=256,
+        ws="websockets-sansio",
+        ws_max_size=settings.limits.image_mb * 10**6 + 1024,
+        ws_max_queue=4,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        ws_per_message_deflate=False,
+    )
+    server = uvicorn.Server(config)
+    if browser:
+        webbrowser.open(page + (("&" if fragment else "#") + f"token={settings.token}" if settings.token else ""))
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended in good order and passes the signal on
+        server.run(sockets=[listening])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=256)
+    except OSError as error:
+        raise AaffError(
+            f"cannot listen at {settings.host} port {settings.port}: {error.strerror or error}; "
+            "name another with --port, or 0 for a free one"
+        ) from error
+
+
+def _address(host: str, port: int) -> str:
+    """The address of the page as this machine's browser reaches it.
+
+    >>> _address("0.0.0.0", 80), _address("::1", 80)
+    ('http://localhost:80/', 'http://[::1]:80/')
+    """
+    if host in ("0.0.0.0", "::"):
+        return f"http://localhost:{port}/"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
