@@ -8,13 +8,11 @@ from hypothesis.extra import numpy as hnp
 
 from aaff.card import ModelCard
 from aaff.errors import DataError, ModelError
-from aaff.labels import CAMVID11, CAMVID32, CAMVID_RAW, CITYSCAPES19, ColorEntry, ColorTable, LabelMap
+from aaff.labels import CAMVID11, CAMVID32, CAMVID_RAW, LABEL_MAPS, ColorEntry, ColorTable, LabelMap
 from aaff.preprocess import Size
 
-KNOWN = (CAMVID11, CAMVID32, CITYSCAPES19)
 
-
-@pytest.mark.parametrize("labels", KNOWN, ids=lambda labels: labels.name)
+@pytest.mark.parametrize("labels", LABEL_MAPS.values(), ids=lambda labels: labels.name)
 def test_every_id_survives_being_drawn_and_read_again(labels: LabelMap) -> None:
     ids = np.array([[*range(labels.num_classes), 255]], np.uint8)
     again, unknown = labels.color_table().decode(labels.colorize(ids))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aaff.errors import DataError, shown
+from aaff.errors import DataError, UnknownNameError, shown
 
 RGB = tuple[int, int, int]
 UInt8Array = npt.NDArray[np.uint8]
@@ -321,3 +321,26 @@ CITYSCAPES19 = LabelMap(
     ),
 )
 """The 19 training classes of Cityscapes in the order of their trainIds (github.com/mcordts/cityscapesScripts)."""
+
+KITTI = LabelMap("kitti", CITYSCAPES19.names, CITYSCAPES19.colors)
+"""KITTI's semantic benchmark: the classes, ids and colours of Cityscapes (cvlibs.net/datasets/kitti)."""
+
+BDD100K = LabelMap("bdd100k", CITYSCAPES19.names, CITYSCAPES19.colors)
+"""BDD100K's semantic segmentation: the classes, ids and colours of Cityscapes (arXiv:1805.04687)."""
+
+LABEL_MAPS = {labels.name: labels for labels in (CAMVID11, CAMVID32, CITYSCAPES19, KITTI, BDD100K)}
+"""The label maps that are known by name."""
+
+
+def find_labels(name: str) -> LabelMap:
+    """The label map of a name.
+
+    Raises:
+        UnknownNameError: there is none; the nearest name is given.
+
+    >>> find_labels("bdd100k").names[:3]
+    ('road', 'sidewalk', 'building')
+    """
+    if name not in LABEL_MAPS:
+        raise UnknownNameError("label map", name, LABEL_MAPS)
+    return LABEL_MAPS[name]

@@ -278,8 +278,8 @@ def _check_kind(path: Path) -> None:
     if start.startswith(_PICKLE):
         raise ModelError(
             f"{path} is a pickle, as torch.save writes it, which can run any code when it is opened; aaff reads "
-            "checkpoints in safetensors form and exported .onnx files only (train one, or convert the weights where "
-            "they come from)"
+            "checkpoints in safetensors form and exported .onnx files only; convert weights of a known network with: "
+            f"aaff convert {path} --network NAME --labels NAME"
         )
     if path.suffix.lower() not in (CHECKPOINT, EXPORTED):
         raise ModelError(

@@ -62,4 +62,4 @@ def test_an_unknown_protocol_is_named_with_the_nearest() -> None:
     assert protocol_labels(DRIVES) is CAMVID11
     with pytest.raises(UnknownNameError, match="did you mean 'camvid11'"):
         protocol_labels("camvid-11")
-    assert set(PROTOCOLS) == {"camvid11", "camvid32", "camvid11-drives", "cityscapes19"}
+    assert set(PROTOCOLS) == {"camvid11", "camvid32", "camvid11-drives", "cityscapes19", "kitti", "bdd100k"}

@@ -15,6 +15,7 @@ from torch import Tensor
 from torchmetrics.functional.segmentation import dice_score
 
 from aaff.errors import DataError, OptionError
+from aaff.training.losses.auxiliary import boundaries, details
 from aaff.training.objective import Objective, class_weights, hard_pixels, weighted_mean
 from aaff.training.options import LossOptions
 
@@ -289,3 +290,26 @@ def test_what_does_not_fit_the_network_is_refused() -> None:
     for options in (LossOptions(), only(dice=1.0), only(lovasz=1.0)):
         with pytest.raises(DataError, match=r"id 31.*classes 0 to 3"):
             Objective(options, 4)(logits, {}, target)
+
+
+@pytest.mark.parametrize("name", ["boundary", "detail"])
+def test_a_head_for_edges_learns_them_by_its_own_loss(name):
+    label = torch.zeros(2, 32, 48, dtype=torch.uint8)
+    label[:, :, 20:] = 1
+    label[:, :6] = 255
+    wanted = {"boundary": boundaries, "detail": details}[name](label)
+    assert wanted.any()
+    assert not wanted[:, :6].any() or name == "detail"
+    objective = Objective(LossOptions(cross_entropy=1), 2, None, {"edges": name})
+    logits = torch.zeros(2, 2, 4, 6, requires_grad=True)
+
+    def value(head):
+        return objective(logits, {"edges": head.unsqueeze(1)}, label).mean()
+
+    good = torch.where(wanted, 8.0, -8.0)
+    assert value(good) < value(torch.zeros_like(good)) < value(-good)
+    other = good.clone()
+    other[:, :6] = 3  # ignored pixels do not count
+    torch.testing.assert_close(value(other), value(good))
+    ignored = objective(logits, {"edges": good.unsqueeze(1)}, torch.full_like(label, 255))
+    assert ignored.sum == 0

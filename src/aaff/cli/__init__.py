@@ -31,6 +31,7 @@ VERBS: dict[str, str] = {
     "data scenes": "draw a data set of street scenes, no download",
     "train": "train a network",
     "evaluate": "score a model on a split, beside the baselines",
+    "convert": "make a checkpoint of weights that another project trained",
     "export": "make one file of a checkpoint that runs without torch",
     "predict": "turn images, videos and cameras into semantic maps",
     "serve": "open a live page in the browser, and an HTTP API",

@@ -6,6 +6,8 @@
                      third.  The val split of CamVid lies between training frames of its own drive, so
                      only this tells how a network does on a street it has not seen.
 ``cityscapes19``     the 19 training classes of Cityscapes.
+``kitti``            the same classes on KITTI.
+``bdd100k``          the same classes on BDD100K.
 
 Other data sets have their own label map, and its name is the name of the protocol.
 """
@@ -17,17 +19,12 @@ from collections.abc import Iterable, Sequence
 
 from aaff.data.sample import Pair
 from aaff.errors import DataError, UnknownNameError
-from aaff.labels import CAMVID11, CAMVID32, CITYSCAPES19, LabelMap
+from aaff.labels import CAMVID11, LABEL_MAPS, LabelMap
 
 DRIVES = "camvid11-drives"
 """The protocol that holds out a whole drive."""
 
-PROTOCOLS: dict[str, LabelMap] = {
-    "camvid11": CAMVID11,
-    "camvid32": CAMVID32,
-    DRIVES: CAMVID11,
-    "cityscapes19": CITYSCAPES19,
-}
+PROTOCOLS: dict[str, LabelMap] = LABEL_MAPS | {DRIVES: CAMVID11}
 """The label map of every protocol that has a fixed one."""
 
 _HELD_OUT = "drive-"

@@ -58,6 +58,9 @@ class SegmentationNetwork(nn.Module):
 
     stride: int
     auxiliary: nn.ModuleDict
+    auxiliary_losses: Mapping[str, str]
+    """Losses of the auxiliary heads that are not trained by the cross-entropy, by the names of the heads: names in
+    :mod:`aaff.training.losses.auxiliary`.  Such a head may have another number of channels than classes."""
 
     def __init__(self, num_classes: int, stride: int = 4) -> None:
         super().__init__()
@@ -68,6 +71,7 @@ class SegmentationNetwork(nn.Module):
         self.num_classes = num_classes
         self.stride = stride
         self.auxiliary = nn.ModuleDict()
+        self.auxiliary_losses = {}
 
     @property
     def classifier(self) -> nn.Conv2d:

@@ -64,7 +64,12 @@ class Learner:
         weights = class_weights(
             recipe.loss.class_weights, counts, recipe.loss.enet_constant, recipe.loss.class_weights_power
         )
-        self.objective = Objective(recipe.loss, num_classes, None if weights is None else weights.to(engine.device))
+        self.objective = Objective(
+            recipe.loss,
+            num_classes,
+            None if weights is None else weights.to(engine.device),
+            self.net.auxiliary_losses,
+        )
         self.objective.auxiliary_weights(list(self.net.auxiliary))  # refused here, before anything is written
         self.optimizer = make_optimizer(self.net, recipe.optim)
         self.average = WeightAverage(self.net, self.decay) if self.decay else None

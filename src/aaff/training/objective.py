@@ -7,9 +7,9 @@ it depends on the labels alone, so the global one can be known before the first 
 
 - Cross-entropy, and that of the auxiliary heads, is then the weighted mean over all labelled pixels of
   the step, however it was divided.
-- OHEM and the registered losses (Dice, Lovász-softmax) are not sums over pixels: they compare the pixels
-  of a set.  The set is the part (one micro-batch of one rank).  Each gives the mean or value of its part,
-  and enters the step as the average of the parts weighted by their normalisers.
+- OHEM, the registered losses (Dice, Lovász-softmax) and those of heads for boundaries are not sums over pixels:
+  they compare the pixels of a set.  The set is the part (one micro-batch of one rank).  Each gives the mean or value
+  of its part, and enters the step as the average of the parts weighted by their normalisers.
 
 A part without a labelled pixel has sum 0, normaliser 0 and gradient 0.
 """
@@ -31,6 +31,7 @@ from aaff.errors import DataError, OptionError
 from aaff.labels import IGNORE
 from aaff.training.kernels.upsampled_loss import upsampled_cross_entropy, upsampled_nll
 from aaff.training.losses import find_loss
+from aaff.training.losses.auxiliary import find_auxiliary_loss
 from aaff.training.options import LossOptions
 
 
@@ -113,9 +114,12 @@ class Objective:
         options: the terms and their weights.
         num_classes: C, the classes of the network.
         weights: class weights [C] of the cross-entropy (see ``class_weights``), or None for 1 each.
+        auxiliary_losses: losses of auxiliary heads that are not trained by the cross-entropy, by the heads' names;
+            what ``net.auxiliary_losses`` says.
 
     Raises:
         OptionError: the number of weights is not C.
+        UnknownNameError: there is no such auxiliary loss.
 
     >>> objective = Objective(LossOptions(), num_classes=2)
     >>> parts = objective(torch.zeros(1, 2, 2, 2), {}, torch.zeros(1, 8, 8, dtype=torch.uint8))
@@ -123,11 +127,18 @@ class Objective:
     0.6931
     """
 
-    def __init__(self, options: LossOptions, num_classes: int, weights: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        options: LossOptions,
+        num_classes: int,
+        weights: Tensor | None = None,
+        auxiliary_losses: Mapping[str, str] | None = None,
+    ) -> None:
         if weights is not None and weights.shape != (num_classes,):
             raise OptionError(f"{len(weights)} class weights were given for {num_classes} classes; give one per class")
         self.options = options
         self.losses = {name: (find_loss(name), weight) for name, weight in options.weights().items()}
+        self.auxiliary_losses = {head: find_auxiliary_loss(name) for head, name in (auxiliary_losses or {}).items()}
         self.num_classes = num_classes
         self.weights = torch.ones(num_classes) if weights is None else weights.float()
 
@@ -151,7 +162,8 @@ class Objective:
 
         Args:
             logits: native logits [N, C, h, w], any floating type.
-            auxiliary: native logits of the auxiliary heads by name, [N, C, any, any]; may be empty.
+            auxiliary: native logits of the auxiliary heads by name, [N, C, any, any] or what their own losses take;
+                may be empty.
             target: uint8 [N, H, W], class ids or 255.
             teacher: native logits of a teacher [N, C, any, any], None without one.
 
@@ -178,8 +190,14 @@ class Objective:
             term = distillation(logits, teacher, options.temperature)
             terms["distillation"] = options.distillation * term * normalizer
         for (name, head), weight in zip(auxiliary.items(), self.auxiliary_weights(list(auxiliary)), strict=True):
-            if weight:
-                terms[f"auxiliary.{name}"] = weight * self._cross_entropy(head, target, normalizer)
+            if not weight:
+                continue
+            if name in self.auxiliary_losses:
+                large = enlarge(head, target.shape[1], target.shape[2])
+                term = self.auxiliary_losses[name](large, target, logits) * normalizer
+            else:
+                term = self._cross_entropy(head, target, normalizer)
+            terms[f"auxiliary.{name}"] = weight * term
         total = torch.stack(list(terms.values())).sum()
         return LossParts(total, normalizer, {name: term.detach() for name, term in terms.items()})
 

@@ -45,7 +45,7 @@ class LossOptions:
     ohem_threshold: float = 0.7
     """With OHEM, pixels whose own class has less than this probability are kept beyond the share."""
     auxiliary: tuple[float, ...] = (1.0,)
-    """Weights of the auxiliary heads' cross-entropy: one for all heads or one per head; used if there are heads."""
+    """Weights of the auxiliary heads' losses: one for all heads or one per head; used if there are heads."""
 
     def __post_init__(self) -> None:
         weights = self.weights()

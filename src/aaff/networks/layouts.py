@@ -1,0 +1,172 @@
+"""How the checkpoints of other projects name their weights, and what else one must know to use them.
+
+A layout is a list of renamings from their names to the names here.  The networks keep the names of the authors'
+releases where they can, so most lists are short.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aaff.preprocess import Normalization
+
+IMAGENET = Normalization()
+"""Mean and deviation of ImageNet, which most projects use."""
+
+_CITYSCAPES = Normalization((83.0535, 94.095, 82.1865), (53.856, 54.774, 53.9325))
+"""Those of Cityscapes in CoinCheung's configurations: 0.3257 0.3690 0.3223 and 0.2112 0.2148 0.2115, times 255."""
+
+_HALF = Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
+"""PaddleSeg's: mean and deviation of 0.5."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names of one project's checkpoints.
+
+    Attributes:
+        source: the project, as its repository is called.
+        network: registered name of the network here.
+        renames: pattern and replacement, applied to every name one after the other.
+        ignored: pattern of names that inference does not need: auxiliary heads, the classifier of ImageNet, copies.
+        folded: pattern and replacement from the name of a bias to the batch norm behind it, which takes it in.
+        options: options of the network that these weights need.
+        normalization: of the project's input; RGB in all of them.
+    """
+
+    source: str
+    network: str
+    renames: tuple[tuple[str, str], ...] = ()
+    ignored: str = "(?!)"
+    folded: tuple[tuple[str, str], ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    normalization: Normalization = IMAGENET
+
+    def rename(self, name: str) -> str:
+        """The name here of a weight there.
+
+        >>> find_layouts("bisenetv2")[0].rename("detail.S1.0.conv.weight")
+        'detail.0.0.0.weight'
+        """
+        for pattern, replacement in (*self.renames, *_CONV_BLOCK):
+            name = re.sub(pattern, replacement, name)
+        return name
+
+    def ignores(self, name: str) -> bool:
+        """Whether inference does not need the weight of this name there."""
+        return re.match(self.ignored, name) is not None
+
+    def norm_behind(self, name: str) -> str | None:
+        """The name here of the batch norm that takes in a bias there; None for any other weight."""
+        for pattern, replacement in self.folded:
+            if re.fullmatch(pattern, name):
+                return re.sub(pattern, replacement, name)
+        return None
+
+
+_CONV_BLOCK = (
+    (r"\._?conv\.(weight|bias)$", r".0.\1"),
+    (r"\.(?:bn|_batch_norm)\.(\w+)$", r".1.\1"),
+)
+"""A convolution and its batch norm are called 0 and 1 here, in most projects conv and bn."""
+
+_CONTEXT = (
+    (r"^cp\.(arm\d+)\.conv\.", r"context.\1.0."),
+    (r"^cp\.(arm\d+)\.conv_atten\.", r"context.\1.1.gate.0."),
+    (r"^cp\.(arm\d+)\.bn_atten\.", r"context.\1.1.gate.1."),
+    (r"^cp\.conv_avg\.", "context.conv_avg.project."),
+    (r"^cp\.(conv_head\d+)\.", r"context.\1."),
+    (r"^ffm\.convblk\.", "fusion.convblk."),
+    (r"^conv_out\.conv\.", "head.0."),
+    (r"^conv_out\.conv_out\.", "head.1."),
+)
+"""What BiSeNet and STDC-Seg share."""
+
+_STDC_COPIES = r"(x2|x4|x8|x16|x32|conv_last|fc|bn|linear)\."
+"""The stages of an STDC backbone once more, and its classifier of ImageNet."""
+
+_STDC = Layout(
+    "MichaelFan01/STDC-Seg",
+    "stdc1",
+    renames=(
+        *_CONTEXT,
+        (r"^cp\.backbone\.", "backbone."),
+        (r"^ffm\.conv1\.", "fusion.attention.0."),
+        (r"^ffm\.conv2\.", "fusion.attention.2."),
+    ),
+    ignored=rf"cp\.backbone\.{_STDC_COPIES}|conv_out(16|32|_sp\d+)\.",
+)
+
+_STEM_BIASES = ((r"conv1\.0\.bias", "conv1.1"), (r"conv1\.3\.bias", "conv1.4"))
+
+LAYOUTS = (
+    Layout(
+        "CoinCheung/BiSeNet",
+        "bisenet_r18",
+        renames=(
+            *_CONTEXT,
+            (r"^cp\.resnet\.", "backbone."),
+            (r"^sp\.conv1\.", "spatial.0."),
+            (r"^sp\.conv2\.", "spatial.1."),
+            (r"^sp\.conv3\.", "spatial.2."),
+            (r"^sp\.conv_out\.", "spatial.3."),
+            (r"^ffm\.conv\.", "fusion.attention.0."),
+            (r"^ffm\.bn\.", "fusion.attention.1."),
+        ),
+        ignored=r"conv_out(16|32)\.|cp\.resnet\.fc\.",
+        options={"variant": "coincheung"},
+        normalization=_CITYSCAPES,
+    ),
+    Layout(
+        "CoinCheung/BiSeNet",
+        "bisenetv2",
+        renames=(
+            (r"^detail\.S1\.", "detail.0."),
+            (r"^detail\.S2\.", "detail.1."),
+            (r"^detail\.S3\.", "detail.2."),
+            (r"^segment\.S1S2\.", "stem."),
+            (r"^segment\.S([34])\.", r"stage\1."),
+            (r"^segment\.S5_4\.", "stage5."),
+            (r"^segment\.S5_5\.bn\.", "context.norm."),
+            (r"^segment\.S5_5\.", "context."),
+            (r"\.dwconv1\.", ".dwconv."),
+            (r"\.dwconv2\.0\.", ".dwconv.2."),
+            (r"\.dwconv2\.1\.", ".dwconv.3."),
+            (r"^head\.conv\.", "head.0."),
+            (r"^head\.conv_out\.1\.", "head.1."),
+        ),
+        ignored=r"aux\d",
+        options={"variant": "coincheung"},
+        normalization=_CITYSCAPES,
+    ),
+    _STDC,
+    replace(_STDC, network="stdc2"),
+    Layout("ydhongHIT/DDRNet", "ddrnet23_slim", ignored=r"seghead_extra\.", folded=_STEM_BIASES),
+    Layout("XuJiacong/PIDNet", "pidnet_s", ignored=r"seghead_[pd]\.", folded=_STEM_BIASES),
+    Layout(
+        "PaddlePaddle/PaddleSeg",
+        "pp_liteseg_t",
+        renames=(
+            (r"^ppseg_head\.", ""),
+            (r"^seg_heads\.0\.conv\.", "head.0."),
+            (r"^seg_heads\.0\.conv_out\.", "head.1."),
+            (r"\._mean$", ".running_mean"),
+            (r"\._variance$", ".running_var"),
+        ),
+        ignored=rf"backbone\.{_STDC_COPIES}|seg_heads\.[12]\.|.*\._scale$",
+        folded=(
+            (r"ppseg_head\.(cm\.stages\.\d\.1)\._conv\.bias", r"\1.1"),
+            (r"ppseg_head\.(cm\.conv_out)\._conv\.bias", r"\1.1"),
+        ),
+        normalization=_HALF,
+    ),
+)
+"""Every layout that ``aaff convert`` reads; of several for one network the one that fits best is taken."""
+
+
+def find_layouts(network: str) -> list[Layout]:
+    """The layouts known for a network, its own names last."""
+    return [*(layout for layout in LAYOUTS if layout.network == network), Layout("aaff", network)]
