@@ -60,7 +60,7 @@ class SegmentationNetwork(nn.Module):
     auxiliary: nn.ModuleDict
     auxiliary_losses: Mapping[str, str]
     """Losses of the auxiliary heads that are not trained by the cross-entropy, by the names of the heads: names in
-    :mod:`aaff.training.losses.auxiliary`.  Such a head may have another number of channels than classes."""
+    ``aaff.training.losses.auxiliary``.  Such a head may have another number of channels than classes."""
 
     def __init__(self, num_classes: int, stride: int = 4) -> None:
         super().__init__()

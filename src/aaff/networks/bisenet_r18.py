@@ -34,7 +34,10 @@ VARIANTS = ("paper", "coincheung")
 
 def enlarge(x: Tensor, size: tuple[int, int], nearest: bool) -> Tensor:
     """``x`` [N, C, h, w] at another size, bilinearly or by its nearest neighbour."""
-    return F.interpolate(x, size=size, mode="nearest") if nearest else resize_to(x, size)
+    if not nearest:
+        return resize_to(x, size)
+    enlarged: Tensor = F.interpolate(x, size=size, mode="nearest")
+    return enlarged
 
 
 class ContextPath(nn.Module):
@@ -99,7 +102,7 @@ class BiSeNetR18(SegmentationNetwork):
     Args:
         num_classes: channels of the logits.
         width: factor on all channels.
-        variant: one of :data:`VARIANTS`.
+        variant: one of ``VARIANTS``.
         auxiliary: heads ``context16`` and ``context8`` in training (weight 1 each in the paper).
     """
 

@@ -79,7 +79,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint by any project, by their names there, float32 on the CPU.
 
     Args:
-        path: ``.safetensors``, or what ``torch.save`` wrote, perhaps nested under a key of :data:`NESTED`.
+        path: ``.safetensors``, or what ``torch.save`` wrote, perhaps nested under a key of ``NESTED``.
 
     Raises:
         ModelError: there is no such file, it holds anything but tensors and plain values, or no weights, or weights

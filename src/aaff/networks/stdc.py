@@ -98,7 +98,7 @@ class STDCSeg(SegmentationNetwork):
 
     Args:
         num_classes: channels of the logits.
-        blocks: :data:`STDC1` or :data:`STDC2`.
+        blocks: ``STDC1`` or ``STDC2``.
         width: factor on all channels.
         auxiliary: three heads in training: ``context16`` and ``context8`` (classes), and ``detail`` (one channel) on
             the backbone's map at 1/8, whose loss is that of the paper.

@@ -14,22 +14,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aaff.errors import UnknownNameError
 from aaff.labels import IGNORE
+from aaff.plugins import Registry
 from aaff.training.kernels.upsampled_loss import upsampled_cross_entropy
 
 AuxiliaryLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 _LossT = TypeVar("_LossT", bound=AuxiliaryLoss)
 
-_LOSSES: dict[str, AuxiliaryLoss] = {}
+_LOSSES: Registry[AuxiliaryLoss] = Registry("auxiliary loss", "aaff.losses")
 
 
 def register_auxiliary_loss(function: _LossT) -> _LossT:
     """Register the decorated function under its own name."""
-    name = function.__name__
-    if name in _LOSSES:
-        raise ValueError(f"an auxiliary loss named {name!r} is registered already")
-    _LOSSES[name] = function
+    _LOSSES.add(function.__name__, function)
     return function
 
 
@@ -39,9 +36,7 @@ def find_auxiliary_loss(name: str) -> AuxiliaryLoss:
     Raises:
         UnknownNameError: there is none; the nearest name is given.
     """
-    if name not in _LOSSES:
-        raise UnknownNameError("auxiliary loss", name, _LOSSES)
-    return _LOSSES[name]
+    return _LOSSES.find(name)
 
 
 BOUNDARY_WEIGHT = 20.0
