@@ -101,11 +101,13 @@ class TestEveryNetwork:
             net.eval().logits_with_auxiliary(x)
 
     def test_heads_are_no_part_of_the_counted_cost(self, name):
-        assert complexity(create_model(name, 11, auxiliary=True)) == complexity(create_model(name, 11))
+        with torch.device("meta"):  # shapes alone
+            assert complexity(create_model(name, 11, auxiliary=True)) == complexity(create_model(name, 11))
 
     def test_width_scales_the_cost(self, name):
-        narrow, wide = (complexity(create_model(name, 11, width=w)).macs for w in (0.5, 2.0))
-        assert narrow < complexity(create_model(name, 11)).macs < wide
+        with torch.device("meta"):
+            narrow, whole, wide = (complexity(create_model(name, 11, width=w)).macs for w in (0.5, 1.0, 2.0))
+        assert narrow < whole < wide
 
 
 @pytest.mark.parametrize("name", PAPER)
