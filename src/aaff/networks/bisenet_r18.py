@@ -82,7 +82,8 @@ class FeatureFusion(nn.Module):
 
     def forward(self, *features: Tensor) -> Tensor:
         f: Tensor = self.convblk(torch.cat(features, 1))
-        return f + f * self.attention(F.adaptive_avg_pool2d(f, 1))
+        weights: Tensor = self.attention(F.adaptive_avg_pool2d(f, 1))
+        return f + f * weights
 
 
 def two_layer_attention(channels: int, reduction: int) -> nn.Sequential:
