@@ -91,6 +91,7 @@ class TestOptions:
             ("in --model m --epochs ten", "--epochs: 'ten' is not a whole number; see aaff x --help"),
             ("in --model m --precision int4", "--precision cannot be 'int4'; did you mean 'int8'? valid: fp32, int8"),
             ("in out --model m", "unexpected argument out; see aaff x --help"),
+            ("in --model=", "an argument of aaff x is empty"),
             (
                 "in --model m --augment.crop 480",
                 "--augment.crop: size '480' is not WIDTHxHEIGHT",
@@ -256,9 +257,14 @@ class TestModels:
         assert main(["models", "depthwise_aaff*"]) == 0
         assert "bisenet " not in capsys.readouterr().out
 
+    def test_a_trained_model_is_shown_with_its_network(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["models", "street"]) == 0
+        assert "aaff models aaff_lite0" in capsys.readouterr().out
+
     @pytest.mark.parametrize(
         ("words", "said"),
         [
+            ([""], "is empty"),
             (["bisnet"], "unknown model 'bisnet'; did you mean 'bisenet'?"),
             (["x*"], "no network is called 'x*'"),
             (["--classes", "0"], "at least 1 class"),

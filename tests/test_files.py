@@ -13,7 +13,16 @@ import pytest
 
 from aaff.data import open_dataset
 from aaff.errors import AaffError, DataError
-from aaff.files import TEMPORARY, is_unfinished, new_folder, remove_stale, replacing, write_json, write_text
+from aaff.files import (
+    TEMPORARY,
+    check_writable,
+    is_unfinished,
+    new_folder,
+    remove_stale,
+    replacing,
+    write_json,
+    write_text,
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions, pipes and locks")
 
@@ -92,6 +101,16 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
         write_text(tmp_path / "link", text)
         assert (tmp_path / "link").is_symlink()
         assert (tmp_path / "there" / "file").read_text() == text
+
+
+def test_what_cannot_be_written_is_found_out_before(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in ("new.json", "new/folder/a.json", "file"):
+        check_writable(tmp_path / path)
+    assert os.listdir(tmp_path) == ["file"]
+    for path in (tmp_path / "file" / "a.json", tmp_path / ("n" * 300) / "a"):
+        with pytest.raises(AaffError):
+            check_writable(path)
 
 
 @posix

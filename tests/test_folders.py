@@ -40,7 +40,9 @@ def names(paths: list[Path]) -> list[str]:
 
 def test_a_folder_is_searched_through_links_and_each_file_once(folder: Path) -> None:
     assert names(find_images(folder)) == ["a.jfif", "b.avif", "c.gif", "d.png", "e.png"]
-    assert names(find_media(folder)[1]) == ["v.mp4"]
+    (folder / "IMG_1.HEIC").touch()
+    assert names(find_media(folder).videos) == ["v.mp4"]
+    assert names(find_media(folder).unread) == ["IMG_1.HEIC"]
     assert names(find_images(str(folder / "**"))) == ["a.jfif", "b.avif", "c.gif", "d.png", "e.png"]
     assert names(find_images(str(folder / "**" / "*.png"))) == ["d.png", "e.png"]
     assert names(find_images(str(folder / "l*" / "**" / "e.*"))) == ["e.png"]

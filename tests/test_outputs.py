@@ -66,6 +66,7 @@ def test_json_replaces_json_and_no_input(images: Path) -> None:
     check_json(Path("card.json"))
     check_json(Path("new.json"), "card.json")
     check_json(Path("/dev/null"), "card.json")
-    for path, source in [("card.json", images / "card.json"), ("a.png", None)]:
+    Path("folder").mkdir()
+    for path, source in [("card.json", images / "card.json"), ("a.png", None), ("folder", None)]:
         with pytest.raises(OptionError, match=path):
             check_json(Path(path), source)

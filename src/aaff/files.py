@@ -127,6 +127,24 @@ def temporary_folder(place: str | Path) -> Iterator[Path]:
         yield folder
 
 
+def check_writable(path: str | Path) -> None:
+    """Find out before long work whether :func:`replacing` could write ``path``; nothing is left behind.
+
+    Raises:
+        AaffError: it could not; the message names the file.
+    """
+    try:
+        if _is_stream(Path(path)):
+            return
+        folder = Path(os.path.realpath(path)).parent
+        while not os.path.lexists(folder):
+            folder = folder.parent
+        with _temporary(folder, "", 0o666):
+            pass
+    except OSError as error:
+        raise AaffError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def remove_stale(folder: str | Path) -> None:
     """Remove the temporary files and folders that killed processes left in ``folder``; those in use stay."""
     with contextlib.suppress(OSError):

@@ -18,6 +18,10 @@ VIDEO_SUFFIXES = (
 """What counts as a video by its name, lower case.  A file of another name is looked into."""
 
 
+UNREAD_SUFFIXES = ".heic .heif .jxl .cr2 .cr3 .nef .arw .dng .orf .rw2 .psd .svg .exr".split()
+"""Pictures that aaff does not read; where a folder has some, it is said."""
+
+
 def is_image_file(path: Path) -> bool:
     """Whether the name is that of an image; the content is not looked at, hidden files do not count."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
@@ -37,7 +41,11 @@ def files_below(folder: str | Path) -> Iterator[Path]:
     """
     seen = set[tuple[int, int]]()
     for place, folders, names in os.walk(folder, followlinks=True):
-        status = os.stat(place)
+        try:
+            status = os.stat(place)
+        except OSError:  # removed meanwhile
+            folders.clear()
+            continue
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
             continue

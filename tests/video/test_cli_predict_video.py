@@ -79,21 +79,25 @@ def test_all_images_and_videos_of_a_folder_are_done_and_results_are_no_sources(q
     (folder / "sub").mkdir()
     encode(folder / "sub" / "10:30.mp4", [numbered(number) for number in range(3)])
     (folder / "broken.mp4").write_text("a text")
+    (folder / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
     expected = ["a.json", "a_overlay.png", "sub/10:30.jsonl", "sub/10:30_overlay.mp4"]
     words = ["predict", str(folder), "--write", "overlay", "json", "--out"]
     for _ in range(2):
         assert main([*words, str(tmp_path / "out")]) == 1
         assert names(tmp_path / "out") == expected
-    assert "broken.mp4" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "broken.mp4" in said
+    assert "IMG_1.HEIC" in said
 
     (folder / "broken.mp4").unlink()
+    (folder / "IMG_1.HEIC").unlink()
     for _ in range(2):  # results beside the sources
         assert main([*words, str(folder)]) == 0
         assert names(folder) == sorted([*expected, "a.png", "sub/10:30.mp4"])
     assert "2 earlier results" in capsys.readouterr().err
 
     (tmp_path / "a.mp4").write_bytes((folder / "sub" / "10:30.mp4").read_bytes())
-    same = [str(tmp_path / "a.mp4"), str(folder / "a.png"), str(tmp_path / "a.mp4"), str(folder / "sub")]
+    same = [f"file://{tmp_path}/a.mp4", str(folder / "a.png"), str(tmp_path / "a.mp4"), str(folder / "sub")]
     assert main(["predict", *same, "--write", "json", "--out", str(tmp_path / "several")]) == 0
     assert names(tmp_path / "several") == ["10:30.jsonl", "a.json", "a.jsonl"]
 

@@ -141,6 +141,7 @@ class TestBrokenFiles:
             (b"", r"is empty \(0 bytes\)"),
             (b"hello, I am a text\n" * 500, "is not a video"),
             (bytes(range(256)) * 40, "is not a video"),
+            (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC"),
         ],
     )
     def test_a_file_that_is_no_video(self, tmp_path, content, words):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aaff.errors import OptionError, UnknownNameError
 from aaff.loading import EXPORTED, find_model
 from aaff.preprocess import Size
-from aaff.published import bundled_precisions, find_bundled, find_published, list_bundled
+from aaff.published import bundled_precisions, find_bundled, find_published, list_bundled, list_published
 from aaff.runtime.model_file import LOGITS, ModelFile, ending_at, read_model_file
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _from_name(word: str, size: Size | None, wanted: Sequence[str], scenes: Scen
     from aaff.bench.untrained import make_untrained
 
     if word not in list_models():
-        raise UnknownNameError("model", word, list_models())
+        raise UnknownNameError("model", word, sorted({*list_models(), *list_published(), *list_bundled()}))
     net, card = make_untrained(word, size or Size(480, 360), scenes)
     return _exported(word, net, card, wanted, scenes, "weights without training")
 

@@ -52,6 +52,7 @@ def run(args: Args) -> int:
     from aaff.errors import OptionError
     from aaff.files import write_json
     from aaff.provenance import provenance
+    from aaff.synthetic import check_size
 
     if not args.models:
         raise OptionError("aaff bench needs a model: an exported file, a checkpoint, or a name such as depthwise_aaff")
@@ -59,6 +60,8 @@ def run(args: Args) -> int:
         raise OptionError(f"--runs {args.runs} measures nothing; give 1 or more")
     if args.threads is not None and args.threads < 1:
         raise OptionError(f"--threads {args.threads} cannot run a model; give 1 or more, or leave it out for all cores")
+    if args.size is not None:
+        check_size(args.size)  # before the models are made ready, which takes minutes
     check_json(args.json)
     planned = plan(args.engine, args.precision)
     rows = []

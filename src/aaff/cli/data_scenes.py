@@ -42,10 +42,9 @@ class Args:
 
 def run(args: Args) -> int:
     """Draw; status 0."""
-    from rich.progress import Progress, TimeRemainingColumn
-
-    from aaff.cli.console import console
+    from aaff.cli.console import progress
     from aaff.errors import OptionError
+    from aaff.files import check_writable
     from aaff.synthetic.write import check_video, write_scenes, write_video
 
     if args.out is None and args.video is None:
@@ -54,14 +53,11 @@ def run(args: Args) -> int:
         check_video(args.video, args.seconds)  # before the frames are drawn, which takes minutes
         if args.video.exists() and not args.overwrite:
             raise OptionError(f"--video {args.video} exists; name another file, or add --overwrite to replace it")
-    columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
-    with Progress(*columns, console=console(), transient=True) as progress:
-        bars = {}
+        check_writable(args.video)
+    with progress("drawing") as report:
 
         def advance(what: str, done: int, total: int) -> None:
-            if what not in bars:
-                bars[what] = progress.add_task(what, total=total)
-            progress.update(bars[what], completed=done)
+            report(done, total, f"{what}: {done} of {total}")
 
         if args.out is not None:
             write_scenes(

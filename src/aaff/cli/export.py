@@ -74,6 +74,7 @@ def run(args: Args) -> int:
     from aaff.networks.weights import load_checkpoint
     from aaff.provenance import file_hash
     from aaff.published import weights_folder
+    from aaff.synthetic import check_size
 
     source = find_model(args.model, engine="torch")
     if source.suffix.lower() != CHECKPOINT:
@@ -90,6 +91,8 @@ def run(args: Args) -> int:
     out = _out(args, place / f"{source.stem}-{args.precision}.onnx")
     net, card = load_checkpoint(source)
     card = card if args.size is None else replace(card, size=args.size)
+    if args.data is None:
+        check_size(card.size)  # before the graph is built, which takes a minute
     pairs, what, frames = _frames(args, source, card)
     calibrated = None
     if args.confidence and args.data is not None:
@@ -147,12 +150,14 @@ def print_parity(parity: Parity) -> None:
 def _out(args: Args, usual: Path) -> Path:
     from aaff.cli.outputs import check_json
     from aaff.errors import OptionError
+    from aaff.files import check_writable
     from aaff.runtime.model_file import CARD
 
     out = args.out or usual
     if out.suffix.lower() != ".onnx" or out.is_dir():
         raise OptionError(f"--out {out} is not the name of an .onnx file; name one, such as {usual.name}")
     check_json(args.json, args.model, args.card, out)
+    check_writable(out)
     if out.is_file():
         if os.path.realpath(out) == os.path.realpath(args.model):
             raise OptionError(f"--out {out} would overwrite the model it is made from; name another file")

@@ -105,6 +105,12 @@ def _counts(args: Args, *, optional: bool) -> dict[str, Complexity]:
         names = list_models(args.name)
         if not names and not optional:
             raise OptionError(f"no network is called {args.name!r}; there are {', '.join(list_models())}")
+    elif optional and args.name not in list_models():
+        from aaff.loading import find_model, read_card
+
+        network = read_card(find_model(args.name)).network
+        print(f"\n{args.name} is a trained {network}; its layers: aaff models {network}")
+        names = []
     else:
         names = [model_info(args.name).name]
     return {name: complexity(create_model(name, args.classes), args.size) for name in names}

@@ -131,6 +131,9 @@ def parse(args: type[ArgsT], words: Sequence[str], *, prog: str, default: ArgsT 
     def refuse(event: events.ParseErrorEvent) -> NoReturn:
         raise OptionError(_sentence(event, words, list(_flags(args)), prog))
 
+    if "" in words or any(word.startswith("--") and word.endswith("=") for word in words):
+        # An empty path would be the current folder.
+        raise OptionError(f"an argument of {prog} is empty; is a variable of your shell not set?")
     with events.on_parse_error(refuse):
         return tyro.cli(
             args,

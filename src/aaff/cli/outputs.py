@@ -44,12 +44,20 @@ def keep_others(results: Iterable[Path], sources: Iterable[str | Path], *, overw
 
 
 def check_json(path: Path | None, *inputs: str | Path | None) -> None:
-    """Make sure, before long work, that a ``--json`` file is not an input and replaces nothing but JSON.
+    """Make sure, before long work, that a ``--json`` file can be written, is no input and replaces nothing but JSON.
 
     Raises:
         OptionError: names the file.
+        AaffError: it cannot be written.
     """
-    if path is None or not path.is_file():
+    from aaff.files import check_writable
+
+    if path is not None and path.is_dir():
+        raise OptionError(f"--json {path} is a folder; name a file")
+    if path is None:
+        return
+    check_writable(path)
+    if not path.is_file():
         return
     for source in inputs:
         if source is not None and os.path.realpath(source) == os.path.realpath(path):

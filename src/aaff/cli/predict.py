@@ -85,6 +85,7 @@ def run(args: Args) -> int:
     from aaff.cli.sources import default_folder, localised
     from aaff.errors import OptionError
     from aaff.images import MAX_PIXELS_VARIABLE
+    from aaff.runtime.frames import find_images
     from aaff.video.sources import short_name, source_kind
 
     if args.max_pixels is not None:
@@ -104,19 +105,20 @@ def run(args: Args) -> int:
         out = args.out or default_folder(sources)
         if args.as_video:
             place, shown = sources[0].place, sources[0].shown
-            plan = Plan([], [Job(place, out / short_name(place), shown)])
+            images = tuple(map(str, find_images(place))) if kinds == {"images"} else ()
+            plan = Plan([], [Job(place, out / short_name(place), shown, images)])
         else:
             plan = make_plan(sources, out)
         check_results(plan, args.write, overwrite=args.overwrite)
-        if plan.earlier:
-            print(f"left out: {plan.earlier} earlier results of aaff among the sources", file=sys.stderr)
-        images = plan.images[: args.frames]
-        alone = len(images) + len(plan.videos) == 1
-        statuses = [_run_images(args, images, out, alone=alone)] if images else []
+        for sentence in plan.left_out:
+            print(f"left out: {sentence}", file=sys.stderr)
+        jobs = plan.images[: args.frames]
+        alone = len(jobs) + len(plan.videos) == 1
+        statuses = [_run_images(args, jobs, out, alone=alone)] if jobs else []
         if plan.videos:
             from aaff.cli.predict_video import run_videos
 
-            statuses += run_videos(args, plan.videos, alone=alone, tell=not images)
+            statuses += run_videos(args, plan.videos, alone=alone, tell=not jobs)
     return 2 if set(statuses) == {2} else 1 if any(statuses) else 0
 
 

@@ -35,11 +35,13 @@ class Job:
         place: a path, or what else can be opened.
         target: path of its results, without ending.
         shown: what the results call it.
+        images: where the place is a folder or pattern that becomes one video, its images.
     """
 
     place: str
     target: Path
     shown: str
+    images: tuple[str, ...] = ()
 
     def image_file(self, form: Form) -> Path:
         """Where one form of an image's prediction goes."""
@@ -48,21 +50,18 @@ class Job:
     @property
     def origins(self) -> list[str]:
         """What an earlier result of the same source may name as its own."""
-        from aaff.runtime.frames import find_images
-        from aaff.video.sources import source_kind, source_name
+        from aaff.video.sources import source_name
 
-        several = source_kind(self.place) == "images" and not os.path.isfile(self.place)
-        images = map(str, find_images(self.place)) if several else ()
-        return [self.place, source_name(self.place), *([self.shown] if self.shown != "stdin" else []), *images]
+        return [self.place, source_name(self.place), *([self.shown] if self.shown != "stdin" else []), *self.images]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Images and videos (cameras too), and how many earlier results were found among them and left out."""
+    """Images and videos (cameras too), and sentences about what was found among them and is left out."""
 
     images: list[Job]
     videos: list[Job]
-    earlier: int = 0
+    left_out: Sequence[str] = ()
 
 
 def make_plan(sources: Sequence[Named], out: Path) -> Plan:
@@ -81,7 +80,7 @@ def make_plan(sources: Sequence[Named], out: Path) -> Plan:
     images: dict[Path, tuple[Path, Named]] = {}  # by real paths, so that nothing is done twice
     videos: dict[Path, tuple[Path, Named]] = {}
     live: dict[str, Named] = {}
-    earlier = 0
+    earlier, unread = 0, list[Path]()
     for source in sources:
         path, kind = Path(source.place), source_kind(source.place)
         if kind == "camera" or (kind == "video" and not os.path.exists(path)):
@@ -90,10 +89,12 @@ def make_plan(sources: Sequence[Named], out: Path) -> Plan:
             (images if kind == "images" else videos).setdefault(_real(path), (path, source))
         else:
             found = find_media(source.place)
-            kept = [[file for file in files if not _is_result(file, path, out)] for files in found]
+            media = (found.images, found.videos)
+            kept = [[file for file in files if not _is_result(file, path, out)] for files in media]
             if not any(kept):
                 raise DataError(f"every image and video of {source.place} is a result of aaff; name the originals")
-            earlier += sum(map(len, found)) - sum(map(len, kept))
+            earlier += sum(map(len, media)) - sum(map(len, kept))
+            unread += found.unread
             for jobs, files in zip((images, videos), kept, strict=True):
                 for file in files:
                     jobs.setdefault(_real(file), (file, source))
@@ -102,11 +103,18 @@ def make_plan(sources: Sequence[Named], out: Path) -> Plan:
     plan = Plan(
         [_job(*file, out / name) for file, name in _named(images, root, flat)],
         [_job(*file, out / name) for file, name in _named(videos, root, flat)],
-        earlier,
+        _left_out(earlier, unread),
     )
     taken = {str(job.target).casefold() for job in plan.videos}
     plan.videos.extend(Job(place, _free(out / short_name(place), taken), named.shown) for place, named in live.items())
     return plan
+
+
+def _left_out(earlier: int, unread: Sequence[Path]) -> list[str]:
+    said = [f"{earlier} earlier results of aaff"] if earlier else []
+    if unread:
+        said.append(f"{len(unread)} pictures such as {unread[0]}, which aaff cannot read; convert them to JPEG or PNG")
+    return said
 
 
 def _named(

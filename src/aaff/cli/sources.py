@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from aaff.errors import OptionError
 
@@ -41,7 +43,7 @@ def localised(words: Sequence[str]) -> Iterator[list[Named]]:
     with contextlib.ExitStack() as stack:
         found = []
         for word in words:
-            place = word
+            place = url2pathname(urlsplit(word).path) if word.startswith("file://") else word
             if word == "-":
                 place = str(stack.enter_context(_standard_input()))
             elif is_address(word) and is_image_file(Path(word.partition("?")[0])):

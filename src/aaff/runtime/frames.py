@@ -9,13 +9,21 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from aaff.errors import DataError
-from aaff.folders import IMAGE_SUFFIXES, VIDEO_SUFFIXES, files_below, is_image_file, is_video_file, natural
+from aaff.folders import (
+    IMAGE_SUFFIXES,
+    UNREAD_SUFFIXES,
+    VIDEO_SUFFIXES,
+    files_below,
+    is_image_file,
+    is_video_file,
+    natural,
+)
 from aaff.images import read_image, to_rgb
 from aaff.labels import UInt8Array
 from aaff.runtime.address import fetched, is_address
@@ -91,27 +99,44 @@ def find_images(source: str | Path) -> list[Path]:
     """
     if os.path.isfile(source):
         return [Path(source)]
-    images, videos = _find(source)
+    images, videos, _ = _find(source)
     if not images:
         inside = f"; it has a video, name it instead: {videos[0]}" if videos else ""
         raise DataError(f"{_called(source)} has no image (looked for {', '.join(IMAGE_SUFFIXES)}){inside}")
     return images
 
 
-def find_media(source: str | Path) -> tuple[list[Path], list[Path]]:
+class Media(NamedTuple):
+    """What a folder or pattern holds, each sorted by names.
+
+    Attributes:
+        images: image files.
+        videos: video files.
+        unread: pictures in formats that aaff does not read.
+    """
+
+    images: list[Path]
+    videos: list[Path]
+    unread: list[Path]
+
+
+def find_media(source: str | Path) -> Media:
     """The images and the videos that a folder or pattern holds, found and sorted as by ``find_images``.
 
     Raises:
         DataError: there is no such folder, or neither image nor video in it.
     """
-    images, videos = _find(source)
-    if not images and not videos:
+    found = _find(source)
+    if not found.images and not found.videos:
+        if found.unread:
+            first = found.unread[0]
+            raise DataError(f"{_called(source)} has pictures such as {first} only, which aaff cannot read")
         looked = ", ".join(dict.fromkeys((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)))
         raise DataError(f"{_called(source)} has no image and no video (looked for {looked})")
-    return images, videos
+    return found
 
 
-def _find(source: str | Path) -> tuple[list[Path], list[Path]]:
+def _find(source: str | Path) -> Media:
     path = Path(source)
     if os.path.isdir(path):
         found = [p for p in files_below(path) if not _hidden(p, path)]
@@ -119,9 +144,12 @@ def _find(source: str | Path) -> tuple[list[Path], list[Path]]:
         found = [p for p in _matches(str(source)) if not _hidden(p, _fixed(path))]
     else:
         raise DataError(f"there is no file or folder {path}")
-    images = sorted((p for p in found if is_image_file(p)), key=natural)
-    videos = sorted((p for p in found if is_video_file(p)), key=natural)
-    return images, videos
+    found.sort(key=natural)
+    return Media(
+        [path for path in found if is_image_file(path)],
+        [path for path in found if is_video_file(path)],
+        [path for path in found if path.suffix.lower() in UNREAD_SUFFIXES],
+    )
 
 
 def _called(source: str | Path) -> str:

@@ -63,6 +63,16 @@ def merge(raw: UInt8Array) -> UInt8Array:
     return _MERGE[raw]
 
 
+def check_size(size: Size) -> None:
+    """Refuse a size that no scene can have.
+
+    Raises:
+        OptionError: it is below 16x16.
+    """
+    if size.width < 16 or size.height < 16:
+        raise OptionError(f"synthetic scenes of {size} are too small to show anything; give at least 16x16")
+
+
 def render(drive: int, frame: int, size: Size = Size(480, 360)) -> Scene:
     """Draw one frame.
 
@@ -76,8 +86,7 @@ def render(drive: int, frame: int, size: Size = Size(480, 360)) -> Scene:
     """
     if drive < 0 or frame < 0:
         raise OptionError(f"drive {drive}, frame {frame}: both are counted from 0")
-    if size.width < 16 or size.height < 16:
-        raise OptionError(f"scenes of {size} are too small to show anything; 16x16 is the least")
+    check_size(size)
     road = street(drive)
     camera = Camera(road, frame, size)
     canvas = Canvas(road, camera)

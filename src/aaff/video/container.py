@@ -29,6 +29,7 @@ _FORMATS = (
 """FFmpeg's names of the containers that hold a video themselves.  Others are read from other files or addresses
 (playlists: hls, concat, dash, …), from devices, or are text."""
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"[Reference]", b"v=0")
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 _FINEST = 1_000_000
 """Ticks a second that every container can hold; finer ones are rounded to 1/90000 s."""
 _MISSING = Fraction(1, 2)
@@ -202,12 +203,14 @@ def _what_it_is(path: str) -> str:
         start = b""
     if start.lstrip(b"\xef\xbb\xbf \r\n").startswith(_PLAYLISTS):
         return "is a playlist, which names other files to be read; give the video itself"
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIF:
+        return "is a HEIF or HEIC photograph, which aaff does not read; convert it to JPEG or PNG"
     if start[4:8] in (b"ftyp", b"mdat", b"wide"):
         return (
             "is an MP4 or MOV file without its index, which is written last: recording or copying it was cut off; "
             "copy it again, or repair it with a tool such as untrunc"
         )
-    return "is not a video (its content is of no known video format)"
+    return "is not a video, and not an image that aaff reads (its content is of no format that is known here)"
 
 
 def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
