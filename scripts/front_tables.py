@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from aaff.loading import read_card
-from aaff.networks import create_model, list_models, model_info
-from aaff.networks.complexity import complexity
-from aaff.preprocess import Size
+from aaff.networks import list_models, model_info
+from aaff.networks.complexity import count
 from aaff.published import bundled_precisions, find_bundled, list_bundled
 from scripts.tables import ROOT, model_name, percent, read, table
 
@@ -85,7 +84,7 @@ def networks() -> str:
         info = model_info(name)
         if not info.factory.__module__.startswith("aaff."):
             continue  # a plug-in of whoever runs this
-        count = complexity(create_model(name, 11), Size(480, 360))
-        rows.append([f"`{name}`", f"{count.parameters:,}", f"{count.macs:,}", info.summary.rstrip(".")])
+        cost = count(name)
+        rows.append([f"`{name}`", f"{cost.parameters:,}", f"{cost.macs:,}", info.summary.rstrip(".")])
     columns = ["network", "parameters", "multiply-accumulates, 480×360", "what it is"]
     return table(columns, rows).replace("| ---: | ---: | ---: |", "| ---: | ---: | --- |")

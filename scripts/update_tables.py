@@ -16,10 +16,17 @@ from collections.abc import Callable
 from aaff.files import write_text
 from experiments.paper.references import PAPER_TABLE
 from experiments.paper.rule import Comparison
-from scripts import front_tables, model_tables
+from scripts import front_tables, model_tables, network_tables
 from scripts.tables import ROOT, percent, read, source, table
 
-PAGES = ("README.md", "docs/benchmarks.md", "docs/training.md", "docs/deployment.md", "docs/models.md")
+PAGES = (
+    "README.md",
+    "docs/benchmarks.md",
+    "docs/training.md",
+    "docs/deployment.md",
+    "docs/models.md",
+    "docs/networks.md",
+)
 BLOCK = re.compile(r"(?P<open><!-- numbers: (?P<name>[\w-]+) -->\n).*?(?P<close><!-- end -->)", re.DOTALL)
 
 
@@ -280,6 +287,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "training-intel": training_intel,
     "side-by-side": side_by_side,
     "scenes": scenes,
+    "network-counts": network_tables.counts,
     "street-scores": model_tables.scores,
     "street-robustness": model_tables.robustness,
     "street-speed": model_tables.speed,

@@ -28,7 +28,7 @@ from aaff.cli.options import parse
 from aaff.errors import DataError, OptionError
 from aaff.installation import install_command
 from aaff.networks import create_model, list_models
-from aaff.networks.complexity import complexity
+from aaff.networks.complexity import count
 from aaff.preprocess import Size
 
 ROOT = Path(__file__).parents[1]
@@ -302,8 +302,8 @@ def test_the_readme_shows_commands_and_true_counts() -> None:
     told = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([\d,]+) \|", page.read_text(encoding="utf-8"), re.M)
     assert [name for name, _, _ in told] == list_models()
     for name, parameters, macs in told:
-        count = complexity(create_model(name, 11), Size(480, 360))
-        assert (parameters, macs) == (f"{count.parameters:,}", f"{count.macs:,}")
+        cost = count(name)
+        assert (parameters, macs) == (f"{cost.parameters:,}", f"{cost.macs:,}")
 
 
 class TestDemo:

@@ -132,8 +132,10 @@ def graph_macs(model: ModelFile) -> int:
     graph.reshape([1, model.card.size.height, model.card.size.width, 3])
     total = 0
     for node in graph.get_ops():
-        if node.get_type_name() in ("Convolution", "GroupConvolution"):
-            height, width = node.output(0).shape[-2:]
+        sort = node.get_type_name()
+        if sort in ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData"):
+            # A transposed convolution multiplies once for each input.
+            height, width = (node.input(0) if sort.endswith("BackpropData") else node.output(0)).get_shape()[-2:]
             weights = 1
             for side in node.input(1).get_shape():
                 weights *= side

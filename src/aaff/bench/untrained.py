@@ -45,7 +45,11 @@ def make_untrained(name: str, size: Size, scenes: Scenes) -> tuple[SegmentationN
 
 
 def fit_logits(net: SegmentationNetwork, card: ModelCard, scenes: Sequence[Sample]) -> None:
-    """Set the last 1×1 convolution to the ridge regression from its inputs to the ground truth of scenes."""
+    """Set the classifier to the ridge regression from its inputs to the ground truth of scenes.
+
+    A larger kernel is used at its centre alone; where each class has several outputs, which a pixel shuffle puts side
+    by side, they are alike.
+    """
     engine = TorchEngine(net, card, confidence=False)
     layer = net.classifier
     inputs: list[Tensor] = []
@@ -55,8 +59,11 @@ def fit_logits(net: SegmentationNetwork, card: ModelCard, scenes: Sequence[Sampl
             weights = _regression(_samples(engine, scenes, inputs), card.labels.num_classes)
     finally:
         handle.remove()
+    weights = weights.repeat_interleave(layer.out_channels // card.labels.num_classes, dim=1)
+    rows, columns = layer.kernel_size
     with torch.no_grad():
-        layer.weight.copy_(weights[:-1].T[:, :, None, None])
+        layer.weight.zero_()
+        layer.weight[:, :, rows // 2, columns // 2] = weights[:-1].T
         if layer.bias is not None:
             layer.bias.copy_(weights[-1])
 
@@ -64,8 +71,10 @@ def fit_logits(net: SegmentationNetwork, card: ModelCard, scenes: Sequence[Sampl
 def _samples(engine: TorchEngine, scenes: Sequence[Sample], inputs: list[Tensor]) -> Iterable[tuple[Tensor, Tensor]]:
     """Of each scene, float64 [pixels, channels + 1] and the class of each pixel."""
     for scene in scenes:
-        rows, columns = engine.native_logits(scene.image[None]).shape[-2:]
-        seen = inputs.pop()[0].flatten(1).T.double()
+        engine.native_logits(scene.image[None])
+        features = inputs.pop()[0]
+        rows, columns = features.shape[-2:]
+        seen = features.flatten(1).T.double()
         step = np.ix_(_centres(scene.label.shape[0], rows), _centres(scene.label.shape[1], columns))
         label = torch.from_numpy(scene.label[step].reshape(-1).astype(np.int64))
         known = label != IGNORE

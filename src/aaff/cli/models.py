@@ -93,8 +93,8 @@ def _counts(args: Args, *, optional: bool) -> dict[str, Complexity]:
     from aaff.errors import missing_extra
 
     try:
-        from aaff.networks import create_model, list_models, model_info
-        from aaff.networks.complexity import complexity
+        from aaff.networks import list_models, model_info
+        from aaff.networks.complexity import count
     except ModuleNotFoundError as error:
         explained = missing_extra(error)
         if explained is None or not optional:
@@ -113,7 +113,7 @@ def _counts(args: Args, *, optional: bool) -> dict[str, Complexity]:
         names = []
     else:
         names = [model_info(args.name).name]
-    return {name: complexity(create_model(name, args.classes), args.size) for name in names}
+    return {name: count(name, args.classes, args.size) for name in names}
 
 
 def _print_list(args: Args, counts: Mapping[str, Complexity]) -> None:

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from aaff.errors import OptionError
 from aaff.networks.base import AuxiliaryHead, SegmentationNetwork
 from aaff.networks.blocks import (
-    ChannelGate,
     ConvBlock,
     GlobalContext,
     SeparableBlock,
     initialize,
+    make_gate,
     resize_to,
     scaled,
 )
@@ -64,7 +64,7 @@ class Fusion(nn.Module):
     def __init__(self, first: int, second: int, outputs: int, gate: str) -> None:
         super().__init__()
         self.down = ConvBlock(first, outputs, 3, stride=2)
-        self.gate = ChannelGate(outputs, gate)
+        self.gate = make_gate(outputs, gate)
         self.fuse = Add(outputs, second, outputs)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
@@ -96,9 +96,9 @@ class AAFFLite(SegmentationNetwork):
         self.aaff32 = Fusion(n, c32, deep, gate)
         self.context = GlobalContext(c32, deep) if context else None
         self.add16 = Add(deep, n, n)
-        self.refine16 = nn.Sequential(ConvBlock(n, n, 3), ChannelGate(n, gate))
+        self.refine16 = nn.Sequential(ConvBlock(n, n, 3), make_gate(n, gate))
         self.add8 = Add(n, n, n)
-        self.refine8 = nn.Sequential(SeparableBlock(n, n), ChannelGate(n, gate))
+        self.refine8 = nn.Sequential(SeparableBlock(n, n), make_gate(n, gate))
         channels = n
         self.add4 = self.refine4 = None
         if stride <= 4:

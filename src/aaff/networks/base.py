@@ -75,7 +75,7 @@ class SegmentationNetwork(nn.Module):
 
     @property
     def classifier(self) -> nn.Conv2d:
-        """The last convolution, 1×1 with ``num_classes`` outputs."""
+        """The last convolution: ``num_classes`` outputs, or n² for each class before a pixel shuffle by n."""
         raise NotImplementedError
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:

@@ -17,18 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aaff.errors import UnknownNameError
-
-GATES: dict[str, Callable[[], nn.Module]] = {
-    "sigmoid": nn.Sigmoid,
-    "relu": nn.ReLU,
-    "hard_sigmoid": nn.Hardsigmoid,  # PyTorch's, of slope 1/6
-    "none": nn.Identity,
-}
-"""Activations of a channel gate; ``none`` leaves the gate out altogether."""
-
-FUSIONS = ("concat", "add", "multiply")
-"""How an AAFF block joins the gated features with its second input."""
+from aaff.errors import OptionError, UnknownNameError
 
 
 def check_name(kind: str, name: str, valid: Collection[str]) -> str:
@@ -107,32 +96,18 @@ class GlobalContext(nn.Module):
 
 
 class ChannelGate(nn.Module):
-    """x · A(BN(W · GAP(x))): every channel weighted by what the whole frame says (section III-B).
-
-    W is a 1×1 convolution without bias, C → C.  There is no ReLU between W and the batch norm or the
-    activation: the reference has one only because its layer library adds it by default.
-
-    Batch norm of a pooled 1×1 map sees one value per frame: in training it needs at least two frames
-    to exist and about eight to mean something.
+    """x · gate(GAP(x)): every channel weighted by what the whole frame says (section III-B).
 
     Args:
-        channels: C.
-        activation: a key of ``GATES``; with ``none`` the module is the identity, without parameters.
+        gate: from the pooled [N, C, 1, 1] to the weights [N, C, 1, 1]; None is the identity, without parameters.
     """
 
-    def __init__(self, channels: int, activation: str = "sigmoid") -> None:
+    def __init__(self, gate: nn.Module | None) -> None:
         super().__init__()
-        check_name("gate", activation, GATES)
-        self.gate: nn.Module | None = None
-        if activation != "none":
-            self.gate = nn.Sequential(
-                nn.Conv2d(channels, channels, 1, bias=False),
-                nn.BatchNorm2d(channels),
-                GATES[activation](),
-            )
+        self.gate = gate
 
     def weights(self, x: Tensor) -> Tensor | None:
-        """The gate's output [N, C, 1, 1], or None for ``activation="none"``."""
+        """The gate's output [N, C, 1, 1], or None for the identity."""
         if self.gate is None:
             return None
         weights: Tensor = self.gate(F.adaptive_avg_pool2d(x, 1))
@@ -143,11 +118,100 @@ class ChannelGate(nn.Module):
         return x if weights is None else x * weights
 
 
-class AttentionRefinement(nn.Sequential):
-    """ARM: 3×3 ``ConvBlock``, then a ``ChannelGate`` (BiSeNet, section 3.2)."""
+class FeaturePyramidAttention(nn.Module):
+    """FPA of PAN (H. Li et al., "Pyramid Attention Network", BMVC 2018, section 3.1).
 
-    def __init__(self, inputs: int, outputs: int, gate: str = "sigmoid") -> None:
-        super().__init__(ConvBlock(inputs, outputs, 3), ChannelGate(outputs, gate))
+    W(x) · pyramid(x) + global(x): W is a 1×1 ``ConvBlock``, global a ``GlobalContext``.  The pyramid goes down
+    by 7×7, 5×5 and 3×3 convolutions of stride 2 and adds its levels on the way up.  It weighs pixels, so it has one
+    channel (the paper gives no number).
+
+    Args:
+        channels: of the input and the output [N, channels, h, w].
+    """
+
+    KERNELS = (7, 5, 3)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inputs = (channels, 1, 1)
+        self.master = ConvBlock(channels, channels, 1)
+        self.context = GlobalContext(channels, channels)
+        self.down = nn.ModuleList(ConvBlock(n, 1, kernel, 2) for n, kernel in zip(inputs, self.KERNELS, strict=True))
+        self.lateral = nn.ModuleList(ConvBlock(1, 1, kernel, activation=nn.Identity()) for kernel in self.KERNELS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        levels, level = [x], x
+        for down in self.down:
+            level = down(level)
+            levels.append(level)
+        attention: Tensor | None = None
+        for lateral, level, finer in zip(self.lateral[::-1], levels[:0:-1], levels[-2::-1], strict=True):
+            own = lateral(level)
+            attention = resize_to(own if attention is None else own + attention, finer.shape[-2:])
+        weighted: Tensor = self.master(x) * attention + self.context(x)
+        return weighted
+
+
+def _normalized(activation: Callable[[], nn.Module]) -> Callable[[int, int], nn.Module]:
+    """A(BN(W · GAP(x))) with a 1×1 convolution W without bias, C → C.
+
+    There is no ReLU between W and the batch norm or the activation: the reference has one only because its layer
+    library adds it by default.
+
+    Batch norm of a pooled 1×1 map sees one value per frame: in training it needs at least two frames to exist and
+    about eight to mean something.
+    """
+
+    def build(channels: int, _: int) -> nn.Module:
+        convolution = nn.Conv2d(channels, channels, 1, bias=False)
+        return ChannelGate(nn.Sequential(convolution, nn.BatchNorm2d(channels), activation()))
+
+    return build
+
+
+def _squeeze_excitation(channels: int, reduction: int) -> nn.Module:
+    """sigmoid(W₂ relu(W₁ · GAP(x))), C → C/reduction → C (J. Hu et al., "Squeeze-and-Excitation", CVPR 2018)."""
+    narrow = max(1, channels // reduction)
+    return ChannelGate(
+        nn.Sequential(
+            nn.Conv2d(channels, narrow, 1), nn.ReLU(inplace=True), nn.Conv2d(narrow, channels, 1), nn.Sigmoid()
+        )
+    )
+
+
+GATES: dict[str, Callable[[int, int], nn.Module]] = {
+    "sigmoid": _normalized(nn.Sigmoid),
+    "relu": _normalized(nn.ReLU),
+    "hard_sigmoid": _normalized(nn.Hardsigmoid),  # PyTorch's, of slope 1/6
+    "none": lambda channels, reduction: ChannelGate(None),
+    "squeeze_excitation": _squeeze_excitation,
+    "feature_pyramid": lambda channels, reduction: FeaturePyramidAttention(channels),
+}
+"""Attention by name: from channels and reduction to a module [N, C, h, w] → [N, C, h, w]; ``none`` is the identity."""
+
+
+def make_gate(channels: int, gate: str = "sigmoid", reduction: int = 16) -> nn.Module:
+    """One of ``GATES``.
+
+    Args:
+        channels: C.
+        gate: its name.
+        reduction: of ``squeeze_excitation``; the others have none.
+
+    Raises:
+        UnknownNameError: no such gate; the message gives the nearest one.
+        OptionError: ``reduction`` is below 1.
+    """
+    if reduction < 1:
+        raise OptionError(f"reduction is {reduction}; a gate needs 1 or more")
+    return GATES[check_name("gate", gate, GATES)](channels, reduction)
+
+
+class AttentionRefinement(nn.Sequential):
+    """ARM: 3×3 ``ConvBlock``, then attention, a ``ChannelGate`` unless another is named (BiSeNet, section 3.2)."""
+
+    def __init__(self, inputs: int, outputs: int, gate: str = "sigmoid", reduction: int = 16) -> None:
+        super().__init__(ConvBlock(inputs, outputs, 3), make_gate(outputs, gate, reduction))
 
 
 class FeatureFusion(nn.Module):
@@ -179,12 +243,19 @@ class FeatureFusion(nn.Module):
         return fused + fused * weights
 
 
+FUSIONS = ("concat", "add", "multiply", "global_attention")
+"""How an AAFF block joins the gated features with its second input."""
+
+
 class AttentionFeatureFusion(nn.Module):
     """The AAFF block (section III-B, Fig. 3): attention on the finer input, fusion with the coarser one.
 
     f = 3×3 stride-2 ``ConvBlock`` of the first input, g = f weighted by its gate, then
     ``concat``: 1×1 ``ConvBlock`` of [g, second], exactly three convolutions, two of them 1×1;
-    ``add`` / ``multiply``: 1×1 ``ConvBlock`` of g + s or g · s with s = 1×1 ``ConvBlock`` of the second.
+    ``add`` / ``multiply``: 1×1 ``ConvBlock`` of g + s or g · s with s = 1×1 ``ConvBlock`` of the second;
+    ``global_attention``: 1×1 ``ConvBlock`` of g · c + s with c = ``GlobalContext`` of the second.  So PAN's
+    global attention upsampling (H. Li et al., BMVC 2018, section 3.2) weighs its finer input by the coarser one;
+    the block's first convolution is its 3×3 one.
 
     Args:
         first: channels of the first input [N, first, 2h, 2w] (odd sizes: h = ⌈H/2⌉).
@@ -192,14 +263,24 @@ class AttentionFeatureFusion(nn.Module):
         outputs: channels of the output [N, outputs, h, w].
         gate: a key of ``GATES``.
         fusion: one of ``FUSIONS``.
+        reduction: see ``make_gate``.
     """
 
-    def __init__(self, first: int, second: int, outputs: int, gate: str = "sigmoid", fusion: str = "concat") -> None:
+    def __init__(
+        self,
+        first: int,
+        second: int,
+        outputs: int,
+        gate: str = "sigmoid",
+        fusion: str = "concat",
+        reduction: int = 16,
+    ) -> None:
         super().__init__()
         self.fusion = check_name("fusion", fusion, FUSIONS)
         self.down = ConvBlock(first, outputs, 3, stride=2)
-        self.gate = ChannelGate(outputs, gate)
+        self.gate = make_gate(outputs, gate, reduction)
         self.project: ConvBlock | None = None
+        self.guide = GlobalContext(second, outputs) if fusion == "global_attention" else None
         if fusion == "concat":
             self.fuse = ConvBlock(outputs + second, outputs, 1)
         else:
@@ -210,6 +291,8 @@ class AttentionFeatureFusion(nn.Module):
         attended = self.gate(self.down(first))
         if self.project is None:
             joined = torch.cat([attended, second], dim=1)
+        elif self.guide is not None:
+            joined = attended * self.guide(second) + self.project(second)
         elif self.fusion == "add":
             joined = attended + self.project(second)
         else:
@@ -239,7 +322,7 @@ def spatial_path(depthwise: bool, width: float = 1.0) -> tuple[nn.Sequential, in
 
 def initialize(module: nn.Module) -> None:
     """Kaiming-normal (fan-out, ReLU) convolutions and zero biases, for ``net.apply``."""
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)

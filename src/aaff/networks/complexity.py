@@ -1,7 +1,7 @@
 """How large a network is and what one frame costs: parameters, multiply-accumulates, layers.
 
-One multiply-accumulate (MAC) is two floating-point operations.  MACs count every convolution, those
-after global pooling included, and nothing else; auxiliary heads are left out everywhere.
+One multiply-accumulate (MAC) is two floating-point operations.  MACs count every convolution, transposed
+ones and those after global pooling included, and nothing else; auxiliary heads are left out everywhere.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from aaff.networks.base import SegmentationNetwork
+from aaff.networks.registry import create_model
 from aaff.preprocess import Size
 
 DEFAULT_SIZE = Size(480, 360)
@@ -87,17 +90,18 @@ def complexity(net: SegmentationNetwork, size: Size = DEFAULT_SIZE) -> Complexit
     layers: list[Layer] = []
     met: set[str] = set()
 
-    def hook(name: str) -> Callable[[nn.Module, object, Tensor], None]:
-        def record(module: nn.Module, _: object, output: Tensor) -> None:
+    def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def record(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
             # A module that is called twice (the context of DepthwiseAAFF2) computes twice but exists once.
             own = 0 if name in met else sum(p.numel() for p in module.parameters(recurse=False))
             met.add(name)
             kind, macs = type(module).__name__, 0
-            if isinstance(module, nn.Conv2d):
-                rows, columns = output.shape[-2:]
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                transposed = isinstance(module, nn.ConvTranspose2d)
+                rows, columns = (given[0] if transposed else output).shape[-2:]
                 macs = module.weight.numel() * rows * columns
-                depthwise = module.groups == module.in_channels > 1
-                kind = f"{'depthwise ' if depthwise else ''}conv {module.kernel_size[0]}×{module.kernel_size[1]}"
+                sort = "transposed " if transposed else "depthwise " if module.groups == module.in_channels > 1 else ""
+                kind = f"{sort}conv {module.kernel_size[0]}×{module.kernel_size[1]}"
                 kind += f"/{module.stride[0]}" if module.stride[0] > 1 else ""
                 kind += f" dilation {module.dilation[0]}" if module.dilation[0] > 1 else ""
             layers.append(Layer(name, kind, tuple(output.shape[1:]), own, macs))
@@ -110,3 +114,17 @@ def complexity(net: SegmentationNetwork, size: Size = DEFAULT_SIZE) -> Complexit
     with torch.no_grad():
         shadow.logits(torch.empty(1, 3, size.height, size.width, device="meta"))
     return Complexity(size, tuple(layers), net.stride)
+
+
+@cache
+def count(name: str, num_classes: int = 11, size: Size = DEFAULT_SIZE, **options: Any) -> Complexity:
+    """The same of a registered network by name, without making its weights: large networks cost no memory.
+
+    Raises:
+        AaffError: as ``aaff.networks.create_model``.
+
+    >>> count("fcn32s", 21).parameters
+    134346581
+    """
+    with torch.device("meta"):
+        return complexity(create_model(name, num_classes, **options), size)

@@ -32,14 +32,14 @@ from aaff.networks.xception import Pyramid, Xception39
 class Side(nn.Module):
     """One side of DepthwiseAAFF: two AAFF blocks downwards, concatenations upwards, an ARM at 1/8."""
 
-    def __init__(self, gate: str, fusion: str, width: float) -> None:
+    def __init__(self, gate: str, fusion: str, reduction: int, width: float) -> None:
         super().__init__()
         c3, c4, c5 = Xception39.channels
         n1, n2, self.outputs = scaled(64, width), scaled(128, width), scaled(128, width)
-        self.aaff4 = AttentionFeatureFusion(c3, c4, n1, gate, fusion)
-        self.aaff5 = AttentionFeatureFusion(n1, c5, n2, gate, fusion)
+        self.aaff4 = AttentionFeatureFusion(c3, c4, n1, gate, fusion, reduction)
+        self.aaff5 = AttentionFeatureFusion(n1, c5, n2, gate, fusion, reduction)
         self.reduce = ConvBlock(n1 + n2 + c3, self.outputs, 1)
-        self.arm = AttentionRefinement(self.outputs, self.outputs, gate)
+        self.arm = AttentionRefinement(self.outputs, self.outputs, gate, reduction)
 
     def forward(self, pyramid: Pyramid) -> Tensor:
         n1 = self.aaff4(pyramid.p3, pyramid.p4)
@@ -56,15 +56,15 @@ class Side2(nn.Module):
     Left and right are alike; in the reference the left one loses n1 by a slip.
     """
 
-    def __init__(self, gate: str, fusion: str, width: float) -> None:
+    def __init__(self, gate: str, fusion: str, reduction: int, width: float) -> None:
         super().__init__()
         c3, c4, c5 = Xception39.channels
         n, self.outputs = scaled(128, width), scaled(128, width)
-        self.aaff4 = AttentionFeatureFusion(c3, c4, n, gate, fusion)
-        self.aaff5 = AttentionFeatureFusion(n, c5, n, gate, fusion)
+        self.aaff4 = AttentionFeatureFusion(c3, c4, n, gate, fusion, reduction)
+        self.aaff5 = AttentionFeatureFusion(n, c5, n, gate, fusion, reduction)
         self.lateral = ConvBlock(n, c3, 1)
         self.reduce = ConvBlock(c3, self.outputs, 1)
-        self.arm = AttentionRefinement(self.outputs, self.outputs, gate)
+        self.arm = AttentionRefinement(self.outputs, self.outputs, gate, reduction)
 
     def forward(self, pyramid: Pyramid, context: Tensor) -> Tensor:
         n1 = self.aaff4(pyramid.p3, pyramid.p4)
@@ -79,9 +79,10 @@ class DepthwiseAAFF(PaperNetwork):
 
     Args:
         num_classes: channels of the logits.
-        gate: activation of every gate in the AAFF blocks and ARMs: ``sigmoid``, ``relu``,
-            ``hard_sigmoid`` or ``none`` (the same wiring without attention).
-        fusion: ``concat``, ``add`` or ``multiply`` in the AAFF blocks.
+        gate: attention in the AAFF blocks and ARMs: ``sigmoid``, ``relu``, ``hard_sigmoid``, ``none`` (the same
+            wiring without attention), ``squeeze_excitation`` or ``feature_pyramid`` (PAN's).
+        fusion: ``concat``, ``add``, ``multiply`` or ``global_attention`` (PAN's) in the AAFF blocks.
+        reduction: of ``squeeze_excitation``.
         sides: 2, or 1 for the ablation with the left side alone.
         spatial: False leaves the spatial path out, for the ablation.
         width: factor on the channels of the spatial path and the sides (1.0 = the paper's).
@@ -94,6 +95,7 @@ class DepthwiseAAFF(PaperNetwork):
         *,
         gate: str = "sigmoid",
         fusion: str = "concat",
+        reduction: int = 16,
         sides: int = 2,
         spatial: bool = True,
         width: float = 1.0,
@@ -102,7 +104,7 @@ class DepthwiseAAFF(PaperNetwork):
         super().__init__(num_classes)
         names = _side_names(sides)
         self.backbone = Xception39()
-        self.sides = nn.ModuleDict({name: Side(gate, fusion, width) for name in names})
+        self.sides = nn.ModuleDict({name: Side(gate, fusion, reduction, width) for name in names})
         context = scaled(128, width)
         self.spatial: nn.Module | None = None
         detail = 0
@@ -133,6 +135,7 @@ class DepthwiseAAFF2(PaperNetwork):
         *,
         gate: str = "relu",
         fusion: str = "add",
+        reduction: int = 16,
         width: float = 1.0,
         auxiliary: bool = False,
     ) -> None:
@@ -141,7 +144,7 @@ class DepthwiseAAFF2(PaperNetwork):
         context = scaled(128, width)
         self.backbone = Xception39()
         self.context = GlobalContext(Xception39.channels[2], context)
-        self.sides = nn.ModuleDict({name: Side2(gate, fusion, width) for name in names})
+        self.sides = nn.ModuleDict({name: Side2(gate, fusion, reduction, width) for name in names})
         self.spatial, detail = spatial_path(True, width)
         self.fusion = FeatureFusion(2 * context + detail, 256, normalized=True)
         self.tail = Tail(256, num_classes)
@@ -168,6 +171,7 @@ def depthwise_aaff(
     *,
     gate: str = "sigmoid",
     fusion: str = "concat",
+    reduction: int = 16,
     sides: int = 2,
     spatial: bool = True,
     width: float = 1.0,
@@ -175,7 +179,14 @@ def depthwise_aaff(
 ) -> DepthwiseAAFF:
     """Two sides of AAFF blocks beside a depthwise spatial path: the paper's proposal."""
     return DepthwiseAAFF(
-        num_classes, gate=gate, fusion=fusion, sides=sides, spatial=spatial, width=width, auxiliary=auxiliary
+        num_classes,
+        gate=gate,
+        fusion=fusion,
+        reduction=reduction,
+        sides=sides,
+        spatial=spatial,
+        width=width,
+        auxiliary=auxiliary,
     )
 
 
@@ -185,8 +196,9 @@ def depthwise_aaff2(
     *,
     gate: str = "relu",
     fusion: str = "add",
+    reduction: int = 16,
     width: float = 1.0,
     auxiliary: bool = False,
 ) -> DepthwiseAAFF2:
     """The variant with ReLU gates and sums."""
-    return DepthwiseAAFF2(num_classes, gate=gate, fusion=fusion, width=width, auxiliary=auxiliary)
+    return DepthwiseAAFF2(num_classes, gate=gate, fusion=fusion, reduction=reduction, width=width, auxiliary=auxiliary)
