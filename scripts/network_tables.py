@@ -24,7 +24,7 @@ def counts() -> str:
         ]
         for row in rows
     ]
-    told = [f"- {_name(row)}: {_reasons(row)}" for row in rows if row["published"]]
+    told = [f"- {_name(row)}: {_reasons(row)}" for row in rows if row["source"]]
     return table(columns, lines) + "\n" + "\n".join(told) + "\n"
 
 
