@@ -89,7 +89,7 @@ $(BIN)/python:
 
 $(VENV)/.demo-ready: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing what the demo needs into $(VENV) (some minutes, once)"
-	$(PIP_INSTALL) '.[train]'
+	$(PIP_INSTALL) '.[train,server]'
 	@touch $@
 
 $(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python

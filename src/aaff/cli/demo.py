@@ -82,6 +82,7 @@ def run(args: Args) -> int:
     print(f"model:     {folder / 'model.onnx'} (runs without torch)")
     print(f"pictures:  {folder / 'maps'} (look at the *_overlay.png)")
     print(f"report:    {report} (open it in a browser)")
+    print("live page: aaff serve --example --open (the bundled street model on a short drive; drop your own on it)")
     return 0
 
 

@@ -16,6 +16,7 @@ from aaff.cli.predict_plan import Form, Job
 from aaff.preprocess import Size
 
 if TYPE_CHECKING:
+    from aaff.cli.sources import Named
     from aaff.runtime import Prediction
 
 
@@ -53,7 +54,8 @@ class Args:
     conf: float = 0.0
     """Paint only pixels of at least this confidence (0 to 1) in the overlay; the model must give it."""
     show: bool = False
-    """Open the overlays of images in the system's image viewer too."""
+    """Open the overlays of images in the system's image viewer too. A camera or a video is shown live on the page of
+    aaff serve instead, and nothing is written."""
     as_video: bool = False
     """Turn the images of a folder or pattern into one video."""
     fps: str | None = None
@@ -100,8 +102,10 @@ def run(args: Args) -> int:
             raise OptionError("--as-video makes one video of one folder or pattern; name one source")
         if args.fps is not None and not (kinds == {"images"} and args.as_video):
             raise OptionError("--fps is the rate of a folder of images that becomes a video with --as-video")
-        if args.show and (kinds != {"images"} or args.as_video):
-            raise OptionError("--show opens images; to watch a video, leave it out and open the file that is written")
+        if args.show and kinds != {"images"}:
+            return _show_live(args, sources)
+        if args.show and args.as_video:
+            raise OptionError("--show opens images; to watch the video, leave it out and open the file that is written")
         out = args.out or default_folder(sources)
         if args.as_video:
             place, shown = sources[0].place, sources[0].shown
@@ -120,6 +124,36 @@ def run(args: Args) -> int:
 
             statuses += run_videos(args, plan.videos, alone=alone, tell=not jobs)
     return 2 if set(statuses) == {2} else 1 if any(statuses) else 0
+
+
+def _show_live(args: Args, sources: Sequence[Named]) -> int:
+    """The page of ``aaff serve`` with a camera or a video; nothing is written.
+
+    Raises:
+        OptionError: several sources, or one that a browser cannot show.
+    """
+    from aaff.cli.serve import Args as ServeArgs
+    from aaff.cli.serve import serve_page
+    from aaff.errors import OptionError
+    from aaff.video.sources import source_kind
+
+    place = sources[0].place
+    number = place.removeprefix("camera:")
+    camera = number.isdecimal() and source_kind(place) == "camera"
+    if len(sources) > 1 or not (camera or os.path.isfile(place)):
+        raise OptionError("--show takes images, or one camera number or one video file, which the live page then shows")
+    if args.size is not None:
+        raise OptionError("the live page feeds a model at its own size; leave out --size or --show")
+    options = ServeArgs(
+        media=None if camera else Path(place),
+        model=() if args.model is None else (str(args.model),),
+        port=0,
+        open=True,
+        engine=args.engine,
+        precision=args.precision,
+        threads=args.threads,
+    )
+    return serve_page(options, fragment=f"camera={number}" if camera else "media")
 
 
 def _run_images(args: Args, jobs: Sequence[Job], out: Path, *, alone: bool) -> int:

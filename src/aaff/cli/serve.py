@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,8 @@ class Args:
     Default: the environment variable AAFF_TOKEN, which other users of this machine cannot see."""
     open: bool = False
     """Open the page in the browser."""
+    example: bool = False
+    """Let the page begin with its example, a short drive."""
     allow_host: tuple[str, ...] = ()
     """Names under which the server may be asked for, besides its own and addresses in digits, such as
     demo.example.org."""
@@ -58,38 +61,38 @@ class Args:
 
 def run(args: Args) -> int:
     """Serve until Ctrl-C; status 0."""
+    return serve_page(args, fragment="media" if args.media else "example" if args.example else "")
+
+
+def serve_page(args: Args, *, fragment: str) -> int:
+    """Serve; says where the page is.
+
+    Args:
+        args: options of the command.
+        fragment: what the page begins with: ``media``, ``example`` or ``camera=0``; may be empty.
+
+    Raises:
+        MissingExtraError: the extra ``server`` is not installed.
+        AaffError: there is no such file or model, or the address is not free.
+    """
     from aaff.errors import OptionError, require
 
     if args.media is not None and not args.media.is_file():
         raise OptionError(f"there is no image or video {args.media}")
     for module in ("fastapi", "uvicorn", "websockets", "python_multipart"):
         require(module, "server")
-    loaders = find_loaders(args)
-    return serve_page(args, loaders, fragment="media" if args.media else "")
-
-
-def serve_page(args: Args, loaders: dict[str, Callable[[], Segmenter]], *, fragment: str) -> int:
-    """Serve; says where the page is.
-
-    Args:
-        args: options of the command.
-        loaders: name of each model → function that loads it.
-        fragment: what the page begins with.
-    """
-    import sys
-
     from aaff.server import Settings, create_app, serve
 
     token = args.token or os.environ.get(TOKEN_VARIABLE, "")
     settings = Settings(args.host, args.port, token, args.allow_host, args.allow_origin, args.limits)
+    loaders = find_loaders(args)
     if not settings.is_local and not token:
         print(f"warning: whoever reaches {args.host} can use this server; --token keeps others out", file=sys.stderr)
-    app = create_app(loaders, settings, media=args.media)
 
     def tell(page: str) -> None:
         print(f"page: {page} (models: {', '.join(loaders)}; Ctrl-C ends)", flush=True)
 
-    serve(app, settings, fragment=fragment, browser=args.open, tell=tell)
+    serve(create_app(loaders, settings, media=args.media), settings, fragment=fragment, browser=args.open, tell=tell)
     return 0
 
 

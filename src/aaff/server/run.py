@@ -32,10 +32,18 @@ def serve(
     Raises:
         AaffError: the address is not free, or not one of this machine.
     """
-    listening = _listen(settings)
-    port = listening.getsockname()[1]
-    page = _address(settings.host, port) + (f"#{fragment}" if fragment else "")
-    tell(page)
+    listening = listen(settings)
+    page = _address(settings.host, listening.getsockname()[1])
+    tell(page + (f"#{fragment}" if fragment else ""))
+    if browser:
+        parts = [fragment, f"token={settings.token}" if settings.token else ""]
+        webbrowser.open(page + "#" + "&".join(part for part in parts if part))
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended in good order and passes the signal on
+        make_server(app, settings).run(sockets=[listening])
+
+
+def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
+    """Uvicorn around an application, with the limits of its connections."""
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -52,14 +60,15 @@ def serve(
         ws_ping_timeout=20,
         ws_per_message_deflate=False,
     )
-    server = uvicorn.Server(config)
-    if browser:
-        webbrowser.open(page + (("&" if fragment else "#") + f"token={settings.token}" if settings.token else ""))
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended in good order and passes the signal on
-        server.run(sockets=[listening])
+    return uvicorn.Server(config)
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """A socket that takes connections already.
+
+    Raises:
+        AaffError: the address is not free, or not one of this machine.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=256)
