@@ -1,6 +1,6 @@
 """Find words that a reader from the field would stop at, and name the field's own instead.
 
-``make check`` runs it over the repository; other paths can be given::
+``make check`` runs it over the repository; other paths can be given:
 
     python -m scripts.check_words src/aaff/data
 """

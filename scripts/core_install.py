@@ -1,6 +1,6 @@
 """What ``pip install .`` without an extra brings: packages, megabytes, the time to the first prediction, what works.
 
-Run from the root of the repository::
+Run from the root of the repository:
 
     python scripts/core_install.py --json results/core_install.json
 

@@ -1,6 +1,6 @@
 """Make the picture at the top of README: a street frame and, at its right, the frame under its predicted classes.
 
-Run it again when the bundled model changes::
+Run it again when the bundled model changes:
 
     python -m scripts.make_readme_picture FRAME.jpg --model street
 

@@ -16,8 +16,15 @@ def read(name: str) -> Any:
 
 
 def table(columns: list[str], rows: list[list[str]]) -> str:
-    """Text in the first column, numbers in the others."""
-    rules = ["---", *["---:"] * (len(columns) - 1)]
+    """Text at the left, numbers at the right.
+
+    >>> print(table(["model", "IoU"], [["a", "60.7 %"]]), end="")
+    | model | IoU |
+    | --- | ---: |
+    | a | 60.7 % |
+    """
+    numeric = [any(re.match(r"[+−-]?\d", row[i]) for row in rows) for i in range(len(columns))]
+    rules = ["---:" if right else "---" for right in numeric]
     return "".join(f"| {' | '.join(row)} |\n" for row in [columns, rules, *rows])
 
 

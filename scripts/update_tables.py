@@ -1,6 +1,6 @@
 """Put the figures of ``results/`` into README and docs, between ``<!-- numbers: NAME -->`` and ``<!-- end -->``.
 
-What was measured is not typed there by hand: run this after a measurement, and commit both::
+What was measured is not typed there by hand: run this after a measurement, and commit both:
 
     make tables
 

@@ -1,6 +1,6 @@
 """Real-time semantic segmentation on ordinary CPUs.
 
-Quick start::
+Quick start:
 
     import aaff
 

@@ -1,6 +1,6 @@
 """Networks, layouts, losses and augmentations from outside: Python entry points, and ``--import`` on the command line.
 
-An installed package announces its module in ``pyproject.toml``::
+An installed package announces its module in ``pyproject.toml``:
 
     [project.entry-points."aaff.networks"]
     my_network = "my_package.my_network"

@@ -1,7 +1,7 @@
 """Images and labels, from any layout on disk to samples in memory.
 
 The names are imported when they are first used; none of them needs torch, which only
-``aaff.data.loader`` does::
+``aaff.data.loader`` does:
 
     from aaff.data import open_dataset
 

@@ -35,7 +35,7 @@ class Segmenter:
     A frame of another size than the model's is resized bilinearly for the network, and its class map back by
     nearest pixel.
 
-    Example::
+    For example:
 
         seg = aaff.load("runs/first")
         prediction = seg("street.png")

@@ -1,7 +1,7 @@
 """Threads that work ahead of each other, joined by short queues: how decoding, network and encoding overlap.
 
 A step is an iterable that takes from the step before it.  ``Flow.ahead`` runs one in a thread of its
-own and gives the channel from which the next step takes::
+own and gives the channel from which the next step takes:
 
     with Flow() as flow:
         frames = flow.ahead(decode(path))

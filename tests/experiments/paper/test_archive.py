@@ -19,12 +19,22 @@ from experiments.paper.work import Workshop
 from tests.experiments.paper.tiny import NAMES, TINY, experiment
 
 
+@pytest.fixture(scope="module")
+def reported(scenes_dir: Path, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of the finished experiment, and the weights published from them.  Read only."""
+    folder = tmp_path_factory.mktemp("reported")
+    results, weights = folder / "results", folder / "weights"
+    done = experiment(scenes_dir, finished)
+    done.report(folder / "report", results, drawn=False)
+    written = done.publish_weights(results, weights, "tiny")
+    assert [path.name for path in written] == ["bisenet.safetensors", "depthwise_bisenet.safetensors"]
+    return folder
+
+
 @pytest.fixture
-def kept(scenes_dir: Path, finished: Path, tmp_path: Path) -> Path:
+def kept(reported: Path, tmp_path: Path) -> Path:
     """Results of the finished experiment, without its folder."""
-    results = tmp_path / "results"
-    experiment(scenes_dir, finished).report(tmp_path / "report", results, drawn=False)
-    return results
+    return Path(shutil.copytree(reported / "results", tmp_path / "results"))
 
 
 def change(results: Path, **values: Any) -> None:
@@ -132,11 +142,8 @@ def test_a_file_that_is_no_result_is_named(scenes_dir: Path, kept: Path, tmp_pat
 
 class TestPublishedWeights:
     @pytest.fixture
-    def weights(self, scenes_dir: Path, finished: Path, kept: Path, tmp_path: Path) -> Path:
-        folder = tmp_path / "weights"
-        written = experiment(scenes_dir, finished).publish_weights(kept, folder, "tiny")
-        assert [path.name for path in written] == ["bisenet.safetensors", "depthwise_bisenet.safetensors"]
-        return folder
+    def weights(self, reported: Path, tmp_path: Path) -> Path:
+        return Path(shutil.copytree(reported / "weights", tmp_path / "weights"))
 
     def test_carry_their_own_score_and_licence(self, weights: Path, kept: Path) -> None:
         _, card = load_checkpoint(weights / "bisenet.safetensors")

@@ -125,7 +125,7 @@ class TestPartial:
         assert "This report is partial." in text
         assert [heading for heading in CHAPTERS if f"## {heading}" not in text] == []
 
-    @pytest.mark.parametrize(("seeds", "drives"), [(1, 0), (3, 1), (0, 2), (2, 3)])
+    @pytest.mark.parametrize(("seeds", "drives"), [(3, 1), (0, 2)])
     def test_some_finished_gives_the_numbers_at_hand(
         self, seeds: int, drives: int, made_up: MakeUp, tmp_path: Path
     ) -> None:

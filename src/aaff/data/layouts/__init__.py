@@ -41,7 +41,7 @@ for _layout in (Described(), SegNet(), Kaggle(), Original(), Cityscapes()):
 def register_layout(layout: type[Layout]) -> type[Layout]:
     """Register the decorated class of a plug-in under its ``name``; it is tried before the package's own.
 
-    Example::
+    For example:
 
         @register_layout
         class Mine(Layout):

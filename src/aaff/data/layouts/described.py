@@ -1,6 +1,6 @@
 """Any pair of folders, described by a ``dataset.yaml`` beside them.
 
-A full example::
+A full example:
 
     name: parking                      # also the name of the protocol
     classes:                           # in the order of their ids
@@ -19,7 +19,7 @@ A full example::
         labels: masks/*_mask.png
         names: lists/val.txt           # only these frames, one a line
 
-Labels of some classes of a protocol only::
+Labels of some classes of a protocol only:
 
     name: street photos
     protocol: camvid11                 # whose ids and colours hold, where a class does not give its own

@@ -49,7 +49,7 @@ def upsampled_cross_entropy(
     """Weighted cross-entropy of native logits enlarged to the size of the label, as a sum and its divisor.
 
     The logits are enlarged bilinearly (``align_corners=False``).  For a counted pixel with class ``y``
-    the loss is that of ``torch.nn.functional.cross_entropy``::
+    the loss is that of ``torch.nn.functional.cross_entropy``:
 
         (1 − ε) · w[y] · nll[y]  +  ε / C · Σ_c w[c] · nll[c]
 
