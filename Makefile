@@ -6,7 +6,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-# Two test workers share the cores: more threads in each would only push each other aside.
+# Two test workers share the cores: more threads in each would only push each other aside.  A file stays with one
+# worker, so that what its tests share is made once.
 ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
 
@@ -63,7 +64,7 @@ data-given:
 	@test -n "$(DATA)" || { echo "name the folder of the data set: make … DATA=camvid"; exit 2; }
 
 test: check
-	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 8
+	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --durations 8
 
 docs: $(VENV)/.docs-ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

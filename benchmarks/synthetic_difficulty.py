@@ -42,7 +42,7 @@ LIMITS = {"position_prior": 0.25, "linear_classifier": 0.40, "class_presence": 0
 _PIXELS = 400  # of each training frame that the linear classifier learns from
 
 
-def measure(
+def measure_difficulty(
     *,
     size: Size = Size(480, 360),
     train: int = 300,
@@ -253,7 +253,7 @@ def run(args: Args) -> int:
     """Measure and print."""
     from aaff.files import write_json
 
-    found = measure(
+    found = measure_difficulty(
         size=args.size, train=args.train, val=args.val, seed=args.seed, train_flags=args.train_flags, data=args.data
     )
     for name, holds in found["holds"].items():

@@ -5,46 +5,31 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from aaff.preprocess import Size
-from benchmarks.video_speed import keep, load_model, working_folder
+from benchmarks.video_model import ModelArgs, command, keep, load_model, working_folder
 
 
 @dataclass
-class Args:
+class Args(ModelArgs):
     """Turn a long video of synthetic scenes into a semantic video and measure memory meanwhile."""
 
-    model: Path | None = None
-    """A model or the folder of a run; default: the bundled model."""
     frames: int = 10_000
     """Length of the video; 60 scenes are rendered and shown to and fro."""
     size: Size = Size(480, 360)
     """Of the frames."""
-    json: Path | None = None
-    """Write the figures here."""
-    engine: str = "auto"
-    """What runs the model."""
-    precision: str | None = None
-    """As in aaff predict."""
-    threads: int | None = None
-    """CPU threads; default: all cores."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Read the options and measure; returns the exit status."""
-    from aaff.cli import exit_status
-    from aaff.cli.options import parse
-
-    given = sys.argv[1:] if words is None else words
-    return exit_status(lambda: run(parse(Args, given, prog="python -m benchmarks.video_memory")))
+    return command(Args, run, words, "video_memory")
 
 
 def run(args: Args) -> int:
     """Print and write the figures; status 0."""
     from benchmarks.video import measure_memory, write_drawn
 
-    segmenter, about = load_model(args.model, args.engine, args.precision, args.threads)
+    segmenter, about = load_model(args)
     with working_folder(None) as folder:
         video = folder / "scenes.mp4"
         print(f"rendering and encoding {args.frames} frames, {args.size}", flush=True)

@@ -57,11 +57,11 @@ def run(args: Args) -> int:
     """Print and write the figures; status 0."""
     from aaff.files import write_json
     from benchmarks.training.loops import recipe_for, refuse
-    from benchmarks.training.measure import measure
+    from benchmarks.training.measure import measure_training
 
     recipe = recipe_for(args.model, args.options, args.size, args.batch, args.threads)
     refuse(recipe, args.steps, args.rounds, args.workers)
-    result = measure(
+    result = measure_training(
         args.data,
         recipe,
         steps=args.steps,

@@ -21,7 +21,7 @@ from torch import Tensor
 from aaff.data.augment import Augment
 from aaff.data.cache import CachedDataset
 from aaff.data.layouts import open_dataset
-from aaff.data.loader import Batch, Plan, batches
+from aaff.data.loader import Batch, BatchPlan, batches
 from aaff.data.sample import Dataset
 from aaff.errors import OptionError
 from aaff.labels import IGNORE
@@ -87,9 +87,9 @@ class Spec:
         self.plan(len(dataset))
         return replace(dataset, pairs=dataset.pairs[:needed])
 
-    def plan(self, frames: int) -> Plan:
+    def plan(self, frames: int) -> BatchPlan:
         """Which frames make up which batch."""
-        return Plan(frames, self.recipe.batch, self.recipe.seed, parts=self.recipe.engine.accumulate)
+        return BatchPlan(frames, self.recipe.batch, self.recipe.seed, parts=self.recipe.engine.accumulate)
 
 
 class Stopwatch:

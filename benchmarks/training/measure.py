@@ -26,7 +26,7 @@ PLAIN, ENGINE, RESIDENT = "plain PyTorch loop", "this engine", "this engine, one
 Tell = Callable[[str], None]
 
 
-def measure(
+def measure_training(
     data: Path,
     recipe: Recipe,
     *,

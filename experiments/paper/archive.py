@@ -14,7 +14,7 @@ from typing import Any
 from aaff.errors import AaffError, DataError, OptionError
 from aaff.files import read_json
 from experiments.paper.plan import PlannedRun
-from experiments.paper.runs import Progress, differing_keys
+from experiments.paper.runs import RunState, differing_keys
 
 LATER = "test"
 """The split that is scored once, at the end, so that a run without it is none the less done."""
@@ -50,13 +50,13 @@ class Archive:
         needed = {scoring.split for scoring in run.scorings} - {LATER}
         return entry if needed <= entry["scores"].keys() else None
 
-    def progress(self, run: PlannedRun) -> Progress | None:
+    def progress(self, run: PlannedRun) -> RunState | None:
         """That a run is done; None when there is no result of it."""
         entry = self.read(run)
         if entry is None:
             return None
         scores = [row["miou"] for row in entry["history"] if "miou" in row]
-        return Progress("done", run.recipe.epochs, float(entry["seconds"]), scores[-1] if scores else None)
+        return RunState("done", run.recipe.epochs, float(entry["seconds"]), scores[-1] if scores else None)
 
     def check(self, run: PlannedRun, frames: str, content: Callable[[str, str | None], str]) -> dict[str, Any] | None:
         """Refuse a result that is not what the plan says.

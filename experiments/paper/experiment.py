@@ -25,7 +25,7 @@ from experiments.paper.publish import publish, source_of
 from experiments.paper.results import Results, RunResult, add_score, gather, gather_baselines, load_results
 from experiments.paper.runs import (
     Clock,
-    Progress,
+    RunState,
     check_content,
     check_run,
     common_arithmetic,
@@ -79,13 +79,13 @@ class Experiment:
     def _open(self, split: str, protocol: str | None) -> Dataset:
         return open_dataset(self.data, split, protocol=protocol, layout=self.layout)
 
-    def _state(self, run: PlannedRun, own: Progress) -> Progress:
+    def _state(self, run: PlannedRun, own: RunState) -> RunState:
         """How far a run is; a result in the archive stands for a folder that holds no finished run."""
         if self.archive is None or own.stage in ("trained", "done"):
             return own
         return self.archive.progress(run) or own
 
-    def states(self) -> dict[str, Progress]:
+    def states(self) -> dict[str, RunState]:
         """How far every run is, by its name; the clock learns from it."""
         self.clock.forget()
         own = {run.name: progress(self.out, run) for run in self.runs}
@@ -154,7 +154,7 @@ class Experiment:
         done = sum(states[run.name].stage == "done" for run in runs)
         self.say(f"{done} of {len(runs)} runs done, {span(self.time_left(runs, states, jobs))} left; at {at}")
 
-    def time_left(self, runs: Sequence[PlannedRun], states: Mapping[str, Progress], jobs: int) -> float:
+    def time_left(self, runs: Sequence[PlannedRun], states: Mapping[str, RunState], jobs: int) -> float:
         """Seconds until all runs are trained, so many side by side."""
         left = [self.clock.left(run, states[run.name]) for run in runs]
         return max(sum(left) / jobs, max(left, default=0.0))

@@ -59,7 +59,7 @@ def measure_run(folder: Path, data: Path, scorings: Sequence[Scoring], layout: s
 
 
 def measure_checkpoint(path: Path, dataset: Dataset, *, full: bool) -> dict[str, Any]:
-    """Scores of a checkpoint on a split, see ``measure``.
+    """Scores of a checkpoint on a split, see ``measure_engine``.
 
     Raises:
         AaffError: the checkpoint or a frame cannot be read.
@@ -68,10 +68,10 @@ def measure_checkpoint(path: Path, dataset: Dataset, *, full: bool) -> dict[str,
     subject = Subject(
         card.network, "torch", "fp32", str(card.size), "logits", file_hash(path), None, {"epoch": card.epoch}
     )
-    return measure(TorchEngine(net, card, confidence=False), dataset, subject, full=full)
+    return measure_engine(TorchEngine(net, card, confidence=False), dataset, subject, full=full)
 
 
-def measure(engine: TorchEngine, dataset: Dataset, subject: Subject, *, full: bool) -> dict[str, Any]:
+def measure_engine(engine: TorchEngine, dataset: Dataset, subject: Subject, *, full: bool) -> dict[str, Any]:
     """Scores of a network on a split, JSON-ready.
 
     Args:

@@ -24,7 +24,7 @@ from aaff.training.trainer import LAST
 from experiments.paper.archive import Archive
 from experiments.paper.costs import Costs
 from experiments.paper.plan import PlannedRun, run_folder
-from experiments.paper.runs import Clock, Progress, content_hash, measurement_file, progress, read_header
+from experiments.paper.runs import Clock, RunState, content_hash, measurement_file, progress, read_header
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class RunResult:
         parameters, macs: cost of the network for one frame of ``size``.
         size: WIDTHxHEIGHT of training and scoring.
         history: one row per epoch.
-        scores: by split, what ``experiments.paper.measure.measure`` gave.
+        scores: by split, what ``experiments.paper.measure.measure_engine`` gave.
         recipe: the effective recipe.
         data: hash of the names of the training frames.
         seconds: time trained.
@@ -95,7 +95,7 @@ def gather(
     folder: Path,
     out: Path,
     runs: Sequence[PlannedRun],
-    states: Mapping[str, Progress],
+    states: Mapping[str, RunState],
     settings: Mapping[str, Any],
     costs: Costs,
     clock: Clock,

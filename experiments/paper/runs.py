@@ -38,7 +38,7 @@ _TELLING = ("render_every",)  # changes what is drawn, not the weights
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunState:
     """How far a run is.
 
     Attributes:
@@ -73,21 +73,21 @@ def read_header(folder: Path) -> dict[str, Any] | None:
     return header
 
 
-def progress(out: Path, run: PlannedRun) -> Progress:
+def progress(out: Path, run: PlannedRun) -> RunState:
     """How far a run of the plan is."""
     folder = run_folder(out, run)
     header = read_header(folder)
     failure = folder / _FAILURE
     told = str(read_json(failure).get("message", "")) if failure.is_file() else ""
     if header is None:
-        return Progress("failed" if told else "waiting", failure=told)
+        return RunState("failed" if told else "waiting", failure=told)
     position = header["position"]
     scores = [row["miou"] for row in position["history"] if "miou" in row]
     epoch, seconds, score = int(position["epoch"]), float(position["seconds"]), scores[-1] if scores else None
     if epoch < run.recipe.epochs or not (folder / LAST).is_file():
-        return Progress("failed" if told else "begun", epoch, seconds, score, told)
+        return RunState("failed" if told else "begun", epoch, seconds, score, told)
     stage: Stage = "done" if is_measured(folder, run) else "failed" if told else "trained"
-    return Progress(stage, epoch, seconds, score, told if stage == "failed" else "")
+    return RunState(stage, epoch, seconds, score, told if stage == "failed" else "")
 
 
 def measurement_file(folder: Path, split: str) -> Path:
@@ -255,7 +255,7 @@ class Clock:
         """Forward multiply-accumulates of a run, or of its first epochs."""
         return total_cost(run.recipe, self.frames[run.recipe.train_split], self.macs, epochs=epochs)
 
-    def learn(self, run: PlannedRun, state: Progress) -> None:
+    def learn(self, run: PlannedRun, state: RunState) -> None:
         """Take a begun run into account."""
         if state.epoch:
             self._seconds += state.seconds
@@ -275,7 +275,7 @@ class Clock:
         """Seconds of a job per multiply-accumulate."""
         return self._seconds / self._cost if self._cost else DEFAULT_RATE
 
-    def left(self, run: PlannedRun, state: Progress) -> float:
+    def left(self, run: PlannedRun, state: RunState) -> float:
         """Seconds of a job until the run is trained; scoring adds a few percent."""
         if state.stage in ("trained", "done"):
             return 0.0

@@ -18,7 +18,7 @@ from aaff.data.augment import Augment
 from aaff.data.augmentations import find_augmentation, register_augmentation
 from aaff.data.cache import CachedDataset
 from aaff.data.layouts import write_dataset
-from aaff.data.loader import Batch, Plan, batches
+from aaff.data.loader import Batch, BatchPlan, batches
 from aaff.data.mixture import mixed
 from aaff.data.sample import Dataset, Sample
 from aaff.errors import DataError, OptionError, UnknownNameError
@@ -48,13 +48,13 @@ def same(left: list[Batch], right: list[Batch]) -> bool:
 
 
 def test_shapes_and_types(frames: Dataset) -> None:
-    images, labels = next(iter(batches(frames, Plan(24, 4, seed=0), VIEW, epoch=0)))
+    images, labels = next(iter(batches(frames, BatchPlan(24, 4, seed=0), VIEW, epoch=0)))
     assert (images.shape, images.dtype) == ((4, 48, 64, 3), torch.uint8)
     assert (labels.shape, labels.dtype) == ((4, 48, 64), torch.uint8)
 
 
 def test_any_number_of_workers_gives_the_same_batches(frames: Dataset) -> None:
-    plan = Plan(24, 4, seed=7)
+    plan = BatchPlan(24, 4, seed=7)
     alone, one, two = (list(batches(frames, plan, VIEW, epoch=3, workers=n)) for n in (0, 1, 2))
     assert len(alone) == 6
     assert same(alone, one)
@@ -62,22 +62,22 @@ def test_any_number_of_workers_gives_the_same_batches(frames: Dataset) -> None:
 
 
 def test_an_epoch_goes_on_in_its_middle(frames: Dataset) -> None:
-    plan = Plan(24, 5, seed=7)
+    plan = BatchPlan(24, 5, seed=7)
     whole = list(batches(frames, plan, VIEW, epoch=1))
     assert same(whole[2:], list(batches(frames, plan, VIEW, epoch=1, start=2)))
     assert list(batches(frames, plan, VIEW, epoch=1, start=4)) == []
 
 
 def test_epochs_and_seeds_differ(frames: Dataset) -> None:
-    first = list(batches(frames, Plan(24, 8, seed=0), VIEW, epoch=0))
-    assert not same(first, list(batches(frames, Plan(24, 8, seed=0), VIEW, epoch=1)))
-    assert not same(first, list(batches(frames, Plan(24, 8, seed=1), VIEW, epoch=0)))
+    first = list(batches(frames, BatchPlan(24, 8, seed=0), VIEW, epoch=0))
+    assert not same(first, list(batches(frames, BatchPlan(24, 8, seed=0), VIEW, epoch=1)))
+    assert not same(first, list(batches(frames, BatchPlan(24, 8, seed=1), VIEW, epoch=0)))
 
 
 @pytest.mark.parametrize(("world", "parts"), [(2, 1), (4, 1), (1, 3), (2, 3)])
 def test_processes_share_every_part_of_a_batch(world: int, parts: int) -> None:
-    whole = Plan(30, 12, seed=1, parts=parts).batches(epoch=2)
-    shares = [Plan(30, 12, seed=1, rank=rank, world=world, parts=parts).batches(epoch=2) for rank in range(world)]
+    whole = BatchPlan(30, 12, seed=1, parts=parts).batches(epoch=2)
+    shares = [BatchPlan(30, 12, seed=1, rank=rank, world=world, parts=parts).batches(epoch=2) for rank in range(world)]
     for step, batch in enumerate(whole):
         for part in range(parts):
             size = 12 // parts
@@ -88,7 +88,7 @@ def test_processes_share_every_part_of_a_batch(world: int, parts: int) -> None:
 
 
 def test_every_frame_comes_once_an_epoch_and_a_short_rest_is_dropped() -> None:
-    plan = Plan(11, 4, seed=0)
+    plan = BatchPlan(11, 4, seed=0)
     assert plan.steps == 2
     order = plan.order(epoch=0)
     assert order.shape == (2, 4)
@@ -108,7 +108,7 @@ def test_every_frame_comes_once_an_epoch_and_a_short_rest_is_dropped() -> None:
 )
 def test_impossible_batches_are_explained(plan: dict[str, int], said: str) -> None:
     with pytest.raises(OptionError, match=said):
-        Plan(seed=0, **plan)
+        BatchPlan(seed=0, **plan)
 
 
 def test_workers_leave_the_signals_to_their_parent(frames: Dataset) -> None:
@@ -119,21 +119,21 @@ def test_workers_leave_the_signals_to_their_parent(frames: Dataset) -> None:
             os.kill(os.getpid(), number)
         return {"image": image, "mask": mask}
 
-    plan = Plan(24, 12, seed=0)
+    plan = BatchPlan(24, 12, seed=0)
     seen = list(batches(frames, plan, VIEW, epoch=0, workers=1, transform=hurt))
     assert same(seen, list(batches(frames, plan, VIEW, epoch=0)))
 
 
 def test_threads_of_opencv_are_given_back(frames: Dataset) -> None:
     before = cv2.getNumThreads()
-    for _ in batches(frames, Plan(24, 12, seed=0), VIEW, epoch=0):
+    for _ in batches(frames, BatchPlan(24, 12, seed=0), VIEW, epoch=0):
         assert cv2.getNumThreads() == 1
     assert cv2.getNumThreads() == before
 
 
 def test_a_transform_comes_before_the_views(frames: Dataset) -> None:
     still = Augment(Size(80, 60), scale=(1.0, 1.0), flip=0.0, jitter=0.0)
-    plan = Plan(24, 2, seed=0)
+    plan = BatchPlan(24, 2, seed=0)
     images, _ = next(
         iter(batches(frames, plan, still, epoch=0, transform=lambda image, mask: {"image": 255 - image, "mask": mask}))
     )
@@ -151,7 +151,7 @@ def test_a_transform_comes_before_the_views(frames: Dataset) -> None:
 )
 def test_a_transform_that_breaks_the_contract_is_explained(frames: Dataset, transform: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):
-        next(iter(batches(frames, Plan(24, 2, seed=0), VIEW, epoch=0, transform=transform)))
+        next(iter(batches(frames, BatchPlan(24, 2, seed=0), VIEW, epoch=0, transform=transform)))
 
 
 def test_a_worker_tells_of_bad_data_in_one_sentence(frames: Dataset) -> None:
@@ -159,12 +159,12 @@ def test_a_worker_tells_of_bad_data_in_one_sentence(frames: Dataset) -> None:
         raise DataError("frame x is cut off")
 
     with pytest.raises(DataError) as error:
-        list(batches(frames, Plan(24, 2, seed=0), VIEW, epoch=0, workers=1, transform=bad))
+        list(batches(frames, BatchPlan(24, 2, seed=0), VIEW, epoch=0, workers=1, transform=bad))
     assert str(error.value) == "frame x is cut off"
 
 
 def test_augmentations_have_their_own_randomness_and_are_checked(frames: Dataset) -> None:
-    plan = Plan(24, 4, seed=7)
+    plan = BatchPlan(24, 4, seed=7)
 
     def same_frame(image: Any, mask: Any, rng: np.random.Generator) -> Any:
         rng.random(5)

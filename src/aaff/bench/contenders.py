@@ -101,7 +101,7 @@ def contenders(
     """
     from aaff.runtime.openvino_core import has_bf16
 
-    planar = normalised(frame, subject.card)
+    planar = planar_input(frame, subject.card)
     for engine, graph, precision in rows:
         whole: Infer
         alone: Callable[[], object] | None = None
@@ -119,7 +119,7 @@ def contenders(
         yield Contender(subject, engine, precision, whole, alone, streamed)
 
 
-def normalised(frame: UInt8Array, card: ModelCard) -> npt.NDArray[np.float32]:
+def planar_input(frame: UInt8Array, card: ModelCard) -> npt.NDArray[np.float32]:
     """A frame as the network takes it, float32 [1, 3, H, W]."""
     mean, std = (np.array(values, np.float32) for values in (card.normalization.mean, card.normalization.std))
     return np.ascontiguousarray(((frame - mean) / std).transpose(2, 0, 1)[None], np.float32)

@@ -45,7 +45,7 @@ class _Times:
         self.streamed: list[float] = []
 
 
-def measure(
+def measure_models(
     rows: Sequence[Contender],
     frames: Callable[[Size, int], Sequence[UInt8Array]],
     *,

@@ -45,7 +45,7 @@ class Args:
 def run(args: Args) -> int:
     """Print and write the figures; status 0."""
     from aaff.bench.contenders import contenders, graphs_needed, plan
-    from aaff.bench.speed import measure
+    from aaff.bench.speed import measure_models
     from aaff.bench.subjects import find_subject
     from aaff.cli.data_tables import reading
     from aaff.cli.outputs import check_json
@@ -73,7 +73,7 @@ def run(args: Args) -> int:
             raise OptionError(f"{word} ({subject.origin}) runs in none of the engines and precisions asked for")
         rows += own
     with reading("measuring") as progress:
-        result = measure(rows, drive, runs=args.runs, threads=args.threads, report=progress)
+        result = measure_models(rows, drive, runs=args.runs, threads=args.threads, report=progress)
     show(result)
     if args.json is not None:
         write_json(args.json, {**result, "provenance": provenance()})

@@ -35,7 +35,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """Which frames make up which batch.
 
     A short last batch is dropped: batch norm after global pooling needs company.
@@ -52,7 +52,7 @@ class Plan:
         OptionError: the batch is larger than the split, or a part of it is below 2 or not divisible among
             the processes.
 
-    >>> plan = Plan(frames=5, batch=2, seed=0)
+    >>> plan = BatchPlan(frames=5, batch=2, seed=0)
     >>> plan.steps, [len(b) for b in plan.batches(epoch=0)]
     (2, [2, 2])
     """
@@ -156,7 +156,7 @@ def _leave_signals_to_the_parent(worker: int) -> None:
 
 def batches(
     dataset: Dataset,
-    plan: Plan,
+    plan: BatchPlan,
     augment: Augment,
     *,
     epoch: int,

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from aaff import __version__
 from aaff.card import ModelCard
 from aaff.networks.base import SegmentationNetwork
-from aaff.networks.blocks import resize_to
-from aaff.networks.engine import native_confidence
+from aaff.networks.engine import classify, enlarge_confidence, native_confidence
+from aaff.networks.normalize import normalize
+from aaff.preprocess import Size
 from aaff.runtime.model_file import CONFIDENCE, INPUT, LOGITS, NATIVE_CONFIDENCE, NORMALIZED, OUTPUT
 
 OPSET = 18
@@ -32,27 +33,22 @@ class DeployedNetwork(nn.Module):
     confidence.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, net: SegmentationNetwork, card: ModelCard, *, confidence: bool = False) -> None:
         super().__init__()
         self.net = net
         self.temperature = card.temperature
         self.confidence = confidence
-        self.register_buffer("mean", torch.tensor(card.normalization.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(card.normalization.std).view(1, 3, 1, 1))
+        self.normalization = card.normalization
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        normalized = (frames.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        full = frames.shape[1:3]
+        normalized = normalize(frames, self.normalization)
+        size = Size(frames.shape[2], frames.shape[1])
         logits = self.net.logits(normalized)
-        class_map = resize_to(logits, full).max(dim=1).indices.to(torch.uint8)
+        class_map, _ = classify(logits, size)
         if not self.confidence:
             return class_map, normalized, logits
         native = native_confidence(logits, self.temperature)
-        certain = resize_to(native.float(), full).round().to(torch.uint8).squeeze(1)
-        return class_map, certain, normalized, logits, native
+        return class_map, enlarge_confidence(native, size), normalized, logits, native
 
 
 def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool = False) -> onnx.ModelProto:

@@ -56,13 +56,15 @@ def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.Model
 
 
 def _around(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes before the network's input and behind its logits."""
-    names, inside = [], False
-    for node in model.graph.node:
-        if not inside:
-            names.append(node.name)
-        if NORMALIZED in node.output:
-            inside = True
-        if LOGITS in node.output:
-            inside = False
-    return names
+    """Names of the nodes outside the network: those that do not lie between its normalised input and its logits."""
+    made_by = {tensor: node for node in model.graph.node for tensor in node.output}
+    inside: set[str] = set()
+    wanted = [LOGITS]
+    while wanted:
+        tensor = wanted.pop()
+        node = made_by.get(tensor)
+        if node is None or tensor == NORMALIZED or node.name in inside:
+            continue
+        inside.add(node.name)
+        wanted += node.input
+    return [node.name for node in model.graph.node if node.name not in inside]

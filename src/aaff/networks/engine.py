@@ -18,6 +18,7 @@ from aaff.errors import ModelError, OptionError
 from aaff.labels import UInt8Array
 from aaff.networks.base import SegmentationNetwork
 from aaff.networks.blocks import resize_to
+from aaff.networks.normalize import normalize
 from aaff.preprocess import Size, resize_image
 
 _PROCESS = os.getpid()
@@ -62,8 +63,6 @@ class TorchEngine:
         # Channels-last saves about a fifth of the time on CPUs, and frames come in that order anyway.
         self.net: SegmentationNetwork = net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.device = next(net.parameters()).device
-        self._mean = torch.tensor(card.normalization.mean, device=self.device).view(1, 3, 1, 1)
-        self._std = torch.tensor(card.normalization.std, device=self.device).view(1, 3, 1, 1)
 
     def infer(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array | None]:
         """Class maps uint8 [N, H, W] of frames RGB uint8 [N, H, W, 3], and their confidence when it was asked for.
@@ -96,8 +95,7 @@ class TorchEngine:
         """Native logits float32 [N, C, h, w] of frames RGB uint8 [N, H, W, 3]; best called in inference mode."""
         _leave_threads_after_fork()
         # A copy, as torch takes neither read-only nor flipped arrays.
-        batch = torch.from_numpy(np.array(frames, order="C")).to(self.device).permute(0, 3, 1, 2).float()
-        batch = (batch - self._mean) / self._std
+        batch = normalize(torch.from_numpy(np.array(frames, order="C")).to(self.device), self.card.normalization)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             logits = self.net.logits(batch)
         return logits.float()
@@ -133,12 +131,13 @@ def classify(
         uint8 [N, H, W], of equal logits the lowest id; and uint8 [N, H, W] with 255 for probability 1, or None.
     """
     # Planes one class after the other: ``max`` then runs at memory speed, ten times as fast as ``argmax``.
-    full = (size.height, size.width)
-    ids = resize_to(logits.contiguous(), full).max(dim=1).indices.to(torch.uint8)
-    if not confidence:
-        return ids, None
-    certain = resize_to(native_confidence(logits, temperature).float(), full)
-    return ids, certain.round().to(torch.uint8).squeeze(1)
+    ids = resize_to(logits.contiguous(), (size.height, size.width)).max(dim=1).indices.to(torch.uint8)
+    return ids, enlarge_confidence(native_confidence(logits, temperature), size) if confidence else None
+
+
+def enlarge_confidence(native: Tensor, size: Size) -> Tensor:
+    """What ``native_confidence`` gave at the size of the class map: uint8 [N, H, W]."""
+    return resize_to(native.float(), (size.height, size.width)).round().to(torch.uint8).squeeze(1)
 
 
 def native_confidence(logits: Tensor, temperature: float = 1.0) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aaff.errors import OptionError
 from aaff.networks import SegmentationNetwork
+from aaff.networks.normalize import normalize
 from aaff.preprocess import Normalization
 from aaff.provenance import processor_name, usable_cores
 from aaff.training.distributed import Group, share_batch_norm
@@ -22,7 +23,7 @@ _AVX512, _AMX, _ARM = "_is_avx512_bf16_supported", "_is_amx_tile_supported", "_i
 
 
 @dataclass(frozen=True)
-class Engine:
+class TrainingEngine:
     """Resolved choices; kept in the checkpoint, since other ones round differently.
 
     Attributes:
@@ -65,17 +66,14 @@ class Engine:
 
     def normalize(self, images: Tensor, normalization: Normalization) -> Tensor:
         """uint8 [N, H, W, 3] to the network's input: float32 [N, 3, H, W], channels last in memory."""
-        batch = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
-        mean = torch.tensor(normalization.mean, device=self.device).view(1, 3, 1, 1)
-        std = torch.tensor(normalization.std, device=self.device).view(1, 3, 1, 1)
-        return batch.sub_(mean).div_(std)
+        return normalize(images.to(self.device, non_blocking=True), normalization)
 
     def autocast(self) -> torch.autocast:
         """Context in which the convolutions run in the chosen precision; the loss stays float32."""
         return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
 
 
-def resolve(options: EngineOptions, group: Group | None = None) -> Engine:
+def resolve(options: EngineOptions, group: Group | None = None) -> TrainingEngine:
     """Turn ``auto`` into what this machine is good at; processes on one host share its cores.
 
     Raises:
@@ -94,10 +92,10 @@ def resolve(options: EngineOptions, group: Group | None = None) -> Engine:
         precision = "bf16" if fast else "fp32"
     group = group or Group()
     threads = options.threads or max(1, usable_cores() // group.local_world)
-    return Engine(device, precision, threads, device == "cpu" and precision == "fp32", group.world)
+    return TrainingEngine(device, precision, threads, device == "cpu" and precision == "fp32", group.world)
 
 
-def loading_processes(options: EngineOptions, engine: Engine, group: Group) -> int:
+def loading_processes(options: EngineOptions, engine: TrainingEngine, group: Group) -> int:
     """How many processes load frames ahead for this one.
 
     On a CPU none is best: every core has enough to do with the network.  A GPU waits for frames,

@@ -18,7 +18,7 @@ from torch.profiler import record_function
 from aaff.networks import SegmentationNetwork, create_model
 from aaff.preprocess import Normalization
 from aaff.training.distributed import Group
-from aaff.training.engine import Engine
+from aaff.training.engine import TrainingEngine
 from aaff.training.objective import Objective, class_weights, weighted_mean
 from aaff.training.optimization import WeightAverage, make_optimizer, set_learning_rate
 from aaff.training.recipe import Recipe
@@ -51,7 +51,7 @@ class Learner:
         recipe: Recipe,
         num_classes: int,
         counts: npt.NDArray[np.int64],
-        engine: Engine,
+        engine: TrainingEngine,
         group: Group,
         teacher: Callable[[Tensor], Tensor] | None = None,
     ) -> None:

@@ -17,7 +17,7 @@ from aaff.data.augmentations import find_augmentation
 from aaff.data.cache import CachedDataset
 from aaff.data.duplicates import cross_split_leaks
 from aaff.data.layouts import open_dataset
-from aaff.data.loader import Plan
+from aaff.data.loader import BatchPlan
 from aaff.data.mixture import mixed
 from aaff.data.protocols import DRIVES
 from aaff.data.sample import Dataset
@@ -26,7 +26,7 @@ from aaff.errors import DataError, OptionError, UnknownNameError
 from aaff.labels import IGNORE
 from aaff.networks import create_model
 from aaff.training.distributed import Group
-from aaff.training.engine import Engine, resolve
+from aaff.training.engine import TrainingEngine, resolve
 from aaff.training.losses import find_loss
 from aaff.training.recipe import Recipe
 from aaff.training.state import Snapshot
@@ -91,7 +91,7 @@ def open_splits(data: str | Path | Sequence[str | Path], recipe: Recipe, layout:
             val = open_dataset(first, recipe.val_split, protocol=recipe.protocol, layout=layout)
         except UnknownNameError as error:
             raise OptionError(f"{error}; to train without validation: --val-split none") from error
-    Plan(len(train), recipe.batch, recipe.seed, parts=recipe.engine.accumulate)  # refuses an impossible batch
+    BatchPlan(len(train), recipe.batch, recipe.seed, parts=recipe.engine.accumulate)  # refuses an impossible batch
     return Splits(train, val, hashlib.sha256(os.fsencode("\n".join(pair.name for pair in train.pairs))).hexdigest())
 
 
@@ -134,7 +134,7 @@ def refuse_leaks(train_set: Dataset, val_set: Dataset) -> None:
         )
 
 
-def resumed_engine(recipe: Recipe, snapshot: Snapshot, group: Group) -> tuple[Engine, str | None]:
+def resumed_engine(recipe: Recipe, snapshot: Snapshot, group: Group) -> tuple[TrainingEngine, str | None]:
     """The arithmetic of a resumed run: as it was, unless the user or the number of processes asks for another.
 
     Returns:
@@ -150,7 +150,7 @@ def resumed_engine(recipe: Recipe, snapshot: Snapshot, group: Group) -> tuple[En
     if forbidden := [key for key in changed if not key.startswith(MAY_CHANGE)]:
         told = ", ".join(f"{key} ({old[key]} → {new[key]})" for key in forbidden)
         raise OptionError(f"the run was started with another recipe: {told}; resume without these, or start a new run")
-    engine = Engine(**snapshot.engine)
+    engine = TrainingEngine(**snapshot.engine)
     arithmetic = [key for key in changed if key not in ("render_every", "engine.workers", "engine.cache", "teacher")]
     if arithmetic or engine.processes != group.world:
         why = [f"{key} changed" for key in arithmetic]

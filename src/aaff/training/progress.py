@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aaff.files import write_text
-from aaff.training.engine import Engine
+from aaff.training.engine import TrainingEngine
 from aaff.training.figures import draw_curves
 from aaff.training.recipe import Recipe
 from aaff.training.state import Position
@@ -58,7 +58,7 @@ class Reporter:
         if not self.quiet:
             print(("\r\033[K" if self.live else "") + text, file=sys.stderr, flush=True)
 
-    def begin(self, recipe: Recipe, steps: int, position: Position, engine: Engine) -> None:
+    def begin(self, recipe: Recipe, steps: int, position: Position, engine: TrainingEngine) -> None:
         """A run starts or resumes."""
         self._epochs, self._steps, self._batch = recipe.epochs, steps, recipe.batch
         how = f"{engine.device}, {engine.precision}"

@@ -14,7 +14,7 @@ from aaff.errors import ModelError
 from aaff.labels import LabelMap
 from aaff.networks import create_model
 from aaff.networks.weights import TRAINING_OPTIONS, load_state, read_checkpoint
-from aaff.training.engine import Engine
+from aaff.training.engine import TrainingEngine
 from aaff.training.warm_start import find_checkpoint
 
 
@@ -55,7 +55,7 @@ class TeacherFile:
                 f"{len(labels.names)} ({', '.join(labels.names[:4])}, …); a teacher needs the same classes in one order"
             )
 
-    def network(self, engine: Engine) -> Teacher:
+    def network(self, engine: TrainingEngine) -> Teacher:
         """The teacher, ready on the engine's device."""
         options = {name: value for name, value in self.card.options.items() if name not in TRAINING_OPTIONS}
         net = create_model(self.card.network, self.card.labels.num_classes, **options)
@@ -72,7 +72,7 @@ class Teacher:
         engine: device and precision.
     """
 
-    def __init__(self, net: torch.nn.Module, card: ModelCard, engine: Engine) -> None:
+    def __init__(self, net: torch.nn.Module, card: ModelCard, engine: TrainingEngine) -> None:
         self.net, self.normalization, self.engine = net, card.normalization, engine
 
     @torch.no_grad()

@@ -23,7 +23,7 @@ from aaff.card import ModelCard
 from aaff.data.augment import Augment
 from aaff.data.augmentations import Augmentation, find_augmentation
 from aaff.data.licence import joined
-from aaff.data.loader import Batch, Plan, Transform, batches
+from aaff.data.loader import Batch, BatchPlan, Transform, batches
 from aaff.data.paste import PasteRareObjects
 from aaff.errors import AaffError, OptionError
 from aaff.evaluation.evaluate import Report
@@ -36,7 +36,7 @@ from aaff.provenance import provenance
 from aaff.signals import interrupts
 from aaff.training.allocator import keep_freed_memory
 from aaff.training.distributed import PATIENCE, Group, join, leave
-from aaff.training.engine import Engine, loading_processes, resolve
+from aaff.training.engine import TrainingEngine, loading_processes, resolve
 from aaff.training.learner import DivergedError, Learner, finite
 from aaff.training.optimization import learning_rate_factor
 from aaff.training.preparation import Splits, check_names, class_counts, open_splits, refuse_leaks, resumed_engine
@@ -170,7 +170,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        engine: Engine,
+        engine: TrainingEngine,
         group: Group,
         splits: Splits,
         folder: Path,
@@ -182,7 +182,7 @@ class Trainer:
         self.folder, self.reporter, self.origin = folder, reporter, dict(origin)
         train_set = splits.train
         labels = train_set.labels
-        self.plan = Plan(
+        self.plan = BatchPlan(
             len(train_set), recipe.batch, recipe.seed, group.rank, group.world, parts=recipe.engine.accumulate
         )
         counts = class_counts(train_set)

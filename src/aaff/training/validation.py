@@ -17,7 +17,7 @@ from aaff.networks import create_model
 from aaff.networks.engine import TorchEngine
 from aaff.networks.weights import TRAINING_OPTIONS, load_state
 from aaff.training.distributed import Group
-from aaff.training.engine import Engine
+from aaff.training.engine import TrainingEngine
 from aaff.training.figures import draw_frames
 
 FRAMES = 4
@@ -36,7 +36,7 @@ class Validation:
         group: the processes that share the frames.
     """
 
-    def __init__(self, dataset: Dataset, card: ModelCard, engine: Engine, group: Group) -> None:
+    def __init__(self, dataset: Dataset, card: ModelCard, engine: TrainingEngine, group: Group) -> None:
         self.dataset, self.group = dataset, group
         options = {name: value for name, value in card.options.items() if name not in TRAINING_OPTIONS}
         net = engine.prepare(create_model(card.network, card.labels.num_classes, **options))

@@ -105,7 +105,7 @@ def upsampled_nll(logits: Tensor, target: Tensor, ignore: int = IGNORE) -> Tenso
             return F.cross_entropy(large, ids.long(), ignore_index=IGNORE, reduction="none")
 
     def frame(n: int) -> Tensor:
-        plan = _Plan(logits, ids)
+        plan = _Geometry(logits, ids)
         lines = []
         for rows, strip in plan.strips(plan.columns(logits[n])):
             own_ids = ids[n, rows.start : rows.stop].reshape(-1)
@@ -216,7 +216,7 @@ def _frame_cross_entropy(
     n: int, logits: Tensor, ids: Tensor, weights: Tensor, smoothing: float, needs_gradient: bool
 ) -> tuple[float, float, Tensor]:
     """Loss, divisor and gradient [C, h, w] (empty when it is not needed) of frame ``n``."""
-    plan = _Plan(logits, ids)
+    plan = _Geometry(logits, ids)
     columns = plan.columns(logits[n])
     native = torch.zeros_like(columns)
     weight_of, counts = _by_id(weights), _by_id(torch.ones_like(weights))
@@ -282,11 +282,11 @@ def _bands(inputs: int, outputs: int, width: int, dtype: torch.dtype) -> tuple[_
     return tuple(found)
 
 
-class _Plan:
+class _Geometry:
     """The enlargement of one frame's logits to the size of its label, in cache-sized strips.
 
     Inside, rows come before classes ([h, C, w]), so that the product over rows is a single one for
-    all classes and columns.  The strip is the plan's own and overwritten: one plan per thread.
+    all classes and columns.  The strip belongs to the object and is overwritten: one object per thread.
     """
 
     def __init__(self, logits: Tensor, ids: Tensor) -> None:
