@@ -128,7 +128,7 @@ def temporary_folder(place: str | Path) -> Iterator[Path]:
 
 
 def check_writable(path: str | Path) -> None:
-    """Find out before long work whether :func:`replacing` could write ``path``; nothing is left behind.
+    """Find out before long work whether ``replacing`` could write ``path``; nothing is left behind.
 
     Raises:
         AaffError: it could not; the message names the file.

@@ -85,7 +85,7 @@ def pixel_limit() -> int:
 
 
 def check_pixels(width: int, height: int, where: str, limit: int | None = None) -> None:
-    """Refuse a picture above the limit: ``limit`` pixels where it is given, else :func:`pixel_limit`.
+    """Refuse a picture above the limit: ``limit`` pixels where it is given, else ``pixel_limit``.
 
     Raises:
         TooLargeError: ``where`` names the file; says how to allow it.
@@ -153,12 +153,12 @@ def _header(file: BinaryIO, where: str, limit: int | None = None) -> Image.Image
 
 
 def decode_image(data: bytes, where: str = "the image", *, max_pixels: int | None = None) -> UInt8Array:
-    """The content of an image file as RGB uint8 [H, W, 3], as :func:`read_image` says.
+    """The content of an image file as RGB uint8 [H, W, 3], as ``read_image`` says.
 
     Args:
         data: the bytes of the file.
         where: names it in an error message.
-        max_pixels: a limit of its own, checked before anything is decoded; default: :func:`pixel_limit`.
+        max_pixels: a limit of its own, checked before anything is decoded; default: ``pixel_limit``.
 
     Raises:
         DataError: it is not an image, truncated or too large.

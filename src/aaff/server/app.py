@@ -31,7 +31,7 @@ def create_app(models: Mapping[str, Loader], settings: Settings = Settings(), *,
 
     Args:
         models: name → function that gives the loaded model; the first is the default.
-        settings: see :class:`aaff.server.Settings`.
+        settings: see ``aaff.server.Settings``.
         media: an image or video that the page shows at first.
 
     Raises:

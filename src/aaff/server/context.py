@@ -102,7 +102,7 @@ class Context:
 
     Attributes:
         settings: address, guards, limits.
-        models: see :class:`Models`.
+        models: see ``Models``.
         metrics: counts and times.
     """
 

@@ -19,7 +19,7 @@ from aaff.server.problems import Refusal
 
 Form = Literal["json", "index", "map", "overlay", "side", "maps"]
 """Summary; palette PNG of the class ids; their colours; the image under its colours; the image beside its colours;
-class ids and confidence for a program that draws itself (:func:`pack`)."""
+class ids and confidence for a program that draws itself (``pack``)."""
 
 JSON, PNG, JPEG, WEBP, MAPS = "application/json", "image/png", "image/jpeg", "image/webp", "application/vnd.aaff.maps"
 
@@ -42,9 +42,9 @@ class Wanted:
     """What a client wants of a prediction.
 
     Attributes:
-        form: see :data:`Form`.
-        media_type: one of :data:`TYPES` for it.
-        alpha, legend, classes, conf: of an overlay, see :meth:`aaff.Prediction.overlay`.
+        form: see ``Form``.
+        media_type: one of ``TYPES`` for it.
+        alpha, legend, classes, conf: of an overlay, see ``aaff.Prediction.overlay``.
         confidence: give the confidence of every pixel with ``maps`` too.
     """
 

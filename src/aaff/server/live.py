@@ -3,7 +3,7 @@
 The client sends frames as files (JPEG, WebP, PNG), one per message.  The server does one after the other; what comes
 meanwhile waits in one place, where a newer frame replaces an older one, so nothing ever queues.  Every result is one
 binary message: the number of the frame among those sent (4 bytes, little endian), then what
-:func:`aaff.server.forms.pack` gives.  A frame that cannot be used is told as JSON text (a problem, with ``frame``).
+``aaff.server.forms.pack`` gives.  A frame that cannot be used is told as JSON text (a problem, with ``frame``).
 A client keeps the delay small by sending the next frame when a result comes, with one or two on their way.
 """
 

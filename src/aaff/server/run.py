@@ -23,7 +23,7 @@ def serve(
     """Serve until Ctrl-C or SIGTERM; requests that run are finished.
 
     Args:
-        app: what :func:`aaff.server.create_app` made.
+        app: what ``aaff.server.create_app`` made.
         settings: address and limits.
         fragment: what the page begins with, such as ``"camera"``.
         browser: open the page in the user's browser.

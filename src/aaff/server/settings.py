@@ -59,7 +59,7 @@ class Settings:
         token: what a client must send as ``Authorization: Bearer TOKEN``; empty: nothing.
         hosts: names besides its own under which the server may be asked for, such as ``demo.example.org``.
         origins: other sites whose pages may use the server, such as ``https://example.org``.
-        limits: see :class:`Limits`.
+        limits: see ``Limits``.
     """
 
     host: str = LOOPBACK

@@ -41,7 +41,7 @@ async def save_upload(request: Request, path: Path, *, megabytes: int, seconds: 
     """Write the file that a request carries to a path of the server's choosing, block by block.
 
     Raises:
-        Refusal: as :func:`read_upload`.
+        Refusal: as ``read_upload``.
     """
     chunks = _received(request, megabytes, seconds)
     with open(path, "wb") as target:

@@ -50,7 +50,7 @@ class VideoFile(Source):
     Args:
         path: the file or address.
         name: what it is called in frames and messages; default: the path.
-        max_pixels: most pixels of a frame; default: :func:`aaff.images.pixel_limit`.
+        max_pixels: most pixels of a frame; default: ``aaff.images.pixel_limit``.
 
     Raises:
         DataError: there is no such file, it is not a video but a playlist for instance, has no frame, is too large,
