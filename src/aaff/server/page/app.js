@@ -94,6 +94,7 @@ function present(result, trip, live) {
   state.times = live ? [...state.times.filter((t) => now - t < 3000), now] : [];
   const { times } = state;
   $("fps").textContent = times.length > 2 ? `${(1000 * (times.length - 1) / (now - times[0])).toFixed(1)} fps` : "–";
+  $("rate").hidden = !live;
   $("results").hidden = false;
 }
 
