@@ -108,6 +108,17 @@ def test_a_small_map_is_enlarged_with_smooth_edges():
     np.testing.assert_array_equal(only[:, 45:], colors[:, 45:])
 
 
+def test_steps_of_an_edge_are_smoothed_and_thin_things_stay():
+    below = np.tril(np.ones((40, 40), np.uint8))
+    below[:, 30] = 8
+    fine, rough = (rendering.shown_colors(below, CAMVID11, Size(160, 160), fine=fine) for fine in (True, False))
+    line = np.array(CAMVID11.colors[8])
+    assert (np.abs(fine[:, 120:124].astype(int) - line).max(axis=(1, 2)) < 60).all()
+    ideal = np.where(np.tri(160, dtype=bool)[..., None], CAMVID11.colors[1], CAMVID11.colors[0])
+    error = [np.abs(picture[:100, :100].astype(int) - ideal[:100, :100]).mean() for picture in (fine, rough)]
+    assert error[0] < 0.9 * error[1]
+
+
 def test_no_class_no_legend():
     picture = np.zeros((4, 4, 3), np.uint8)
     assert rendering.with_legend(picture, []) is picture

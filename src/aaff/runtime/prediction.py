@@ -146,7 +146,8 @@ class Prediction:
             UnknownNameError: the model has no such class.
         """
         where = self._painted(classes, conf)
-        painted = rendering.overlay(self.image, self._drawn, self.labels, alpha, where)
+        fine = self.frame is None  # a video has no time for it
+        painted = rendering.overlay(self.image, self._drawn, self.labels, alpha, where, fine=fine)
         return self._with_legend(painted, classes) if legend else painted
 
     def side_by_side(self, legend: bool = True) -> UInt8Array:

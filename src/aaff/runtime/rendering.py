@@ -40,12 +40,37 @@ def color_map(class_map: UInt8Array, labels: LabelMap) -> UInt8Array:
     return np.asarray(cv2.merge(channels), np.uint8)
 
 
-def shown_colors(class_map: UInt8Array, labels: LabelMap, size: Size) -> UInt8Array:
+def shown_colors(class_map: UInt8Array, labels: LabelMap, size: Size, *, fine: bool = True) -> UInt8Array:
     """Colours of a class map for display at a size, RGB uint8 [H, W, 3].
 
-    A smaller map, at the network's size, is enlarged in its colours, so that edges are smooth instead of steps.
+    A smaller map, at the network's size, is enlarged in its colours, so that edges are soft.
+
+    Args:
+        class_map: uint8 [h, w].
+        labels: colours of the classes.
+        size: of the picture.
+        fine: smooth the steps of the edges too.  A full-HD picture takes about 15 ms of CPU time, else 4 ms.
     """
+    if fine and (size.width > class_map.shape[1] or size.height > class_map.shape[0]):
+        class_map = _doubled(class_map, size)
     return resize_image(color_map(class_map, labels), size)
+
+
+def _doubled(class_map: UInt8Array, most: Size) -> UInt8Array:
+    """A class map of up to twice the size, without steps at its edges: every pixel gets the class that covers most of
+    its neighbourhood.
+    """
+    height, width = class_map.shape
+    size = Size(min(2 * width, most.width), min(2 * height, most.height))
+    kernel = np.array([1, 4, 1], np.float32) / 6  # a wider one would take away what is one pixel thin
+    ids = np.zeros((size.height, size.width), np.uint8)
+    best = np.zeros_like(ids)
+    for value in np.flatnonzero(np.bincount(class_map.ravel(), minlength=256)):
+        share = cv2.sepFilter2D((class_map == value).view(np.uint8) * 255, -1, kernel, kernel)
+        share = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)
+        ids[cv2.compare(share, best, cv2.CMP_GT) > 0] = value
+        cv2.max(best, share, best)
+    return ids
 
 
 def overlay(
@@ -54,6 +79,8 @@ def overlay(
     labels: LabelMap,
     alpha: float = 0.5,
     where: npt.NDArray[np.bool_] | None = None,
+    *,
+    fine: bool = True,
 ) -> UInt8Array:
     """The frame with its classes painted over it.
 
@@ -63,13 +90,14 @@ def overlay(
         labels: colours of the classes.
         alpha: 0 shows the frame alone, 1 the colours alone.
         where: bool [h', w'], what is painted, enlarged likewise; default: everything.
+        fine: as in ``shown_colors``.
 
     Raises:
         OptionError: alpha is not in [0, 1].
     """
     if not 0 <= alpha <= 1:
         raise OptionError(f"alpha is {alpha}; it must be in [0, 1], from the frame alone to the colours alone")
-    colors = shown_colors(class_map, labels, Size.of(image))
+    colors = shown_colors(class_map, labels, Size.of(image), fine=fine)
     painted = np.asarray(cv2.addWeighted(image, 1 - alpha, colors, alpha, 0), np.uint8)
     if where is None:
         return painted
