@@ -1,4 +1,4 @@
-"""Native strides other than the paper's: a network at 1/2 and one at 1/8 train, export, run and are measured."""
+"""Native strides other than the paper's, and blocks of other papers: they train, export, run and are measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ from aaff.errors import ModelError
 from aaff.export.export import build
 from aaff.labels import CAMVID11
 from aaff.networks.base import SegmentationNetwork
+from aaff.networks.bisenetv2 import GuidedAggregation
+from aaff.networks.blocks import ConvBlock
 from aaff.networks.engine import TorchEngine
+from aaff.networks.pidnet import (
+    LightBoundaryGuidedFusion,
+    ParallelAggregationPyramidPooling,
+    PixelAttentionGuidedFusion,
+)
+from aaff.networks.pp_liteseg import SimplePyramidPooling, UnifiedAttentionFusion
+from aaff.networks.stdc import DenseConcatenation
 from aaff.preprocess import Size
 from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from aaff.runtime.openvino_engine import OpenVinoEngine
@@ -43,6 +52,47 @@ class Strided(SegmentationNetwork):
 
     def native(self, x):
         return 2 * self.classify(self.body(x)), {}
+
+
+class Blocks(SegmentationNetwork):
+    """What networks of other papers have and the paper's have not, each once: the whole graphs are slow to export."""
+
+    def __init__(self) -> None:
+        super().__init__(CAMVID11.num_classes, 8)
+        self.stem = nn.Sequential(ConvBlock(3, 8, 3, 4), DenseConcatenation(8, 16, 2))
+        self.down = nn.Sequential(nn.Conv2d(16, 16, 3, 4, 1), nn.ReLU())
+        self.aggregation = GuidedAggregation(16, nearest=True, relu=True)
+        self.pools = nn.ModuleList([SimplePyramidPooling(16, 16), ParallelAggregationPyramidPooling(16, 8, 16)])
+        self.unified = UnifiedAttentionFusion(16, 16, 16)
+        self.guided = PixelAttentionGuidedFusion(16, 8)
+        self.boundary = LightBoundaryGuidedFusion(16, 16)
+        self.classify = nn.Conv2d(16, CAMVID11.num_classes, 1)
+
+    @property
+    def classifier(self):
+        return self.classify
+
+    def native(self, x):
+        fine = self.stem(x)
+        coarse = self.down(fine)
+        a, b = (pool(coarse) for pool in self.pools)
+        fine = self.aggregation(fine, a)
+        return self.classify(self.boundary(self.unified(fine, b), self.guided(fine, b), fine)), {}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_blocks_of_other_papers_give_the_same_maps_deployed(frames):
+    torch.manual_seed(0)
+    net = Blocks()
+    size = Size(97, 65)  # neither a multiple of the strides nor of the pooled cells
+    frames = np.ascontiguousarray(np.resize(frames, (2, size.height, size.width, 3)))
+    for _ in range(3):
+        net(torch.randn(4, 3, size.height, size.width))  # statistics of batch norm
+    card = ModelCard("blocks", {}, CAMVID11, "camvid11", size)
+    expected, _ = TorchEngine(net.eval(), card).infer(frames)
+    model = build(net, card, Path("blocks.onnx"), calibration=list(frames))
+    for engine in (OpenVinoEngine(model), OnnxRuntimeEngine(model)):
+        assert (engine.infer(frames)[0] == expected).mean() > 0.9
 
 
 @pytest.fixture(params=[2, 8])

@@ -24,6 +24,7 @@ from aaff.networks.residual import (
     bottleneck_stage,
     conv_norm,
     pre_activated,
+    stem_channels,
     strided_stem,
 )
 
@@ -136,7 +137,7 @@ def ddrnet23_slim(num_classes: int, *, width: float = 1.0, auxiliary: bool = Fal
     """
     return DDRNet(
         num_classes,
-        planes=scaled(32, width),
+        planes=stem_channels(32, width),
         branch=scaled(128, width),
         head=scaled(64, width),
         auxiliary=auxiliary,

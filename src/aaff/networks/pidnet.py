@@ -27,6 +27,7 @@ from aaff.networks.residual import (
     bottleneck_stage,
     conv_norm,
     pre_activated,
+    stem_channels,
     strided_stem,
 )
 
@@ -165,7 +166,7 @@ def pidnet_s(num_classes: int, *, width: float = 1.0, auxiliary: bool = False) -
     """
     return PIDNet(
         num_classes,
-        planes=scaled(32, width),
+        planes=stem_channels(32, width),
         branch=scaled(96, width),
         head=scaled(128, width),
         auxiliary=auxiliary,

@@ -12,6 +12,18 @@ from torch.nn import functional as F
 from aaff.networks.blocks import initialize, scaled
 
 
+def stem_channels(channels: int, width: float) -> int:
+    """``channels`` times ``width``, but at least 8.
+
+    With fewer inputs the backward pass of a 1×1 convolution of stride 2, as shortcuts have it, overwrites memory that
+    is not its own (torch 2.13 on a CPU, channels last).
+
+    >>> stem_channels(32, 0.5), stem_channels(32, 0.125)
+    (16, 8)
+    """
+    return max(8, scaled(channels, width))
+
+
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
     if stride == 1 and inputs == outputs:
         return None
@@ -139,7 +151,7 @@ class ResNet18(nn.Module):
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        a, b, c, d = (scaled(n, width) for n in (64, 128, 256, 512))
+        a, b, c, d = (stem_channels(n, width) for n in (64, 128, 256, 512))
         self.channels = (b, c, d)
         self.conv1 = nn.Conv2d(3, a, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(a)
