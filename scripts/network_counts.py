@@ -7,7 +7,9 @@ writes ``results/network_counts.json`` from ``scripts/published_counts.yaml``; `
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,14 @@ def own_networks() -> list[str]:
     return [name for name in list_models() if model_info(name).factory.__module__.startswith("aaff.")]
 
 
-def rows() -> list[dict[str, Any]]:
-    """One row for each published figure, one for each network without any.
+def rows(names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """One row for each published figure, one for each network without any; default: all networks of this package.
 
     ``published`` holds figures with the unit of their last digit; ``explained`` what they count and ours do not;
     ``unexplained`` is what remains beyond the rounding, 0 where everything is accounted for.
     """
     published = yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))
-    return [_row(name, entry) for name in own_networks() for entry in published.get(name, [{"classes": 11}])]
+    return [_row(name, entry) for name in names or own_networks() for entry in published.get(name, [{"classes": 11}])]
 
 
 def _row(name: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +65,11 @@ def _row(name: str, entry: dict[str, Any]) -> dict[str, Any]:
             row["published"][kind] = {"figure": round(figure), "unit": round(unit)}
             row["unexplained"][kind] = 0 if abs(rest) <= unit / 2 else round(rest)
     return row
+
+
+def read() -> Any:
+    """What was written last."""
+    return json.loads(RESULT.read_text(encoding="utf-8"))
 
 
 def main() -> int:

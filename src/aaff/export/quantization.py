@@ -43,9 +43,7 @@ def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.Model
             model,
             nncf.Dataset([frame[None] for frame in frames], lambda batch: {INPUT: batch}),
             subset_size=len(frames),
-            # OpenVINO 2026 computes other values than ONNX Runtime where a quantised transposed convolution meets a
-            # concatenation, and ONNX Runtime has none: these few layers stay in fp32.
-            ignored_scope=nncf.IgnoredScope(names=_around(model), types=["ConvTranspose"], validate=False),
+            ignored_scope=nncf.IgnoredScope(names=_around(model)),
             # Left alone, it gives each channel before a depthwise convolution its own range: ONNX Runtime cannot.
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 activations_quantization_params=QuantizationParameters(per_channel=False)

@@ -4,7 +4,7 @@ MICCAI 2015, section 2.
 The paper's convolutions have no padding, so that its output is 184 pixels smaller than its input and skipped maps
 are cropped.  Here they have padding 1 and the output has the size of the frame, as nearly everyone builds it since.
 The 2×2 up-convolutions, whose windows do not overlap, are 1×1 convolutions with four outputs per channel that are
-shuffled into place: the same sums, and int8 in every runtime.
+shuffled into place: the same sums, and int8 in every runtime.  A ReLU follows them, as in the authors' Caffe files.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class UNet(SegmentationNetwork):
         self.dropout = nn.Dropout(dropout)
         upwards = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
         self.enlarge = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(deep, 4 * fine, 1), nn.PixelShuffle(2)) for deep, fine in upwards
+            nn.Sequential(nn.Conv2d(deep, 4 * fine, 1), nn.PixelShuffle(2), nn.ReLU(inplace=True))
+            for deep, fine in upwards
         )
         self.up = nn.ModuleList(pair(2 * fine, fine) for _, fine in upwards)
         self.classify = nn.Conv2d(channels[0], num_classes, 1)
