@@ -220,6 +220,13 @@ class TestErrors:
         assert main(["models"]) == status
         assert capsys.readouterr().err == said
 
+    def test_a_current_folder_that_was_removed(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("os.getcwd", lambda: os.stat("/does not exist"))
+        assert main(["models"]) == 2
+        assert "current folder" in capsys.readouterr().err
+
     @pytest.mark.parametrize("error", [ZeroDivisionError(), ModuleNotFoundError("x", name="aaff.oops")])
     def test_a_defect_of_ours_keeps_its_traceback(self, failing: list[BaseException], error: Exception) -> None:
         failing.append(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -115,7 +116,7 @@ def load_engine(
     if exported and name == "torch":
         raise OptionError(f"torch runs checkpoints, and {path} is an exported file; use openvino or onnxruntime")
     if not exported and name != "torch":
-        raise OptionError(f"{name} runs exported files; make one of {path} with: aaff export {path}")
+        raise OptionError(f"{name} runs exported files; make one of {path} with: aaff export {shlex.quote(str(path))}")
     try:
         if exported:
             return _deployed(path, name, precision, threads, size, confidence)

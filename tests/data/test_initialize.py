@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,9 @@ def test_a_folder_without_pairs_says_how_to_name_them(tmp_path: Path) -> None:
 def test_the_error_of_an_unknown_layout_names_the_command(drives: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(drives)]) == 2
     assert f"aaff data init {drives}" in capsys.readouterr().err
+    spaced = drives.rename(drives.with_name("my drives"))
+    assert main(["data", "check", str(spaced)]) == 2
+    assert shlex.split(capsys.readouterr().err)[-1] == str(spaced)
 
 
 class TestDivision:

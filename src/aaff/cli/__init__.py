@@ -56,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after ``aaff``; default: those of the process.
     """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return _fail("the current folder does not exist any more; change to another one")
     share_cache_folder()
     return exit_status(lambda: _dispatch(_import(list(sys.argv[1:] if argv is None else argv))))
 

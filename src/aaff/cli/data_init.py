@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def run(args: Args) -> int:
         _ask(proposal)
     for file in write(seen, proposal):
         print(f"written: {file}")
-    print(f"next: aaff data check {args.data}")
+    print(f"next: aaff data check {shlex.quote(str(args.data))}")
     return 0
 
 

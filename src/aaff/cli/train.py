@@ -150,7 +150,8 @@ def run(args: Args) -> int:
     if group.main:
         print(f"trained: {args.out / BEST}")
         if args.val_split != "none":
-            print(f"score it: aaff evaluate {args.out} --data {args.data[0]} --split {args.val_split}")
+            words = ["aaff", "evaluate", str(args.out), "--data", str(args.data[0]), "--split", args.val_split]
+            print(f"score it: {shlex.join(words)}")
     return 0
 
 

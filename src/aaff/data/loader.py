@@ -66,7 +66,9 @@ class BatchPlan:
 
     def __post_init__(self) -> None:
         if self.batch > self.frames:
-            raise OptionError(f"the batch of {self.batch} is larger than the split of {self.frames} frames")
+            raise OptionError(
+                f"the batch of {self.batch} is larger than the split of {self.frames} frames; give a smaller --batch"
+            )
         if self.batch % (self.world * self.parts):
             into = (f" into {self.parts} parts" if self.parts > 1 else "") + (
                 f" among {self.world} processes" if self.world > 1 else ""

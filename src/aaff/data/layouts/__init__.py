@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def find_layout(root: str | Path, name: str | None = None) -> Layout:
     looked = "; ".join(f"{layout.name}: {layout.looks_for}" for layout in _LAYOUTS.values())
     inside = next((p for p in sorted(root.iterdir()) if p.is_dir() and _fits(p)), None)
     hint = f"; did you mean {inside}?" if inside else ""
-    own = f"; for images and masks of your own: aaff data init {root}"
+    own = f"; for images and masks of your own: aaff data init {shlex.quote(str(root))}"
     raise DataError(f"{root} has no known layout; looked for {looked}{hint or own}")
 
 
