@@ -57,7 +57,7 @@ def to_problem(error: Exception) -> Problem:
     if isinstance(error, Refusal):
         return problem(error.status, str(error))
     if isinstance(error, UnknownNameError):
-        return problem(404 if "model" in str(error) else 422, str(error))
+        return problem(404 if str(error).startswith("unknown model") else 422, str(error))
     if isinstance(error, AaffError):
         return problem(422, str(error))
     if isinstance(error, MemoryError):

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import webbrowser
 from collections.abc import Callable
+from urllib.parse import quote
 
 import uvicorn
 from fastapi import FastAPI
@@ -36,7 +37,7 @@ def serve(
     page = _address(settings.host, listening.getsockname()[1])
     tell(page + (f"#{fragment}" if fragment else ""))
     if browser:
-        parts = [fragment, f"token={settings.token}" if settings.token else ""]
+        parts = [fragment, f"token={quote(settings.token, safe='')}" if settings.token else ""]
         webbrowser.open(page + "#" + "&".join(part for part in parts if part))
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended in good order and passes the signal on
         make_server(app, settings).run(sockets=[listening])
