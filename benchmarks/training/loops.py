@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aaff.data.augment import Augment
 from aaff.data.cache import CachedDataset
 from aaff.data.layouts import open_dataset
 from aaff.data.loader import Batch, BatchPlan, batches
@@ -241,7 +240,7 @@ class Spells:
 
     def _batches(self, number: int) -> Generator[Batch]:
         augment, loop = self.spec.recipe.augment, self.loop
-        view = Augment(augment.crop, (augment.scale_min, augment.scale_max), augment.flip, augment.jitter)
+        view = augment.view(augment.crop)
         for epoch in itertools.count(1000 * number):
             yield from batches(
                 loop.dataset,

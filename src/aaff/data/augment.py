@@ -57,13 +57,15 @@ class Augment:
     def __post_init__(self) -> None:
         low, high = self.scale
         if not 0 < low <= high:
-            raise OptionError(f"scale goes from {low} to {high}; two factors above 0 in rising order are needed")
-        if self.aspect < 1 or self.width < 0:
-            raise OptionError(f"aspect is {self.aspect} and width {self.width}; at least 1 and 0 are needed")
+            raise OptionError(f"scale_min is {low} and scale_max {high}; give two factors above 0 in rising order")
+        if not self.aspect >= 1:
+            raise OptionError(f"aspect is {self.aspect}; it must be at least 1")
+        if self.width < 0:
+            raise OptionError(f"width is {self.width}; it must be at least 0")
         if not 0 <= self.flip <= 1:
-            raise OptionError(f"flip is {self.flip}; it is a probability, 0 to 1")
+            raise OptionError(f"flip is {self.flip}; it must be in [0, 1]")
         if not 0 <= self.jitter < 1:
-            raise OptionError(f"jitter is {self.jitter}; it must be at least 0 and below 1")
+            raise OptionError(f"jitter is {self.jitter}; it must be in [0, 1)")
 
     def __call__(self, image: UInt8Array, mask: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
         """One view: image uint8 [h, w, 3] and label uint8 [h, w] of the crop's size.

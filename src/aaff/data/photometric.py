@@ -47,7 +47,7 @@ class Photometric:
                 raise OptionError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         for name in ("blur", "noise", "jpeg"):
             if not 0 <= getattr(self, name) <= 1:
-                raise OptionError(f"{name} is {getattr(self, name)}; it is a probability, 0 to 1")
+                raise OptionError(f"{name} is {getattr(self, name)}; it must be in [0, 1]")
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))

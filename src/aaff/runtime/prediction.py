@@ -217,7 +217,10 @@ class Prediction:
             path: the file; its suffix is the format.
             kind: ``"overlay"``, ``"side"`` (frame and colours), ``"map"`` (colours), ``"index"`` (palette PNG of
                 the ids) or ``"json"``; default: JSON for ``.json`` and the overlay for a picture.
-            alpha, legend, classes, conf: of the overlay, see ``overlay``; ``legend`` counts for ``"side"`` too.
+            alpha: of the overlay, see ``overlay``.
+            legend: of the overlay and of ``"side"``.
+            classes: of the overlay.
+            conf: of the overlay.
 
         Raises:
             UnknownNameError: no such kind.

@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from aaff.data.augment import Augment
 from aaff.data.photometric import Photometric
 from aaff.errors import OptionError, UnknownNameError, shown
 from aaff.preprocess import Size
@@ -64,30 +65,22 @@ class AugmentOptions:
     """Share of the epochs that train on early_crop."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.scale_min <= self.scale_max:
-            raise OptionError(
-                f"augment.scale_min is {self.scale_min} and augment.scale_max {self.scale_max}; "
-                "two factors above 0 in rising order are needed"
-            )
-        if not 0 <= self.flip <= 1:
-            raise OptionError(f"augment.flip is {self.flip}; it is a probability, 0 to 1")
-        if not 0 <= self.jitter < 1:
-            raise OptionError(f"augment.jitter is {self.jitter}; it must be at least 0 and below 1")
-        if self.width < 0 or self.aspect < 1:
-            raise OptionError(
-                f"augment.width is {self.width} and augment.aspect {self.aspect}; at least 0 and 1 are needed"
-            )
+        try:
+            self.view(self.crop)  # checks what it is made of
+        except OptionError as error:
+            raise OptionError(f"augment.{error}") from None
         if not 0 <= self.paste <= 1:
-            raise OptionError(f"augment.paste is {self.paste}; it is a probability, 0 to 1")
-        self.photometric()
+            raise OptionError(f"augment.paste is {self.paste}; it must be in [0, 1]")
         if (self.early_crop is None) != (self.early_share == 0) or not 0 <= self.early_share < 1:
             raise OptionError(
                 "augment.early_crop and augment.early_share belong together: give both, the share between 0 and 1"
             )
 
-    def photometric(self) -> Photometric:
-        """The camera effects."""
-        return Photometric(self.gains, self.hue, self.gamma, self.blur, self.noise, self.jpeg)
+    def view(self, crop: Size, frame: Size | None = None) -> Augment:
+        """Random views of size ``crop``, of frames taken to have the size ``frame``; None: their own."""
+        effects = Photometric(self.gains, self.hue, self.gamma, self.blur, self.noise, self.jpeg)
+        scale = self.scale_min, self.scale_max
+        return Augment(crop, scale, self.flip, self.jitter, frame, self.width, self.aspect, effects)
 
     def crop_at(self, epoch: int, epochs: int) -> Size:
         """Size of the views in epoch number ``epoch`` (from 0)."""

@@ -20,7 +20,6 @@ import yaml
 from torch import Tensor
 
 from aaff.card import ModelCard
-from aaff.data.augment import Augment
 from aaff.data.augmentations import Augmentation, find_augmentation
 from aaff.data.licence import joined
 from aaff.data.loader import Batch, BatchPlan, Transform, batches
@@ -293,16 +292,7 @@ class Trainer:
 
     def _batches(self, epoch: int, *, start: int = 0) -> Iterator[Batch]:
         recipe, augment = self.recipe, self.recipe.augment
-        view = Augment(
-            augment.crop_at(epoch, recipe.epochs),
-            (augment.scale_min, augment.scale_max),
-            augment.flip,
-            augment.jitter,
-            recipe.size,
-            augment.width,
-            augment.aspect,
-            augment.photometric(),
-        )
+        view = augment.view(augment.crop_at(epoch, recipe.epochs), recipe.size)
         return batches(
             self.splits.train,
             self.plan,
