@@ -212,7 +212,7 @@ def test_the_card_is_read_without_loading_the_model(checkpoint, exported, tmp_pa
 
 
 def test_without_a_path_and_without_a_bundled_model_it_says_how_to_get_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(published, "SHIPPED", tmp_path)
+    monkeypatch.setattr(published, "BUNDLED", tmp_path)
     with pytest.raises(ModelError, match="aaff train --data DIR"):
         load()
 

@@ -34,7 +34,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_network: None)
     card = ModelCard("tiny", {}, CAMVID11, "camvid11", Size(64, 48), licence="research only")
     save_checkpoint(folder / "depthwise_aaff.safetensors", net.state_dict(), card, dtype=torch.float16)
     monkeypatch.setattr(published, "weights_folder", lambda: folder)
-    monkeypatch.setattr(published, "SHIPPED", tmp_path / "nothing bundled")
+    monkeypatch.setattr(published, "BUNDLED", tmp_path / "nothing bundled")
     return folder
 
 
@@ -61,19 +61,19 @@ def test_they_are_evaluated_by_name(weights: Path, scenes_dir: Path, capsys: pyt
     assert "position prior" in capsys.readouterr().out
 
 
-class TestShipped:
+class TestBundled:
     @pytest.fixture
-    def shipped(self, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def bundled(self, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.chdir(tmp_path)
         assert main(["export", "depthwise_aaff"]) == 0
         folder = tmp_path / "shipped"
         folder.mkdir()
         Path("depthwise_aaff-fp32.onnx").rename(folder / "depthwise_aaff-fp32.onnx")
-        monkeypatch.setattr(published, "SHIPPED", folder)
+        monkeypatch.setattr(published, "BUNDLED", folder)
         return folder
 
     def test_answers_when_nothing_is_named_and_tells_its_licence_once(
-        self, shipped: Path, tmp_path: Path, scene: object, capsys: pytest.CaptureFixture[str]
+        self, bundled: Path, tmp_path: Path, scene: object, capsys: pytest.CaptureFixture[str]
     ) -> None:
         photo = tmp_path / "photo.png"
         write_image(photo, scene.image)  # type: ignore[attr-defined]
@@ -86,14 +86,14 @@ class TestShipped:
         assert not list((tmp_path / "weights").glob("*.onnx"))  # exporting left the published weights alone
 
     def test_its_name_stands_for_the_bundled_file_and_torch_gets_the_checkpoint(
-        self, shipped: Path, weights: Path
+        self, bundled: Path, weights: Path
     ) -> None:
-        assert find_model("depthwise_aaff") == shipped / "depthwise_aaff-fp32.onnx"
+        assert find_model("depthwise_aaff") == bundled / "depthwise_aaff-fp32.onnx"
         assert find_model("depthwise_aaff", engine="torch") == weights / "depthwise_aaff.safetensors"
         assert aaff.load("depthwise_aaff").engine.name == "openvino"
 
     def test_a_precision_that_is_not_bundled_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(published, "SHIPPED", tmp_path)
+        monkeypatch.setattr(published, "BUNDLED", tmp_path)
         (tmp_path / "street-fp32.onnx").touch()
         assert published.find_bundled("street", "bf16") == tmp_path / "street-fp32.onnx"
         assert published.find_bundled() == tmp_path / "street-fp32.onnx"

@@ -71,7 +71,7 @@ class Args:
     threads: int | None = None
     """Threads of each run; default: 1."""
     recipe: str = "paper"
-    """Recipe of group seeds: a shipped one or a YAML file."""
+    """Recipe of group seeds: a bundled one or a YAML file."""
     drives_recipe: str | None = None
     """Recipe of group drives; default: experiments/paper/recipes/drives.yaml."""
     ablation_recipe: str | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from aaff.errors import ModelError
 
 _PACKAGE = Path(__file__).parent
-SHIPPED = _PACKAGE / "shipped"
+BUNDLED = _PACKAGE / "shipped"
 """Folder of the bundled models."""
 
 DEFAULT = "street"
@@ -39,12 +39,12 @@ def find_published(name: str) -> Path | None:
 
 def list_bundled() -> list[str]:
     """Names of the models that come with the package and run without torch."""
-    return sorted({path.stem.rpartition("-")[0] for path in SHIPPED.glob("*-*.onnx")})
+    return sorted({path.stem.rpartition("-")[0] for path in BUNDLED.glob("*-*.onnx")})
 
 
 def bundled_precisions(name: str) -> list[str]:
     """``"int8"`` and ``"fp32"``, as far as a bundled model comes in them."""
-    return [kind for kind in ("int8", "fp32") if (SHIPPED / f"{name}-{kind}.onnx").is_file()]
+    return [kind for kind in ("int8", "fp32") if (BUNDLED / f"{name}-{kind}.onnx").is_file()]
 
 
 def default_name() -> str:
@@ -65,7 +65,7 @@ def find_bundled(name: str | None = None, precision: str | None = None) -> Path:
         ModelError: no such model is bundled, or not in that precision.
     """
     name = name or default_name()
-    there = {kind: SHIPPED / f"{name}-{kind}.onnx" for kind in bundled_precisions(name)}
+    there = {kind: BUNDLED / f"{name}-{kind}.onnx" for kind in bundled_precisions(name)}
     wanted = None if precision is None else "fp32" if precision in ("fp32", "bf16") else "int8"
     if wanted is None and there:
         return next(iter(there.values()))

@@ -37,7 +37,7 @@ def write(tmp_path: Path) -> Any:
     return write
 
 
-class TestShipped:
+class TestBundled:
     def test_every_file_is_listed(self) -> None:
         assert list_recipes() == sorted(path.stem for path in FOLDER.glob("*.yaml"))
 

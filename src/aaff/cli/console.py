@@ -101,7 +101,7 @@ def print_table(
     console().print(table)
 
 
-def tell_shipped(model: object, card: ModelCard) -> None:
+def print_default_model(model: object, card: ModelCard) -> None:
     """Say which model runs, and what its licence allows, when the user has named none (``model`` is None)."""
     if model is None:
         print(f"model: {default_name()}, bundled with aaff ({card.network}, {card.protocol}); weights: {card.licence}")

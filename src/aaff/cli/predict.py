@@ -158,7 +158,7 @@ def _show_live(args: Args, sources: Sequence[Named]) -> int:
 
 def _run_images(args: Args, jobs: Sequence[Job], out: Path, *, alone: bool) -> int:
     """Status 1 when some images were skipped, 2 when all were."""
-    from aaff.cli.console import tell_shipped
+    from aaff.cli.console import print_default_model
     from aaff.cli.data_tables import reading
     from aaff.cli.predict_plan import IMAGE_FORMS
     from aaff.errors import DataError
@@ -170,7 +170,7 @@ def _run_images(args: Args, jobs: Sequence[Job], out: Path, *, alone: bool) -> i
     segmenter = Segmenter(
         load_engine(file, engine=args.engine, precision=args.precision, threads=args.threads, size=args.size)
     )
-    tell_shipped(args.model, segmenter.card)
+    print_default_model(args.model, segmenter.card)
     latencies: list[float] = []
     skipped: list[str] = []
     with reading("predicting") as progress:

@@ -29,7 +29,7 @@ def run_videos(args: Args, jobs: Sequence[Job], *, alone: bool, tell: bool) -> l
     Returns:
         A status each: 1 when it could not be read to its end, 2 when not at all.
     """
-    from aaff.cli.console import tell_shipped
+    from aaff.cli.console import print_default_model
     from aaff.errors import DataError
     from aaff.loading import find_model, load_engine
     from aaff.runtime import Segmenter
@@ -58,7 +58,7 @@ def run_videos(args: Args, jobs: Sequence[Job], *, alone: bool, tell: bool) -> l
             )
             segmenter = Segmenter(engine)
             if tell:
-                tell_shipped(args.model, engine.card)
+                print_default_model(args.model, engine.card)
         statuses.append(_run_video(args, job, source, segmenter))
     return statuses
 

@@ -27,7 +27,7 @@ class Args(Recipe):
     """Folder of the data set, in any layout that aaff data check knows; of several with the same classes, the train
     splits are mixed and the val split of the first is scored."""
     recipe: str | None = None
-    """Recipe to start from: a shipped one by name (paper, scratch, quick) or a YAML file."""
+    """Recipe to start from: a bundled one by name (paper, scratch, quick) or a YAML file."""
     out: Path | None = None
     """Folder of the run; default: runs/MODEL, or runs/MODEL-2 and so on where that exists."""
     resume: bool = False

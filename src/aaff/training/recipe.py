@@ -213,16 +213,16 @@ _LONGEST_WORD = 1000
 
 def list_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
-    return sorted(p.name.removesuffix(".yaml") for p in _shipped().iterdir() if p.name.endswith(".yaml"))
+    return sorted(p.name.removesuffix(".yaml") for p in _bundled().iterdir() if p.name.endswith(".yaml"))
 
 
-def _shipped() -> Any:
+def _bundled() -> Any:
     installed = resources.files("aaff") / "recipes"
     return installed if installed.is_dir() else Path(__file__).resolve().parents[3] / "recipes"
 
 
 def read_recipe(name: str) -> dict[str, Any]:
-    """The values of a recipe file, or of a shipped recipe by name.
+    """The values of a recipe file, or of a bundled recipe by name.
 
     Raises:
         OptionError: there is no such file or recipe, it is not a YAML mapping, or a key is unknown.
@@ -231,7 +231,7 @@ def read_recipe(name: str) -> dict[str, Any]:
     if path.suffix in (".yaml", ".yml"):
         data = read_yaml(path, kind=OptionError)
     elif name in list_recipes():
-        data = parse_yaml((_shipped() / f"{name}.yaml").read_text(encoding="utf-8"), f"recipe {name}", kind=OptionError)
+        data = parse_yaml((_bundled() / f"{name}.yaml").read_text(encoding="utf-8"), f"recipe {name}", kind=OptionError)
     else:
         raise UnknownNameError("recipe", name, list_recipes())
     data = {} if data is None else data
