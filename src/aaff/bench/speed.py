@@ -64,7 +64,8 @@ def measure_models(
 
     Returns:
         ``rows``, ``peaks``, and what both mean.  A row has ``network``, ``engine``, ``precision``, ``rest`` (the type
-        of what is not quantised), ``size``, ``threads``, ``macs``, ``origin`` (of weights and file);
+        of what is not quantised), ``size``, ``threads``, ``macs``, ``parameters`` (None for a file), ``origin`` (of
+        weights and file);
         ``frame_to_map`` with ``median_ms``, ``p95_ms``, ``fps`` and ``calls``; ``ratio`` of its fps to that of the
         first row; ``network_alone`` likewise or None; ``overhead`` (f - n) / n or None; ``throughput`` with ``fps``
         and ``callers`` or None; ``share_of_peak`` (0–1) of the network alone or None.
@@ -171,6 +172,7 @@ def _row(
         "size": str(row.subject.card.size),
         "threads": threads,
         "macs": macs,
+        "parameters": row.subject.parameters,
         "origin": row.subject.origin,
         "frame_to_map": _summary(taken.whole),
         "ratio": round(first / whole, 3),

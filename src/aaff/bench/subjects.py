@@ -37,6 +37,7 @@ class Subject:
         files: exported files by the precision of their graph.
         origin: where the weights and the files come from, in words.
         macs: multiply-accumulates of one frame.
+        parameters: of the network; None for an exported file.
     """
 
     word: str
@@ -45,6 +46,7 @@ class Subject:
     files: dict[str, ModelFile]
     origin: str
     macs: int
+    parameters: int | None = None
 
 
 def find_subject(word: str, size: Size | None, wanted: Sequence[str], scenes: Scenes) -> Subject:
@@ -121,7 +123,8 @@ def _exported(
             files[precision] = build(net, card, Path(f"{word} in {precision}"), calibration=calibration)
         origin += ", exported for this measurement without comparing"
         origin += ", int8 calibrated on synthetic scenes" if "int8" in wanted else ""
-    return Subject(word, card, net, files, origin, complexity(net, card.size).macs)
+    cost = complexity(net, card.size)
+    return Subject(word, card, net, files, origin, cost.macs, cost.parameters)
 
 
 def graph_macs(model: ModelFile) -> int:
