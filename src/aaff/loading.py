@@ -136,11 +136,8 @@ def _deployed(
     from aaff.runtime.model_file import read_model_file
 
     model = read_model_file(path)
-    if size not in (None, model.card.size):
-        raise OptionError(
-            f"{path} takes frames of {model.card.size}, not of {size}; export the checkpoint again with: "
-            f"aaff export CHECKPOINT --size {size}"
-        )
+    if size is not None:
+        model = model.at(size)
     if name == "onnxruntime":
         from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
 

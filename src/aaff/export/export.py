@@ -16,6 +16,7 @@ from aaff.networks.base import SegmentationNetwork
 from aaff.networks.engine import TorchEngine
 from aaff.runtime.engine import Engine
 from aaff.runtime.model_file import (
+    ANY_SIZE,
     CARD,
     CONFIDENT,
     NATIVE,
@@ -44,7 +45,7 @@ def build(
 
     Args:
         net: a trained network.
-        card: its description; ``card.size`` is the frame size of the graph.
+        card: its description; ``card.size`` is the size of the frames that it is given by default.
         path: where it shall go.
         calibration: frames RGB uint8 [H, W, 3] at that size to quantise by; fp32 when left out.
         confidence: add the output ``confidence``.
@@ -63,6 +64,7 @@ def build(
         stride=net.stride,
         confidence=confidence,
         native_confidence=confidence,
+        any_size=True,
     )
 
 
@@ -75,6 +77,7 @@ def describe(
     stride: int | None = None,
     confidence: bool = False,
     native_confidence: bool = False,
+    any_size: bool = False,
 ) -> ModelFile:
     """Put a card into an ONNX file.
 
@@ -86,6 +89,7 @@ def describe(
         stride: of the native logits, when it has the tensors inside that ``aaff.runtime.model_file`` names.
         confidence: it has the output ``confidence``.
         native_confidence: it has the confidence at the native stride inside.
+        any_size: height and width of its input are open.
 
     Raises:
         ModelError: ``data`` is no ONNX file.
@@ -93,6 +97,7 @@ def describe(
     entries = {CARD: to_json(card.to_dict()), PRECISION: precision}
     entries |= {NATIVE: str(stride)} if stride is not None else {}
     entries |= {CONFIDENT: "native" if native_confidence else "yes"} if confidence else {}
+    entries |= {ANY_SIZE: "yes"} if any_size else {}
     return parse_model_file(write_metadata(data, entries, str(path)), path)
 
 

@@ -19,7 +19,7 @@ from aaff.networks.base import SegmentationNetwork
 from aaff.networks.engine import classify, enlarge_confidence, native_confidence
 from aaff.networks.normalize import normalize
 from aaff.preprocess import Size
-from aaff.runtime.model_file import CONFIDENCE, INPUT, LOGITS, NATIVE_CONFIDENCE, NORMALIZED, OUTPUT
+from aaff.runtime.model_file import AXES, CONFIDENCE, INPUT, LOGITS, NATIVE_CONFIDENCE, NORMALIZED, OUTPUT
 
 OPSET = 18
 """Version of the ONNX operators; any runtime of the last years knows it."""
@@ -54,12 +54,12 @@ class DeployedNetwork(nn.Module):
 def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool = False) -> onnx.ModelProto:
     """The deployed graph in fp32.
 
-    Batch norm is folded into the convolutions.  The batch axis is open, height and width are fixed: the
-    engines make code for them, and resizing inside has them as constants.
+    Batch norm is folded into the convolutions.  Batch, height and width are open, so that one file serves frames of
+    any size; the engines fix height and width before they compile, and every size inside is then a constant.
 
     Args:
         net: a trained network.
-        card: its description; ``card.size`` is the size of the frames that the graph takes.
+        card: its description; ``card.size`` is the size that the engines choose by themselves.
         confidence: add the probability of the chosen class as a second output.
 
     Returns:
@@ -76,7 +76,7 @@ def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool =
             module,
             (example,),
             dynamo=True,
-            dynamic_shapes={"frames": {0: torch.export.Dim("N", min=1)}},
+            dynamic_shapes={"frames": dict.fromkeys(range(3), torch.export.Dim.DYNAMIC)},
             input_names=[INPUT],
             output_names=[*public, *inside],  # a tensor has a name of our choice only as an output
             opset_version=OPSET,
@@ -87,9 +87,20 @@ def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool =
     model: onnx.ModelProto = program.model_proto
     model.graph.value_info.extend(model.graph.output[len(public) :])
     del model.graph.output[len(public) :]
+    for dimension, name in zip(model.graph.input[0].type.tensor_type.shape.dim, AXES, strict=False):
+        _rename_axis(model, dimension.dim_param, name)
     _strip(model)
     onnx.checker.check_model(model)
     return model
+
+
+def _rename_axis(model: onnx.ModelProto, name: str, new: str) -> None:
+    """Give an open axis the name that the runtime knows it by, wherever it stands alone."""
+    graph = model.graph
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.dim_param == name:
+                dimension.dim_param = new
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from aaff.card import ModelCard
-from aaff.errors import ModelError, shown
+from aaff.errors import ModelError, OptionError, shown
+from aaff.preprocess import Size
 from aaff.runtime.protobuf import Broken, Field, delimited, fields
 from aaff.textfile import parse_json
 
@@ -29,12 +30,16 @@ PARITY = "aaff.parity"
 NATIVE = "aaff.native"
 """Present in files that ``aaff.export`` made: the tensors ``NORMALIZED`` and ``LOGITS`` are inside.  The
 value is the native stride (``"yes"`` in files of version 0.1, whose stride is 4)."""
+ANY_SIZE = "aaff.any_size"
+"""Present when height and width of the input are open, under the names of ``AXES``."""
 HASH = "aaff.sha256"
 """SHA-256 over the raw top-level fields of the file, in their order, without this entry."""
 
 INPUT, OUTPUT, CONFIDENCE = "frames", "class_map", "confidence"
 """Names of the graph's input, uint8 [N, H, W, 3] RGB, of its output, uint8 [N, H, W], and of the optional
 second output, uint8 [N, H, W], 255 for certain."""
+AXES = ("N", "height", "width")
+"""Names of the open axes of the input, from version 0.2 on; before, height and width were fixed."""
 NORMALIZED, LOGITS = "normalized", "logits"
 """Names of two tensors inside: the network's float input [N, 3, H, W] and its native logits [N, C, h, w]."""
 NATIVE_CONFIDENCE = "native_confidence"
@@ -54,13 +59,14 @@ class ModelFile:
 
     Attributes:
         path: where it lies.
-        card: what it says about itself; ``card.size`` is the frame size of its graph.
+        card: what it says about itself; ``card.size`` is the size of the frames that it is given.
         precision: ``"fp32"`` or ``"int8"``.
         parity: the comparison with its PyTorch network; empty for a file that somebody else described.
         stride: of the native logits, where the graph has the tensors ``NORMALIZED`` and ``LOGITS`` inside;
             None for a file from elsewhere.
         confidence: whether the graph has the output ``CONFIDENCE``, as its second one.
         native_confidence: whether it has ``NATIVE_CONFIDENCE`` inside.
+        any_size: whether its graph takes frames of other sizes than ``card.size`` too.
         sha256: hash of its contents, 64 hexadecimal digits.
         data: the file's bytes.
     """
@@ -72,8 +78,24 @@ class ModelFile:
     stride: int | None
     confidence: bool
     native_confidence: bool
+    any_size: bool
     sha256: str
     data: bytes = field(repr=False)
+
+    def at(self, size: Size) -> ModelFile:
+        """The same model for frames of another size.
+
+        Raises:
+            OptionError: its graph takes one size only.
+        """
+        if size == self.card.size:
+            return self
+        if not self.any_size:
+            raise OptionError(
+                f"{self.path} takes frames of {self.card.size} only, not of {size}; export the checkpoint again for "
+                "any size with: aaff export CHECKPOINT"
+            )
+        return replace(self, card=replace(self.card, size=size))
 
 
 def read_model_file(path: str | Path) -> ModelFile:
@@ -125,6 +147,7 @@ def parse_model_file(data: bytes, path: Path) -> ModelFile:
         stride=_stride(metadata.get(NATIVE), path),
         confidence=CONFIDENT in metadata,
         native_confidence=metadata.get(CONFIDENT) == "native",
+        any_size=ANY_SIZE in metadata,
         sha256=metadata[HASH],
         data=data,
     )

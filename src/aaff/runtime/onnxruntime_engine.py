@@ -10,7 +10,7 @@ from aaff.errors import ModelError
 from aaff.labels import UInt8Array
 from aaff.provenance import usable_cores
 from aaff.runtime.deployed import Graph, Maps, check_frames, choose_precision, stack
-from aaff.runtime.model_file import ModelFile
+from aaff.runtime.model_file import AXES, ModelFile
 
 onnxruntime.disable_telemetry_events()  # its builds for Windows know no environment variable
 
@@ -48,6 +48,9 @@ class OnnxRuntimeEngine:
         self._graph = Graph.of(model, confidence=confidence)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
+        if model.any_size:  # it plans ahead only for sizes that it knows
+            for axis, length in zip(AXES[1:], (model.card.size.height, model.card.size.width), strict=True):
+                options.add_free_dimension_override_by_name(axis, length)
         options.log_severity_level = 3  # errors alone; it warns of what it leaves out of a graph that was cut
         try:
             self._session = onnxruntime.InferenceSession(self._graph.data, options, providers=["CPUExecutionProvider"])

@@ -150,7 +150,8 @@ def _config(kind: str, threads: int | None, streams: int) -> dict[str, Any]:
 def _compile(model: ModelFile, graph: bytes, config: dict[str, Any]) -> Any:
     """The compiled model, from the cache where it has been compiled before."""
     cpu = [core().get_property(DEVICE, name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
-    key = key_of(hashlib.sha256(graph).hexdigest(), openvino.get_version(), *cpu, sorted(config.items()))
+    size = model.card.size
+    key = key_of(hashlib.sha256(graph).hexdigest(), str(size), openvino.get_version(), *cpu, sorted(config.items()))
     kept = load_compiled(key)
     if kept is not None:
         try:
@@ -159,7 +160,6 @@ def _compile(model: ModelFile, graph: bytes, config: dict[str, Any]) -> Any:
             pass  # by another build of the same version, for instance; compile it anew
     try:
         network = core().read_model(graph)
-        size = model.card.size
         network.reshape([1, size.height, size.width, 3])  # fixed shapes are faster than open ones
         compiled = core().compile_model(network, DEVICE, config)
     except RuntimeError as error:
