@@ -40,6 +40,7 @@ def load(
     engine: str = "auto",
     precision: str | None = None,
     threads: int | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Segmenter:
     """A model ready to use: ``load(path)(image)`` gives a ``aaff.runtime.Prediction``.
 
@@ -50,6 +51,8 @@ def load(
         precision: ``"fp32"`` or ``"bf16"``; for an exported file in int8 ``"int8"``, or ``"int8-bf16"`` where
             what is not quantised shall be computed in bf16.  Default: the file's own, fp32 for a checkpoint.
         threads: CPU threads (with torch for the whole process); default: all cores.
+        size: width and height that frames are resized to for the network, such as ``(640, 360)``; more pixels show
+            more detail and take longer.  Default: the model's own, ``load().card.size``.
 
     Raises:
         ModelError: there is no such model, or its file is damaged or of another kind.
@@ -61,7 +64,8 @@ def load(
     True
     """
     file = find_model(path, precision=precision, engine=engine)
-    return Segmenter(load_engine(file, engine=engine, precision=precision, threads=threads), _open_stream)
+    chosen = None if size is None else Size(*size)
+    return Segmenter(load_engine(file, engine=engine, precision=precision, threads=threads, size=chosen), _open_stream)
 
 
 def read_card(path: Path) -> ModelCard:

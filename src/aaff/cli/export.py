@@ -40,7 +40,7 @@ class Args:
     precision: Literal["fp32", "int8"] = "fp32"
     """int8 is smaller and about twice as fast; it needs --data."""
     size: Size | None = None
-    """Frame size of the graph; default: the one it was trained at."""
+    """Size that the file resizes frames to unless it is told another one; default: the one it was trained at."""
     confidence: bool = False
     """Give a confidence for every pixel too, as a second output; calibrated on --split where --data is given."""
     data: Path | None = None

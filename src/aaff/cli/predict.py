@@ -66,7 +66,8 @@ class Args:
     """An exported file (.onnx), a checkpoint (.safetensors), the folder of a run or a name (see: aaff models); default:
     the bundled model."""
     size: Size | None = None
-    """Feed frames at this size, such as 960x720; default: the model's own. Exported files have one size."""
+    """Feed frames at this size, such as 960x720; more pixels show more detail and take longer;
+    default: the model's own."""
     engine: str = "auto"
     """What runs the model: openvino (auto takes it) or onnxruntime for an exported file, torch for a checkpoint."""
     precision: str | None = None

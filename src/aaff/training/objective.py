@@ -183,9 +183,10 @@ class Objective:
         if options.cross_entropy:
             terms["cross_entropy"] = options.cross_entropy * self._cross_entropy(logits, target, normalizer)
         if self.losses:
-            large = enlarge(logits, target.shape[1], target.shape[2])
+            every = slice(None, None, options.every)
+            large = enlarge(logits, target.shape[1], target.shape[2])[..., every, every]
             for name, (loss, weight) in self.losses.items():
-                terms[name] = weight * loss(large, target) * normalizer
+                terms[name] = weight * loss(large, target[:, every, every]) * normalizer
         if teacher is not None and options.distillation:
             term = distillation(logits, teacher, options.temperature)
             terms["distillation"] = options.distillation * term * normalizer

@@ -26,6 +26,9 @@ class LossOptions:
     """Weight of the Dice loss over the classes present in the batch."""
     lovasz: float = 0.0
     """Weight of the Lovász-softmax loss over the classes present in the batch; slow, it sorts every pixel."""
+    every: int = 1
+    """Dice, Lovász-softmax and registered losses see every so-many-th pixel of every so-many-th row: 2 costs a quarter
+    and changes little, since their pixels are alike."""
     terms: tuple[str, ...] = ()
     """Further registered losses with their weights as NAME=WEIGHT, such as those of a plug-in."""
     distillation: float = 1.0
@@ -57,6 +60,7 @@ class LossOptions:
             "loss.cross_entropy, loss.dice and loss.lovasz are all 0 and loss.terms is empty",
             "give at least one a weight, or nothing is learned",
         )
+        _need(self.every >= 1, f"loss.every is {self.every}", "1 or more is needed")
         _need(0 <= self.distillation < math.inf, f"loss.distillation is {self.distillation}", "0 or more is needed")
         _need(0 < self.temperature < math.inf, f"loss.temperature is {self.temperature}", "a positive value is needed")
         _need(1 < self.enet_constant < math.inf, f"loss.enet_constant is {self.enet_constant}", "it must be above 1")
