@@ -87,7 +87,11 @@ def run(args: Args) -> int:
         size = same_area(Size.of(frame), card.size)
         return at(size)(resize_image(frame, size))
 
-    ways = {"stretch": stretch, "own aspect": keep, "letterbox": lambda f: letterbox(f, card.size, at(card.size))}
+    ways: dict[str, Predict] = {
+        "stretch": stretch,
+        "own aspect": keep,
+        "letterbox": lambda f: letterbox(f, card.size, at(card.size)),
+    }
     rows: list[dict[str, Any]] = []
     for name, aspect in ASPECTS.items():
         for way, predict in ways.items():

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -65,7 +66,25 @@ def load(
     """
     file = find_model(path, precision=precision, engine=engine)
     chosen = None if size is None else Size(*size)
-    return Segmenter(load_engine(file, engine=engine, precision=precision, threads=threads, size=chosen), _open_stream)
+    return load_segmenter(file, engine=engine, precision=precision, threads=threads, size=chosen)
+
+
+def load_segmenter(
+    path: Path,
+    *,
+    engine: str = "auto",
+    precision: str | None = None,
+    threads: int | None = None,
+    size: Size | None = None,
+    confidence: bool = True,
+) -> Segmenter:
+    """A segmenter of a file that ``find_model`` gave; arguments and errors as those of ``load_engine``.
+
+    Wide frames keep their aspect where ``size`` is left out and the model takes any size.
+    """
+    with _explained():
+        make, any_size = _engines(path, engine, precision, threads, confidence)
+        return Segmenter(make(size), _open_stream, make if any_size and size is None else None)
 
 
 def read_card(path: Path) -> ModelCard:
@@ -112,6 +131,18 @@ def load_engine(
     Raises:
         AaffError: as ``load``.
     """
+    with _explained():
+        return _engines(path, engine, precision, threads, confidence)[0](size)
+
+
+MakeEngine = Callable[[Size | None], Engine]
+"""From a size, None for the model's own, to the model's engine at that size."""
+
+
+def _engines(
+    path: Path, engine: str, precision: str | None, threads: int | None, confidence: bool
+) -> tuple[MakeEngine, bool]:
+    """What makes the engines of a file, which is read once, and whether it takes any size."""
     _check_engine(engine)
     if threads is not None and threads < 1:
         raise OptionError(f"threads is {threads}; it must be at least 1 (default: all cores)")
@@ -121,10 +152,16 @@ def load_engine(
         raise OptionError(f"torch runs checkpoints, and {path} is an exported file; use openvino or onnxruntime")
     if not exported and name != "torch":
         raise OptionError(f"{name} runs exported files; make one of {path} with: aaff export {shlex.quote(str(path))}")
+    if exported:
+        return _deployed(path, name, precision, threads, confidence)
+    return _torch(path, precision, threads, confidence), True
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say which extra brings a package that is not installed."""
     try:
-        if exported:
-            return _deployed(path, name, precision, threads, size, confidence)
-        return _torch(path, precision, threads, size, confidence)
+        yield
     except ModuleNotFoundError as error:
         explained = missing_extra(error)
         if explained is None and error.name == "openvino":  # it comes with the package, unless it was taken out
@@ -135,23 +172,26 @@ def load_engine(
 
 
 def _deployed(
-    path: Path, name: str, precision: str | None, threads: int | None, size: Size | None, confidence: bool
-) -> Engine:
+    path: Path, name: str, precision: str | None, threads: int | None, confidence: bool
+) -> tuple[MakeEngine, bool]:
     from aaff.runtime.model_file import read_model_file
 
     model = read_model_file(path)
-    if size is not None:
-        model = model.at(size)
-    if name == "onnxruntime":
-        from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
-        return OnnxRuntimeEngine(model, precision=precision, threads=threads, confidence=confidence)
-    from aaff.runtime.openvino_engine import OpenVinoEngine
+    def make(size: Size | None) -> Engine:
+        chosen = model if size is None else model.at(size)
+        if name == "onnxruntime":
+            from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
-    return OpenVinoEngine(model, precision=precision, threads=threads, confidence=confidence)
+            return OnnxRuntimeEngine(chosen, precision=precision, threads=threads, confidence=confidence)
+        from aaff.runtime.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(chosen, precision=precision, threads=threads, confidence=confidence)
+
+    return make, model.any_size
 
 
-def _torch(path: Path, precision: str | None, threads: int | None, size: Size | None, confidence: bool) -> Engine:
+def _torch(path: Path, precision: str | None, threads: int | None, confidence: bool) -> MakeEngine:
     import torch
 
     from aaff.networks.engine import TorchEngine
@@ -160,9 +200,12 @@ def _torch(path: Path, precision: str | None, threads: int | None, size: Size | 
     if threads is not None:
         torch.set_num_threads(threads)
     net, card = load_checkpoint(path)
-    if size is not None:
-        card = replace(card, size=size)
-    return TorchEngine(net, card, precision=precision or "fp32", confidence=confidence)
+
+    def make(size: Size | None) -> Engine:
+        chosen = card if size is None else replace(card, size=size)
+        return TorchEngine(net, chosen, precision=precision or "fp32", confidence=confidence)
+
+    return make
 
 
 def frame_to_map(engine: Engine) -> tuple[Callable[[UInt8Array], UInt8Array], Literal["logits", "map"]]:

@@ -182,7 +182,6 @@ def test_its_options_are_read():
         ([], "needs a model"),
         (["depthwise_aff"], "'depthwise_aaff'"),
         (["absent.onnx"], "absent.onnx"),
-        (["{}/fp32.onnx", "--size", "96x64"], "64x48"),
         (["{}/fp32.onnx", "--engine", "torch"], "fp32.onnx"),
         (["{}/fp32.onnx", "--precision", "int8"], "fp32.onnx"),
         (["{}/net.safetensors", "--engine", "torch", "--precision", "int8"], "fp32, bf16"),

@@ -19,7 +19,7 @@ from aaff.errors import DataError, MissingExtraError, ModelError, OptionError
 from aaff.loading import frame_to_map, load, load_engine
 from aaff.networks.engine import classify
 from aaff.preprocess import Size
-from aaff.runtime import compiled_cache
+from aaff.runtime import Segmenter, compiled_cache
 from aaff.runtime.model_file import read_model_file
 from aaff.runtime.openvino_core import core, has_bf16
 from aaff.runtime.openvino_engine import OpenVinoEngine, network_alone
@@ -114,6 +114,32 @@ def test_a_segmenter_takes_frames_of_any_size_and_batches(exported):
     flipped = pictures[1][:, ::-1]
     flipped.flags.writeable = False
     assert seg(flipped).class_map.shape == (64, 96)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_file_runs_at_any_size_as_its_network_does(exported, reference, engine):
+    size = Size(136, 72)
+    picture = render(drive=2, frame=0, size=size).image[None]
+    expected, _ = reference.infer(picture)
+    got, confidence = load_engine(exported["confidence"], engine=engine, size=size).infer(picture)
+    assert agreement(got, expected) >= 0.999 and confidence.shape == (1, 72, 136)
+
+
+def test_wide_frames_keep_their_aspect_unless_a_size_is_given(exported):
+    wide = render(drive=2, frame=0, size=Size(160, 80)).image
+    seen = []
+
+    class Watched(Segmenter):
+        def _run(self, engine, pictures, frames):
+            seen.append((engine.card.size, len(frames)))
+            return super()._run(engine, pictures, frames)
+
+    own = load(exported["fp32"])
+    seg = Watched(own.engine, engine_at=own._engine_at)
+    assert [p.class_map.shape for p in seg.batch([wide, wide, wide[:, :96]])] == [(80, 160)] * 2 + [(80, 96)]
+    assert seen == [(Size(128, 64), 2), (Size(96, 64), 1)]
+    assert load(exported["fp32"], size=(64, 48)).card.size == (64, 48)
+    assert load(exported["fp32"], size=(64, 48))(wide).class_map.shape == (80, 160)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -261,8 +287,6 @@ def test_engines_and_files_that_do_not_fit(exported, small_checkpoint):
         load(exported["fp32"], engine="torch")
     with pytest.raises(OptionError, match="aaff export"):
         load(small_checkpoint, engine="openvino")
-    with pytest.raises(OptionError, match="--size 128x96"):
-        load_engine(exported["fp32"], size=Size(128, 96))
     assert loading.ENGINES == ("openvino", "onnxruntime", "torch")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aaff.errors import OptionError, UnknownNameError
+from aaff.errors import UnknownNameError
 from aaff.loading import EXPORTED, find_model
 from aaff.preprocess import Size
 from aaff.published import bundled_precisions, find_bundled, find_published, list_bundled, list_published
@@ -74,8 +74,8 @@ def find_subject(word: str, size: Size | None, wanted: Sequence[str], scenes: Sc
 
 def _from_file(word: str, path: Path, size: Size | None) -> Subject:
     model = read_model_file(path)
-    if size not in (None, model.card.size):
-        raise OptionError(f"{path} takes frames of {model.card.size}, not of {size}; name a checkpoint to export it so")
+    if size is not None:
+        model = model.at(size)
     files = {model.precision: model}
     return Subject(word, model.card, None, files, "exported file", graph_macs(model))
 

@@ -67,7 +67,7 @@ class Args:
     the bundled model."""
     size: Size | None = None
     """Feed frames at this size, such as 960x720; more pixels show more detail and take longer;
-    default: the model's own."""
+    default: the model's own, and for wide frames as many pixels in their own aspect."""
     engine: str = "auto"
     """What runs the model: openvino (auto takes it) or onnxruntime for an exported file, torch for a checkpoint."""
     precision: str | None = None
@@ -163,14 +163,11 @@ def _run_images(args: Args, jobs: Sequence[Job], out: Path, *, alone: bool) -> i
     from aaff.cli.data_tables import reading
     from aaff.cli.predict_plan import IMAGE_FORMS
     from aaff.errors import DataError
-    from aaff.loading import find_model, load_engine
-    from aaff.runtime import Segmenter
+    from aaff.loading import find_model, load_segmenter
 
     forms = list(dict.fromkeys(args.write or IMAGE_FORMS))
     file = find_model(args.model, precision=args.precision, engine=args.engine)
-    segmenter = Segmenter(
-        load_engine(file, engine=args.engine, precision=args.precision, threads=args.threads, size=args.size)
-    )
+    segmenter = load_segmenter(file, engine=args.engine, precision=args.precision, threads=args.threads, size=args.size)
     print_default_model(args.model, segmenter.card)
     latencies: list[float] = []
     skipped: list[str] = []

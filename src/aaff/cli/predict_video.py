@@ -31,8 +31,7 @@ def run_videos(args: Args, jobs: Sequence[Job], *, alone: bool, tell: bool) -> l
     """
     from aaff.cli.console import print_default_model
     from aaff.errors import DataError
-    from aaff.loading import find_model, load_engine
-    from aaff.runtime import Segmenter
+    from aaff.loading import find_model, load_segmenter
     from aaff.video import open_source
 
     statuses = []
@@ -48,7 +47,7 @@ def run_videos(args: Args, jobs: Sequence[Job], *, alone: bool, tell: bool) -> l
             continue
         if segmenter is None:
             file = find_model(args.model, precision=args.precision, engine=args.engine)
-            engine = load_engine(
+            segmenter = load_segmenter(
                 file,
                 engine=args.engine,
                 precision=args.precision,
@@ -56,9 +55,8 @@ def run_videos(args: Args, jobs: Sequence[Job], *, alone: bool, tell: bool) -> l
                 size=args.size,
                 confidence=args.conf > 0,
             )
-            segmenter = Segmenter(engine)
             if tell:
-                print_default_model(args.model, engine.card)
+                print_default_model(args.model, segmenter.card)
         statuses.append(_run_video(args, job, source, segmenter))
     return statuses
 

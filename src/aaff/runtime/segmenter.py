@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ from PIL import Image
 from aaff.card import ModelCard
 from aaff.errors import DataError
 from aaff.labels import LabelMap, UInt8Array
-from aaff.preprocess import Size, resize_image, resize_label
+from aaff.preprocess import Size, network_size, resize_image, resize_label
 from aaff.preprocess import bgr as bgr_to_rgb
 from aaff.runtime.engine import Engine
 from aaff.runtime.frames import Picture, find_images, to_frame
@@ -33,7 +35,8 @@ class Segmenter:
     reliable: the confidence of both orders told the right one for 31 of 44 real street images only.
 
     A frame of another size than the model's is resized bilinearly for the network, and its class map back by
-    nearest pixel.
+    nearest pixel.  A model that takes any size sees wide frames in their own aspect, at about as many pixels
+    (``aaff.preprocess.network_size``).
 
     For example:
 
@@ -47,11 +50,21 @@ class Segmenter:
         engine: what runs the model.
         open_stream: gives the predictions for what a path, an address or a number of a camera stands for;
             without it, paths are those of images.  ``aaff.load`` puts ``aaff.video.stream`` here.
+        engine_at: makes an engine of the same model for another size; without it every frame is stretched to the
+            model's size.
     """
 
-    def __init__(self, engine: Engine, open_stream: OpenStream | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        open_stream: OpenStream | None = None,
+        engine_at: Callable[[Size], Engine] | None = None,
+    ) -> None:
         self.engine = engine
         self._open_stream = open_stream
+        self._engine_at = engine_at
+        self._engines = {engine.card.size: engine}
+        self._making = threading.Lock()
 
     def __repr__(self) -> str:
         card = self.card
@@ -122,13 +135,31 @@ class Segmenter:
             return self._open_stream(self, source)
         return map(self, find_images(str(source)))
 
+    def _engine_for(self, frame: UInt8Array) -> Engine:
+        """The engine at the size that suits a frame; made when the first such frame comes."""
+        if self._engine_at is None:
+            return self.engine
+        size = network_size(Size.of(frame), self.card.size)
+        with self._making:
+            if size not in self._engines:
+                self._engines[size] = self._engine_at(size)
+            return self._engines[size]
+
     def _predict(self, pictures: Sequence[Picture], bgr: bool = False) -> list[Prediction]:
         frames = [to_frame(_as_rgb(picture) if bgr else picture) for picture in pictures]
+        engines = [self._engine_for(frame) for frame in frames]
+        found: list[Prediction] = []
+        for engine, group in itertools.groupby(range(len(frames)), lambda i: engines[i]):
+            chosen = list(group)
+            found += self._run(engine, [pictures[i] for i in chosen], [frames[i] for i in chosen])
+        return found
+
+    def _run(self, engine: Engine, pictures: Sequence[Picture], frames: Sequence[UInt8Array]) -> list[Prediction]:
         started = time.perf_counter()
-        fitting = [resize_image(frame, self.card.size) for frame in frames]
+        fitting = [resize_image(frame, engine.card.size) for frame in frames]
         stacked = fitting[0][None] if len(fitting) == 1 else np.stack(fitting)
         resized = time.perf_counter()
-        maps, confidences = self.engine.infer(stacked)
+        maps, confidences = engine.infer(stacked)
         inferred = time.perf_counter()
         sizes = [Size.of(frame) for frame in frames]
         outputs = [resize_label(class_map, size) for class_map, size in zip(maps, sizes, strict=True)]
