@@ -104,7 +104,9 @@ def exported(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
     frames = [render(drive=1, frame=30 * i, size=card.size).image for i in range(4)]
     graph = build_graph(net, card)  # once for both
     data = {"fp32": graph.SerializeToString(), "int8": quantize(graph, frames).SerializeToString()}
-    models = [describe(data[kind], card, folder / f"{kind}.onnx", precision=kind, stride=4, any_size=True) for kind in data]
+    models = [
+        describe(data[kind], card, folder / f"{kind}.onnx", precision=kind, stride=4, any_size=True) for kind in data
+    ]
     models.append(build(net, card, folder / "confidence.onnx", confidence=True))
     return {model.path.stem: write(model, {"source": "not compared"}).path for model in models}
 

@@ -122,7 +122,8 @@ def test_one_file_runs_at_any_size_as_its_network_does(exported, reference, engi
     picture = render(drive=2, frame=0, size=size).image[None]
     expected, _ = reference.infer(picture)
     got, confidence = load_engine(exported["confidence"], engine=engine, size=size).infer(picture)
-    assert agreement(got, expected) >= 0.999 and confidence.shape == (1, 72, 136)
+    assert agreement(got, expected) >= 0.999
+    assert confidence.shape == (1, 72, 136)
 
 
 def test_wide_frames_keep_their_aspect_unless_a_size_is_given(exported):
