@@ -17,10 +17,11 @@ from tests.video.numbered import decode, encode, number_of, numbered
 @pytest.fixture
 def quick(monkeypatch):
     """The model that reads numbers instead of a network."""
+    from aaff.runtime import Segmenter
     from tests.video.numbered import BrightEngine
 
     monkeypatch.setattr(loading, "find_model", lambda path, **options: path)
-    monkeypatch.setattr(loading, "load_engine", lambda *words, **options: BrightEngine())
+    monkeypatch.setattr(loading, "load_segmenter", lambda *words, **options: Segmenter(BrightEngine()))
 
 
 def names(folder):
@@ -149,6 +150,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of 
 from tests.video.numbered import BrightEngine
 from aaff import loading
 from aaff.cli import main
+from aaff.runtime import Segmenter
 
 def before(call):
     time.sleep(0.02)
@@ -156,7 +158,7 @@ def before(call):
         print("running", flush=True)
 
 loading.find_model = lambda path, **options: path
-loading.load_engine = lambda *words, **options: BrightEngine(before)
+loading.load_segmenter = lambda *words, **options: Segmenter(BrightEngine(before))
 sys.exit(main(sys.argv[1:]))
 """
 
