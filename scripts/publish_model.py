@@ -1,4 +1,5 @@
-"""Put a trained checkpoint into ``weights/`` under a name, in half precision, with its licence and sources stated.
+"""Put a trained checkpoint into ``weights/`` under a name, in half precision, with its licence and sources stated,
+and its epochs into ``results/``.
 
     python -m scripts.publish_model runs/street-v2 street --licence "research only" --source "CamVid train" \
         --adjust 0.5 --data camvid streets-merged --repeat 2 1
@@ -11,6 +12,7 @@ adjustment", ICLR 2021, arXiv:2007.07314), which changes nothing but the biases 
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +20,15 @@ import torch
 
 from aaff.data.layouts import open_dataset
 from aaff.data.mixture import mixed
+from aaff.files import write_json
 from aaff.loading import find_model
 from aaff.networks.weights import load_checkpoint, save_checkpoint
 from aaff.published import weights_folder
 from aaff.training.objective import class_weights
+from aaff.training.options import LossOptions
 from aaff.training.preparation import class_counts
+
+_WEIGHTING = ("class_weights", "enet_constant", "class_weights_power")
 
 
 def main() -> None:
@@ -38,7 +44,8 @@ def main() -> None:
     net, card = load_checkpoint(find_model(given.run, engine="torch"))
     if given.adjust:
         split = mixed([open_dataset(root, "train") for root in given.data], given.repeat)
-        weights = class_weights(card.recipe["loss"]["class_weights"], class_counts(split))
+        loss = LossOptions(**{k: v for k, v in card.recipe["loss"].items() if k in _WEIGHTING})
+        weights = class_weights(loss.class_weights, class_counts(split), loss.enet_constant, loss.class_weights_power)
         assert weights is not None
         bias = net.classifier.bias
         assert bias is not None
@@ -48,6 +55,10 @@ def main() -> None:
     card = replace(card, licence=given.licence, provenance=provenance, score=None)
     out = weights_folder() / f"{given.name}.safetensors"
     save_checkpoint(out, net.state_dict(), card, dtype=torch.float16)
+    if (given.run / "metrics.jsonl").is_file():
+        epochs = [json.loads(line) for line in (given.run / "metrics.jsonl").read_text().splitlines()]
+        history = {"recipe": card.recipe, "epochs": epochs, "provenance": card.provenance}
+        write_json(Path("results") / f"{given.name}_training.json", history)
     print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
 
 
