@@ -52,7 +52,7 @@ def test_precision_threads_and_size_are_options(checkpoint):
 
 def test_a_checkpoint_is_scored_by_its_logits(checkpoint):
     engine = load_engine(checkpoint, confidence=False)
-    predict, resize = frame_to_map(engine)
+    predict, resize = frame_to_map(Segmenter(engine))
     assert resize == "logits"
     np.testing.assert_array_equal(predict(FRAME), engine.segment(FRAME))
 
@@ -69,7 +69,7 @@ def test_any_other_engine_is_scored_by_its_map(checkpoint):
             return self.engine.infer(frames)
 
     engine = Deployed(load_engine(checkpoint))
-    predict, resize = frame_to_map(engine)
+    predict, resize = frame_to_map(Segmenter(engine))
     assert resize == "map"
     np.testing.assert_array_equal(predict(FRAME), Segmenter(engine)(FRAME).class_map)
 

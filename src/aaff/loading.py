@@ -208,18 +208,17 @@ def _torch(path: Path, precision: str | None, threads: int | None, confidence: b
     return make
 
 
-def frame_to_map(engine: Engine) -> tuple[Callable[[UInt8Array], UInt8Array], Literal["logits", "map"]]:
+def frame_to_map(segmenter: Segmenter) -> tuple[Callable[[UInt8Array], UInt8Array], Literal["logits", "map"]]:
     """How a model is scored: the callable from a frame to its class map, and the name of the convention.
 
     A checkpoint is scored by its logits, resized to the frame's size (``"logits"``, the convention of
     research); an exported file by the map that it emits (``"map"``), since that is what its users get.
     """
-    if engine.name == "torch":
+    if segmenter.engine.name == "torch":
         from aaff.networks.engine import TorchEngine
 
-        if isinstance(engine, TorchEngine):
-            return engine.segment, "logits"
-    segmenter = Segmenter(engine)
+        if isinstance(segmenter.engine, TorchEngine):
+            return segmenter.engine.segment, "logits"
     return lambda frame: segmenter(frame).class_map, "map"
 
 

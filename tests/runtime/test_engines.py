@@ -110,7 +110,7 @@ def test_a_segmenter_takes_frames_of_any_size_and_batches(exported):
     for picture, prediction in zip(pictures, seg.batch(pictures), strict=True):
         assert prediction.class_map.shape == picture.shape[:2]
         np.testing.assert_array_equal(prediction.class_map, seg(picture).class_map)
-    assert frame_to_map(seg.engine)[1] == "map"
+    assert frame_to_map(seg)[1] == "map"
     flipped = pictures[1][:, ::-1]
     flipped.flags.writeable = False
     assert seg(flipped).class_map.shape == (64, 96)

@@ -53,18 +53,18 @@ def run(args: Args) -> int:
     from aaff.evaluation import Subject, evaluate
     from aaff.evaluation.table import print_report
     from aaff.files import write_json
-    from aaff.loading import find_model, frame_to_map, load_engine
+    from aaff.loading import find_model, frame_to_map, load_segmenter
     from aaff.provenance import file_hash
 
     check_json(args.json)
     path = find_model(args.model, precision=args.precision, engine=args.engine)
-    engine = load_engine(
+    segmenter = load_segmenter(
         path, engine=args.engine, precision=args.precision, threads=args.threads, size=args.size, confidence=False
     )
-    card = engine.card
+    engine, card = segmenter.engine, segmenter.card
     dataset = open_dataset(args.data, args.split, protocol=args.protocol or card.protocol, layout=args.layout)
     check_labels(path, card.labels, dataset)
-    predict, resize = frame_to_map(engine)
+    predict, resize = frame_to_map(segmenter)
     subject = Subject(
         model=card.network,
         engine=engine.name,
