@@ -1,10 +1,15 @@
 """The contract of every registered network, and the numbers that the specification gives for the paper's four."""
 
+import sys
+import types
+
 import pytest
 import torch
+from torch import nn
 
-from aaff.errors import AaffError
+from aaff.errors import AaffError, MissingExtraError, ModelError
 from aaff.networks import create_model, list_models, model_info
+from aaff.networks.aaff_lite import Add
 from aaff.networks.blocks import FUSIONS, GATES
 from aaff.networks.complexity import complexity, convolution_parameters, count, separable_parameters
 from aaff.preprocess import Size
@@ -104,7 +109,7 @@ class TestEveryNetwork:
         assert count(name, auxiliary=True) == count(name)
 
     def test_width_scales_the_cost(self, name):
-        assert count(name, width=0.5).macs < count(name).macs
+        assert count(name, width=0.25).macs < count(name).macs
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -179,3 +184,52 @@ def test_a_wrong_name_or_value_is_answered_with_the_nearest_valid_one(call, word
 def test_list_models_takes_a_glob():
     assert list_models("depthwise*") == ["depthwise_bisenet", "depthwise_aaff", "depthwise_aaff2"]
     assert list_models("nothing*") == []
+
+
+def test_a_backbone_of_timm_carries_the_decoder(monkeypatch):
+    class Features(nn.Module):
+        class feature_info:  # noqa: N801
+            reduction = staticmethod(lambda: [2, 4, 8, 16, 32])
+            channels = staticmethod(lambda: [4, 6, 8, 10, 12])
+
+        def __init__(self):
+            super().__init__()
+            steps = zip([3, 4, 6, 8, 10], [4, 6, 8, 10, 12], strict=True)
+            self.steps = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in steps)
+
+        def forward(self, x):
+            maps = [x]
+            for step in self.steps:
+                maps.append(step(maps[-1]))
+            return maps[1:]
+
+    def create_model(name, features_only, pretrained):
+        if name != "small":
+            raise RuntimeError(f"Unknown model ({name})")
+        return Features()
+
+    monkeypatch.setitem(sys.modules, "timm", types.SimpleNamespace(create_model=create_model))
+    net = create_model_of("timm:small")
+    assert net(torch.zeros(1, 3, 65, 97)).shape == (1, 5, 65, 97)
+    with pytest.raises(ModelError, match="'absent'"):
+        create_model_of("timm:absent")
+    Features.feature_info.reduction = staticmethod(lambda: [4, 8, 16, 32])
+    with pytest.raises(ModelError, match="4, 8, 16, 32"):
+        create_model_of("timm:small")
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(MissingExtraError, match="timm"):
+        create_model_of("timm:small")
+
+
+def create_model_of(backbone):
+    return create_model("aaff_lite0", 5, backbone=backbone).eval()
+
+
+def test_a_map_is_doubled_by_exactly_two_at_odd_sizes():
+    add = Add(1, 1, 1).eval()
+    ramp = torch.arange(12.0).repeat(12, 1)[None, None]
+    with torch.no_grad():
+        for half in (add.first, add.second):
+            half[0].weight.fill_(1)
+        odd, even = (add(ramp, torch.zeros(1, 1, 23, columns)) for columns in (23, 24))
+    torch.testing.assert_close(odd, even[..., :23])  # a cell stands where it stood, whatever was cut off

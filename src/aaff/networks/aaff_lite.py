@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aaff.errors import OptionError
+from aaff.networks.backbones import Backbone, TimmBackbone
 from aaff.networks.base import AuxiliaryHead, SegmentationNetwork
 from aaff.networks.blocks import (
     ConvBlock,
@@ -89,7 +90,7 @@ class AAFFLite(SegmentationNetwork):
     def __init__(
         self,
         num_classes: int,
-        backbone: EfficientNetLite,
+        backbone: Backbone,
         *,
         width: float,
         gate: str,
@@ -147,18 +148,25 @@ class AAFFLite(SegmentationNetwork):
 
 
 def _build(
-    variant: str, num_classes: int, pretrained: bool, stages: int, blocks: int, options: Mapping[str, object]
+    name: str, num_classes: int, pretrained: bool, stages: int, blocks: int, options: Mapping[str, object]
 ) -> AAFFLite:
-    backbone = EfficientNetLite(variant, stages, blocks)
+    if name.startswith(_TIMM):
+        return AAFFLite(num_classes, TimmBackbone(name.removeprefix(_TIMM), pretrained), **options)  # type: ignore[arg-type]
+    backbone = EfficientNetLite(name, stages, blocks)
     if pretrained and next(backbone.parameters()).device.type != "meta":
         backbone.load_imagenet()
     return AAFFLite(num_classes, backbone, **options)  # type: ignore[arg-type]
 
 
-@register_model(paper="Y. Cheng, Attention and Feature Fusion Network; M. Tan and Q. Le, EfficientNet, ICML 2019")
+_TIMM = "timm:"
+_PAPER = "Y. Cheng, Attention and Feature Fusion Network; M. Tan and Q. Le, EfficientNet, ICML 2019"
+
+
+@register_model(paper=_PAPER)
 def aaff_lite0(
     num_classes: int,
     *,
+    backbone: str = "lite0",
     width: float = 1.0,
     gate: str = "sigmoid",
     stride: int = 2,
@@ -172,20 +180,54 @@ def aaff_lite0(
 
     Args:
         num_classes: channels of the logits.
+        backbone: ``lite0``, ``lite1`` or ``lite2`` (EfficientNet), or ``timm:NAME`` with any feature extractor of timm,
+            which you install yourself, that gives maps at 1/2, 1/4, 1/8, 1/16 and 1/32.
         width: factor on the channels of everything but the backbone.
         gate: activation of the AAFF blocks' attention.
         stride: of the native logits, 2, 4 or 8.
         context: add the globally pooled context at 1/32.
-        stages: of the backbone that are kept, 6 or 7.
+        stages: of an EfficientNet that are kept, 6 or 7.
         blocks: of the last kept stage that are kept, 0 for all.
-        pretrained: begin with ImageNet weights.
+        pretrained: begin with ImageNet weights; timm downloads them, and may want another normalisation.
         auxiliary: supervise the maps at 1/32 and 1/8 too in training.
     """
-    options = {
-        "width": width,
-        "gate": gate,
-        "stride": stride,
-        "context": context,
-        "auxiliary": auxiliary,
-    }
-    return _build("lite0", num_classes, pretrained, stages, blocks, options)
+    options = {"width": width, "gate": gate, "stride": stride, "context": context, "auxiliary": auxiliary}
+    return _build(backbone, num_classes, pretrained, stages, blocks, options)
+
+
+@register_model(paper=_PAPER)
+def aaff_lite0_small(
+    num_classes: int,
+    *,
+    backbone: str = "lite0",
+    width: float = 0.5,
+    gate: str = "sigmoid",
+    stride: int = 4,
+    context: bool = True,
+    stages: int = 6,
+    blocks: int = 1,
+    pretrained: bool = False,
+    auxiliary: bool = False,
+) -> AAFFLite:
+    """The small one: decoder of half the width, logits at 1/4, one block in the last stage; options of aaff_lite0."""
+    options = {"width": width, "gate": gate, "stride": stride, "context": context, "auxiliary": auxiliary}
+    return _build(backbone, num_classes, pretrained, stages, blocks, options)
+
+
+@register_model(paper=_PAPER)
+def aaff_lite2(
+    num_classes: int,
+    *,
+    backbone: str = "lite2",
+    width: float = 1.5,
+    gate: str = "sigmoid",
+    stride: int = 2,
+    context: bool = True,
+    stages: int = 7,
+    blocks: int = 0,
+    pretrained: bool = False,
+    auxiliary: bool = False,
+) -> AAFFLite:
+    """The large one, also as a teacher: all of EfficientNet-Lite2, decoder 1.5 times as wide; options of aaff_lite0."""
+    options = {"width": width, "gate": gate, "stride": stride, "context": context, "auxiliary": auxiliary}
+    return _build(backbone, num_classes, pretrained, stages, blocks, options)

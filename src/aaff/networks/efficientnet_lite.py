@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from aaff.errors import MissingExtraError, ModelError
+from aaff.networks.backbones import Backbone
 from aaff.networks.blocks import check_name, initialize
 from aaff.preprocess import Normalization
 
@@ -71,7 +72,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.shortcut else y
 
 
-class EfficientNetLite(nn.Module):
+class EfficientNetLite(Backbone):
     """The trunk up to the last stage asked for, as a feature extractor.
 
     ``forward`` gives the maps at 1/2, 1/4, 1/8, 1/16 and 1/32: the output of the last stage at each stride.
@@ -81,8 +82,6 @@ class EfficientNetLite(nn.Module):
         stages: how many of the seven stages to keep, 6 or 7.
         blocks: how many blocks of the last of them to keep; 0 keeps all.
 
-    Attributes:
-        channels: of the five maps.
     """
 
     def __init__(self, variant: str = "lite0", stages: int = 6, blocks: int = 0) -> None:
