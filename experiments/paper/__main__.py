@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 RECIPES = Path(__file__).with_name("recipes")
 """The recipes that only the experiment needs."""
 
+WEIGHTS = Path(__file__).parents[2] / "weights"
+"""Published weights of the repository; they show the maps of results whose checkpoints are gone."""
+
 Group = Literal["seeds", "drives", "ablation"]
 Part = Literal["seeds", "drives", "ablation", "fault"]
 Network = Literal["bisenet", "depthwise_bisenet", "depthwise_aaff", "depthwise_aaff2"]
@@ -54,7 +57,8 @@ class Args:
     report_only: bool = False
     """Train nothing: score what is trained, and write the report."""
     test_split: bool = False
-    """Score the test split too; once for a release, since a split that was looked at often is no test."""
+    """Score the test split too, with every seed whose checkpoint or published weights are there; the report says how
+    many.  Once for a release, since a split that was looked at often is no test."""
     publish: Path | None = None
     """Root of a repository: write docs/experiment, results/experiment and weights there, with synthetic streets for
     frames.  Give it again as runs finish: every finished run is a file of its own, to be committed."""
@@ -133,7 +137,7 @@ def run(args: Args) -> int:
         return status
     print("writing the report", flush=True)
     if args.publish is None:
-        page = experiment.report(args.out / "report", results, drawn=False, speed=args.bench)
+        page = experiment.report(args.out / "report", results, drawn=False, speed=args.bench, weights=WEIGHTS)
     else:
         weights = args.publish / "weights"
         folder = args.publish / "docs" / "experiment"

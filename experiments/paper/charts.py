@@ -18,12 +18,12 @@ from matplotlib.lines import Line2D
 
 from experiments.paper.analysis import TITLES
 
-WIDTH = 4.5
+WIDTH = 4.0
 """Inches; an inch is 96 pixels of a page."""
 
 INK, DIM, RULE = "#1c2024", "#60646c", "#e0e2e6"
-RIGHT, WRONG = "#00855f", "#d98200"
-"""Of the confusion matrix."""
+RIGHT, WRONG = "#5b6470", "#c8321f"
+"""Right and wrong, in the confusion matrix as in the maps of differences; no network has these colours."""
 
 COLORS = {
     "bisenet": "#0072b2",
@@ -36,7 +36,7 @@ COLORS = {
 MARKERS = {"bisenet": "o", "depthwise_bisenet": "s", "depthwise_aaff": "^", "depthwise_aaff2": "D"}
 
 _STYLE: dict[str, Any] = {
-    "font.size": 9,
+    "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": DIM,
     "axes.labelcolor": DIM,
@@ -95,7 +95,9 @@ def finish(
     if networks:
         labels = [names.get(name, TITLES[name]) for name in networks]
         handles = [Line2D([], [], color=COLORS[name], marker=MARKERS[name]) for name in networks]
-        figure.legend(handles, labels, loc="outside upper center", ncols=2, columnspacing=1.2, handlelength=1.6)
+        figure.legend(
+            handles, labels, loc="outside upper center", ncols=2, columnspacing=1.0, handlelength=1.5, fontsize=9
+        )
     return Chart(title, to_svg(figure, title))
 
 

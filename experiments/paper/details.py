@@ -6,6 +6,9 @@ Ignored pixels (255) never count.  Each gives plain JSON with raw counts, from w
 
 from __future__ import annotations
 
+import base64
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -136,3 +139,27 @@ class Objects:
             "pixels": self.pixels.tolist(),
             "right": self.right.tolist(),
         }
+
+
+def pack_frames(counts: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, Any]:
+    """Confusion matrices of single frames, compressed for JSON, so that later statistics need no second run.
+
+    Args:
+        counts: by name of the frame, [C, C], rows ground truth.
+
+    >>> packed = pack_frames({"a": np.eye(2, dtype=np.int64)})
+    >>> packed["frames"], packed["classes"]
+    (['a'], 2)
+    >>> unpack_frames(packed)["a"].tolist()
+    [[1, 0], [0, 1]]
+    """
+    stacked = np.stack(list(counts.values())).astype("<u4") if counts else np.zeros((0, 0, 0), "<u4")
+    data = base64.b64encode(zlib.compress(stacked.tobytes(), 9)).decode()
+    return {"frames": list(counts), "classes": stacked.shape[1], "encoding": "base64 zlib uint32-le", "data": data}
+
+
+def unpack_frames(packed: Mapping[str, Any]) -> dict[str, npt.NDArray[np.int64]]:
+    """What ``pack_frames`` was given."""
+    names, classes = packed["frames"], packed["classes"]
+    flat = np.frombuffer(zlib.decompress(base64.b64decode(packed["data"])), "<u4").astype(np.int64)
+    return dict(zip(names, flat.reshape(len(names), classes, classes), strict=True))

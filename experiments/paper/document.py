@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from aaff.files import write_json, write_text
-from experiments.paper.analysis import block_answer, depthwise_cost, noise
+from experiments.paper.analysis import answer as answer_of
+from experiments.paper.analysis import noise
 from experiments.paper.blocks import Document
 from experiments.paper.chapters import answer, block, cost, errors, origin, scores
 from experiments.paper.html import render_html
@@ -68,18 +70,15 @@ def write_report(folder: Path, results_folder: Path, pictures: Path | None = Non
 
 def answer_to_dict(results: Results) -> dict[str, Any]:
     """What the rule says, JSON-ready."""
-    found = block_answer(results)
+    found = {group: answer_of(results, group) for group in answer.QUESTIONS}
     return {
         "rule": answer.RULE_PAGE,
         "sentences": answer.lead(results),
-        "block": found.sentence,
-        "missing": list(found.missing),
+        "headlines": {group: found[group].headline(where) for group, where in answer.QUESTIONS.items()},
+        "missing": {group: list(one.missing) for group, one in found.items()},
         "comparisons": {
-            "A design": found.design.to_dict(),
-            "B attention": found.attention.to_dict(),
-            "C price": found.price.to_dict(),
-            "A on drives alone": found.drives.to_dict(),
-            "depthwise cost": depthwise_cost(results).to_dict(),
+            group: {field.name: getattr(one, field.name).to_dict() for field in fields(one)}
+            for group, one in found.items()
         },
         "seed_noise": noise(results),
         "provenance": results.plan["provenance"],

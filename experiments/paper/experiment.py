@@ -201,23 +201,33 @@ class Experiment:
             write_json(results / "speed.json", [read_json(path) for path in speed])
         return write_report(folder, results, self._pictures(load_results(results), drawn, weights))
 
-    def first_seed(self, results: Results, weights: Path | None = None) -> dict[str, tuple[Path, RunResult]]:
-        """Checkpoint and result of the first seed of the four networks, where both are there.
+    def checkpoints(self, results: Results, weights: Path | None = None) -> dict[str, tuple[Path, RunResult]]:
+        """Checkpoint and result of every run of group seeds, by its name in the plan, where both are there.
 
         Args:
             results: finished runs.
-            weights: folder of published weights, which stand for checkpoints that are gone.
+            weights: folder of published weights (``NAME.safetensors``, further seeds ``NAME-seedN.safetensors``), which
+                stand for checkpoints that are gone.
         """
         found = {}
         for run in self.runs:
-            result = next((r for r in results.of("seeds", run.variant.name) if r.seed == self.settings.seeds[0]), None)
-            if run.group != "seeds" or run.seed != self.settings.seeds[0] or result is None:
+            name = run.variant.name
+            result = next((r for r in results.of("seeds", name) if r.seed == run.seed), None)
+            if run.group != "seeds" or result is None:
                 continue
-            path = run_folder(self.out, run) / LAST
-            if not path.is_file() and weights is not None:
-                path = weights / f"{run.variant.name}.safetensors"
-            if path.is_file() and result.checkpoint in (file_hash(path), source_of(path)):
-                found[run.variant.name] = path, result
+            paths = [run_folder(self.out, run) / LAST]
+            if weights is not None:
+                paths += [weights / f"{name}-seed{run.seed}.safetensors", weights / f"{name}.safetensors"]
+            for path in paths:
+                if path.is_file() and result.checkpoint in (file_hash(path), source_of(path)):
+                    found[run.name] = path, result
+                    break
+        return found
+
+    def first_seed(self, results: Results, weights: Path | None = None) -> dict[str, tuple[Path, RunResult]]:
+        """Checkpoint and result of the first seed of the four networks, see ``checkpoints``."""
+        there = self.checkpoints(results, weights).values()
+        found = {result.name: (path, result) for path, result in there if result.seed == self.settings.seeds[0]}
         return {name: found[name] for name in PAPER_ORDER if name in found}
 
     def score_published(self, results: Path, weights: Path) -> None:
@@ -225,16 +235,18 @@ class Experiment:
 
         Args:
             results: folder of the results, which get the scores.
-            weights: folder of the published weights, in half precision.
+            weights: folder of the published weights, in half precision; every seed that is there is scored.
         """
         if not self.settings.test or not (results / "plan.json").is_file():
             return
-        names = {r.variant.name: r.name for r in self.runs if r.group == "seeds" and r.seed == self.settings.seeds[0]}
-        for network, (path, result) in self.first_seed(load_results(results), weights).items():
+        found = self.checkpoints(load_results(results), weights)
+        for name, (path, result) in found.items():
             if path.parent == weights and LATER not in result.scores:
                 self.say(f"scoring on {LATER}: {path}")
                 dataset = self._open(LATER, self.settings.protocol)
-                add_score(results, names[network], measure_checkpoint(path, dataset, full=True))
+                add_score(results, name, measure_checkpoint(path, dataset, full=True))
+        planned = sum(run.group == "seeds" for run in self.runs)
+        self.say(f"{LATER}: weights of {len(found)} of {planned} runs of group seeds are there to be scored")
 
     def publish_weights(self, results: Path, weights: Path, recipe: str) -> list[Path]:
         """Write weights and cards of the first seed, see ``experiments.paper.publish.publish``.

@@ -13,10 +13,10 @@ from experiments.paper.analysis import (
     TITLES,
     Generalisation,
     Spread,
+    ablation_noise,
     class_spread,
     curve,
     generalisation,
-    noise,
     pareto,
     spread,
 )
@@ -24,18 +24,9 @@ from experiments.paper.charts import COLORS, DIM, INK, MARKERS, Chart, finish, n
 from experiments.paper.plan import PAPER_ORDER
 from experiments.paper.references import FROM_SCRATCH, Published
 from experiments.paper.results import Results
-from experiments.paper.rule import BAR, Comparison
+from experiments.paper.rule import Comparison
 
 _LABEL = {"miou": "val mean IoU, %", "pixel_accuracy": "val pixel accuracy, %", "loss": "training loss"}
-
-
-def points(value: float) -> str:
-    """A difference in points, signed.
-
-    >>> points(0.012), points(-0.03)
-    ('+1.2', '−3.0')
-    """
-    return f"{100 * value:+.1f}".replace("-", "−") if round(1000 * value) else "0"
 
 
 @styled
@@ -62,11 +53,12 @@ def curves(results: Results, metric: str) -> Chart | None:
 
 
 @styled
-def differences(comparisons: Sequence[tuple[str, Comparison]]) -> Chart | None:
-    """The comparisons of the rule: every pair, the mean, and two standard errors, in points of mean IoU.
+def differences(comparisons: Sequence[tuple[str, Comparison]], where: str) -> Chart | None:
+    """The comparisons of one question: every pair, the mean and its 95 % interval, in points of mean IoU.
 
     Args:
         comparisons: with the name of each row.
+        where: told in the chart's title, such as "on val".
     """
     rows = [(name, c) for name, c in comparisons if c.differences]
     if not rows:
@@ -75,14 +67,13 @@ def differences(comparisons: Sequence[tuple[str, Comparison]]) -> Chart | None:
     name_rows(axes, [name for name, _ in rows])
     axes.axvline(0, color=DIM, linewidth=1)
     for row, (_, c) in enumerate(rows):
-        for condition, value in c.differences.items():
-            marker = "s" if condition.startswith("drive") else "o"
-            axes.plot(100 * value, row + 0.18, color=DIM, marker=marker, markersize=4)
+        for value in c.differences.values():
+            axes.plot(100 * value, row + 0.18, color=DIM, marker="o", markersize=4)
         if c.mean is not None:
-            error = None if c.error is None else 100 * BAR * c.error
+            error = None if c.interval is None else 100 * (c.interval[1] - c.mean)
             axes.errorbar(100 * c.mean, row - 0.18, xerr=error, color=INK, marker="d", linewidth=2)
     axes.set_xlabel("difference, points of mean IoU")
-    return finish(axes, "Paired differences")
+    return finish(axes, f"Paired differences {where}")
 
 
 @styled
@@ -99,27 +90,24 @@ def by_class(results: Results, split: str, labels: Sequence[str], metric: str) -
     return finish(axes, f"{what} by class on {split}", list(found))
 
 
-_STAGES = (
-    ("train", "train"),
-    ("val", "val"),
-    ("test", "test"),
-    ("drives_seen", "two drives\n(trained on)"),
-    ("drives", "third drive\n(unseen)"),
-)
+_STAGES = {
+    "seeds": (("train", "train"), ("val", "val"), ("test", "test")),
+    "drives": (("drives_seen", "two drives\n(trained on)"), ("drives", "third drive\n(unseen)")),
+}
 
 
 @styled
-def generalisations(results: Results) -> Chart | None:
-    """Mean IoU on what the networks trained on and on what they did not."""
+def generalisations(results: Results, group: str) -> Chart | None:
+    """Mean IoU of a group's networks on what they trained on and on what they did not."""
     found = {name: generalisation(results, name) for name in PAPER_ORDER}
-    stages = [(key, title) for key, title in _STAGES if any(getattr(g, key) for g in found.values())]
+    stages = [(key, title) for key, title in _STAGES[group] if any(getattr(g, key) for g in found.values())]
     if not stages:
         return None
     axes = new_axes(0.9 + 0.5 * len(stages))
     spreads = {name: [_at(g, key) for key, _ in stages] for name, g in found.items()}
     _spreads(axes, spreads, [title for _, title in stages])
     axes.set_xlabel("mean IoU, %")
-    return finish(axes, "Mean IoU on seen and unseen frames", list(found))
+    return finish(axes, f"Mean IoU on seen and unseen frames, group {group}", list(found))
 
 
 def _at(g: Generalisation, key: str) -> Spread | None:
@@ -145,22 +133,20 @@ def trade_off(
     results: Results,
     split: str,
     label: str,
-    others: Sequence[Published] = FROM_SCRATCH,
 ) -> Chart | None:
-    """V-D: mean IoU against cost, the Pareto front, and published networks at the right edge.
+    """V-D: mean IoU against cost and the Pareto front; on test, published networks stand at the right edge.
 
     Args:
         costs: latency or MACs of the networks that have one.
         results: for mean IoU.
         split: whose mean IoU.
         label: of the cost axis.
-        others: published networks; their cost on this machine is unknown, so they have no place on the cost axis.
     """
     scores = {name: spread(results, name, split, "miou") for name in PAPER_ORDER if name in costs}
     found = {name: (costs[name], 100 * score.mean) for name, score in scores.items() if score}
     if not found:
         return None
-    axes = new_axes(4.2)
+    axes = new_axes(4.2 if split == "test" else 3.2)
     ranked = list(found.values())
     front = [ranked[index] for index in pareto(ranked)]
     if len(front) > 1:
@@ -169,7 +155,8 @@ def trade_off(
         axes.plot(cost, score, color=COLORS[name], marker=MARKERS[name], markersize=7)
     axes.margins(x=0.25, y=0.08)
     axes.set(xlabel=label, ylabel=f"mean IoU on {split}, %")
-    _published(axes, others)
+    if split == "test":  # a score on val and another's on test share no axis
+        _published(axes, FROM_SCRATCH)
     return finish(axes, f"Mean IoU against {label}", list(found))
 
 
@@ -190,7 +177,7 @@ def _published(axes: Axes, others: Sequence[Published]) -> None:
             xytext=(1.05, free),
             xycoords="axes fraction",
             va="center",
-            fontsize=7.5,
+            fontsize=8,
             color=DIM,
             arrowprops={
                 "arrowstyle": "-",
@@ -203,7 +190,7 @@ def _published(axes: Axes, others: Sequence[Published]) -> None:
             annotation_clip=False,
         )
     if others:
-        axes.text(1.05, 1.0, "published, test", transform=axes.transAxes, fontsize=7.5, color=DIM, va="bottom")
+        axes.text(1.05, 1.0, "published, test", transform=axes.transAxes, fontsize=8, color=DIM, va="bottom")
 
 
 @styled
@@ -212,7 +199,7 @@ def ablation(results: Results) -> Chart | None:
     values = {run.name: 100 * float(run.scores["val"]["miou"]) for run in results.of("ablation") if "val" in run.scores}
     if not values:
         return None
-    base, deviation = values.get("sigmoid-concat"), noise(results)
+    base, deviation = values.get("sigmoid-concat"), ablation_noise(results)
     axes = new_axes(0.7 + 0.27 * len(values))
     name_rows(axes, [name.replace("_", " ").replace("-", " ") for name in values])
     if base is not None and deviation:

@@ -41,7 +41,7 @@ def confusion(results: Results, name: str, split: str, labels: Sequence[str]) ->
     strength = np.maximum(0.04, np.sqrt(shares))[..., None]
     right = np.eye(len(labels), dtype=bool)[..., None]
     picture = 1 - strength * (1 - np.where(right, to_rgb(RIGHT), to_rgb(WRONG)))
-    axes = new_axes(4.6)
+    axes = new_axes(4.2)
     axes.imshow(picture)
     axes.set_xticks(range(len(labels)), labels, rotation=50, ha="left")
     axes.set_yticks(range(len(labels)), labels)
@@ -50,8 +50,8 @@ def confusion(results: Results, name: str, split: str, labels: Sequence[str]) ->
     axes.spines[:].set_visible(False)
     for row, column in zip(*np.nonzero(shares >= 0.005), strict=True):
         share = shares[row, column]
-        color = "white" if share > 0.4 else INK
-        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=7.5, color=color)
+        color = "white" if share > 0.3 else INK
+        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=color)
     axes.set(xlabel="prediction", ylabel="ground truth")
     return finish(axes, f"Confusion matrix of {TITLES[name]}")
 
@@ -157,10 +157,10 @@ def class_colors(classes: Mapping[str, str]) -> Chart | None:
     Args:
         classes: colour, as ``#rrggbb``, by name of the class.
     """
-    axes = new_axes(0.15 + 0.2 * -(-len(classes) // 4))
+    axes = new_axes(0.15 + 0.22 * -(-len(classes) // 3))
     axes.set_axis_off()
     handles = [Patch(color=color, label=name) for name, color in classes.items()]
-    axes.legend(handles=handles, loc="center", ncols=4, handlelength=1.2, handleheight=1.2, borderpad=0, fontsize=8)
+    axes.legend(handles=handles, loc="center", ncols=3, handlelength=1.2, handleheight=1.2, borderpad=0, fontsize=9)
     return finish(axes, "Colours of the classes")
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from experiments.paper.blocks import Block, Document, Figure, Folded, Heading, Note, Points, Prose, Row, Strip, Table
 
+WIDE = 3
+"""Columns beyond which a table is likely to be wider than a phone, which is then said above it."""
+
 
 def render_html(document: Document) -> str:
     """The whole page as text."""
@@ -89,7 +92,8 @@ def _table(table: Table) -> str:
     marks = [' class="quiet"' if i in table.quiet else "" for i in range(len(table.rows))]
     rows = "".join(f"<tr{mark}>{cells(row, 'td')}</tr>" for mark, row in zip(marks, table.rows, strict=True))
     head = f"<thead><tr>{cells(table.columns, 'th')}</tr></thead>"
-    return f'<div class="scroll"><table>{caption}{head}<tbody>{rows}</tbody></table></div>'
+    hint = '<p class="hint">Scroll the table sideways →</p>' if len(table.columns) > WIDE else ""
+    return f'{hint}<div class="scroll" tabindex="0"><table>{caption}{head}<tbody>{rows}</tbody></table></div>'
 
 
 def _data(path: Path) -> str:

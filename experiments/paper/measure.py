@@ -30,7 +30,7 @@ from aaff.networks.weights import load_checkpoint
 from aaff.preprocess import resize_image
 from aaff.provenance import file_hash
 from aaff.training.trainer import LAST
-from experiments.paper.details import Borders, Calibration, Objects
+from experiments.paper.details import Borders, Calibration, Objects, pack_frames
 from experiments.paper.plan import Scoring
 from experiments.paper.runs import content_hash, measurement_file
 
@@ -81,21 +81,26 @@ def measure_engine(engine: TorchEngine, dataset: Dataset, subject: Subject, *, f
         full: with ``calibration``, ``borders``, ``objects``, ``gates`` and the score of each frame.
 
     Returns:
-        What ``aaff evaluate --json`` writes, ``frames_sha256`` (names, images and labels) and the details.
+        What ``aaff evaluate --json`` writes, ``frames_sha256`` (names, images and labels), the confusion matrix of
+        each frame (``experiments.paper.details.unpack_frames`` reads them) and the details.
     """
     matrix = ConfusionMatrix(dataset.labels.num_classes)
     calibration, borders = Calibration(), Borders(dataset.labels.num_classes)
     objects, frames = Objects(dataset.labels.num_classes), {}
+    confusions: dict[str, npt.NDArray[np.int64]] = {}
     with GateRecorder(engine.net) as gates:
         for sample in dataset:
             predicted, confidence = classify(engine, sample.image)
+            before = matrix.counts.copy()
             matrix.update(sample.label, predicted, f"frame {sample.name}")
+            confusions[sample.name] = matrix.counts - before
             if full:
                 calibration.update(sample.label, predicted, confidence)
                 borders.update(sample.label, predicted)
                 objects.update(sample.label, predicted)
-                frames[sample.name] = frame_score(sample.label, predicted, dataset.labels.num_classes)
+                frames[sample.name] = accuracy(confusions[sample.name])
     result = make_report(matrix, dataset, subject).to_dict() | {"frames_sha256": content_hash(dataset)}
+    result["frame_confusions"] = pack_frames(confusions)
     if full:
         result["calibration"] = calibration.to_dict()
         result["borders"] = borders.to_dict()
@@ -122,8 +127,13 @@ def frame_score(ground_truth: UInt8Array, predicted: UInt8Array, num_classes: in
     """Pixel accuracy of one frame, to find the worst ones; None for a frame without a label."""
     matrix = ConfusionMatrix(num_classes)
     matrix.update(ground_truth, predicted)
-    total = int(matrix.counts.sum())
-    return round(float(np.trace(matrix.counts)) / total, 5) if total else None
+    return accuracy(matrix.counts)
+
+
+def accuracy(counts: npt.NDArray[np.int64]) -> float | None:
+    """Pixel accuracy of a confusion matrix; None without a pixel."""
+    total = int(counts.sum())
+    return round(float(np.trace(counts)) / total, 5) if total else None
 
 
 class GateRecorder:

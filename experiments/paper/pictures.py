@@ -93,7 +93,7 @@ def draw_pictures(
     classes = {
         name: "#{:02x}{:02x}{:02x}".format(*color) for name, color in zip(labels.names, labels.colors, strict=True)
     }
-    key: dict[str, Any] = {"checkpoints": hashes, "source": where, "size": str(size), "classes": classes}
+    key: dict[str, Any] = {"version": 2, "checkpoints": hashes, "source": where, "size": str(size), "classes": classes}
     index = folder / "index.json"
     if index.is_file() and read_json(index).get("key") == key:
         return
@@ -106,7 +106,10 @@ def draw_pictures(
         shown = choose(samples, {s.name: _mean_score(engines, s, labels) for s in samples})
         about = (
             "Frames of CamVid may not be passed on, so these are synthetic streets that no network was trained on: "
-            "three spread over twelve, and the two on which the networks are worst."
+            "three spread over twelve, and the two on which the networks are worst. **The maps look broken because the "
+            "networks learned from photographs of CamVid and are shown drawn streets, which are far from them;** they "
+            "say nothing about CamVid. With the data set at hand, `python -m experiments.paper --data camvid "
+            "--report-only --results results/experiment` shows the published weights on its own frames."
         )
     frames = [_draw(folder, number, frame, engines, labels) for number, frame in enumerate(shown, start=1)]
     write_json(index, {"key": key, "about": about, "frames": frames})

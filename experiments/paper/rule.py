@@ -1,7 +1,6 @@
-"""The rule of ``docs/experiment/rule.md``, as code: from paired differences to verdicts, from verdicts to the answer.
+"""The rule of ``docs/experiment/rule-2.md``, as code: from paired differences to verdicts, from verdicts to sentences.
 
-Nothing here reads a file or chooses anything; the page was committed before the first run ended, and this
-module says the same in Python.
+Nothing here reads a file or chooses anything.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Verdict = Literal["higher", "lower", "not shown", "open"]
+Verdict = Literal["higher", "lower", "equivalent", "undecided", "open"]
 
-BAR = 2.0
-"""Standard errors that a mean difference must exceed to count."""
+MARGIN = 0.01
+"""Margin of equivalence in mean IoU, for pairs that were not known when the rule was written."""
 
 _T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228}
 """97.5 % quantile of Student's t by degrees of freedom; beyond 10 the tenth is used, which errs to caution."""
@@ -24,58 +23,78 @@ Condition = str
 """Under which a pair was measured, such as ``"seed 0"`` or ``"drive 0001TP"``."""
 
 
+def points(value: float) -> str:
+    """A difference in points, signed.
+
+    >>> points(0.012), points(-0.03)
+    ('+1.2', '−3.0')
+    """
+    return f"{100 * value:+.1f}".replace("-", "−") if round(1000 * value) else "0.0"
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """Paired differences ``first − second`` of one score.
+    """Paired differences ``first − second`` of one score, all of one question.
 
     Attributes:
         first, second: names of the two networks.
         differences: by condition, in the order of the plan; the same recipe, frames and seed on both sides.
         missing: conditions of the plan without a finished pair.
+        margin: of equivalence, where one was stated before the pairs were known; None claims no equivalence.
     """
 
     first: str
     second: str
     differences: Mapping[Condition, float]
     missing: tuple[Condition, ...] = ()
+    margin: float | None = None
 
     @property
     def mean(self) -> float | None:
-        """Mean difference d̄; None without a pair."""
+        """Mean difference; None without a pair."""
         return statistics.fmean(self.differences.values()) if self.differences else None
 
     @property
-    def error(self) -> float | None:
-        """Standard error of the mean, s = sd / √n; None with fewer than two pairs."""
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval by Student's t; None with fewer than two pairs."""
         values = list(self.differences.values())
-        return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+        if len(values) < 2:
+            return None
+        mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
+        half = _T95[min(len(values) - 1, max(_T95))] * error
+        return mean - half, mean + half
 
     @property
     def verdict(self) -> Verdict:
         """What the rule says of this comparison."""
-        if self.missing or self.mean is None or self.error is None:
+        if self.missing or self.interval is None:
             return "open"
-        if self.mean > BAR * self.error:
-            return "higher"
-        if self.mean < -BAR * self.error:
-            return "lower"
-        return "not shown"
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """95 % interval of the t distribution; wider than the rule's bar, and printed beside every verdict."""
-        if self.mean is None or self.error is None:
-            return None
-        half = _T95[min(len(self.differences) - 1, max(_T95))] * self.error
-        return self.mean - half, self.mean + half
-
-    @property
-    def interval_agrees(self) -> bool | None:
-        """Whether the 95 % interval comes to the same verdict; None while that is open."""
-        if self.interval is None or self.verdict == "open":
-            return None
         low, high = self.interval
-        return {"higher": low > 0, "lower": high < 0, "not shown": low <= 0 <= high}[self.verdict]
+        if low > 0:
+            return "higher"
+        if high < 0:
+            return "lower"
+        if self.margin is not None and -self.margin < low and high < self.margin:
+            return "equivalent"
+        return "undecided"
+
+    @property
+    def hidden(self) -> float | None:
+        """How large a gain an undecided comparison may hide: the upper end of the interval."""
+        return self.interval[1] if self.verdict == "undecided" and self.interval is not None else None
+
+    @property
+    def told(self) -> str:
+        """Mean, interval and verdict in points.
+
+        >>> Comparison("a", "b", {"seed 0": 0.02, "seed 1": 0.021, "seed 2": 0.022}).told
+        '+2.1 [+1.9, +2.3] higher'
+        """
+        if self.mean is None:
+            return "not measured"
+        if self.interval is None:
+            return f"{points(self.mean)} (1 pair) open"
+        return f"{points(self.mean)} [{points(self.interval[0])}, {points(self.interval[1])}] {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -84,11 +103,11 @@ class Comparison:
             "second": self.second,
             "differences": dict(self.differences),
             "missing": list(self.missing),
+            "margin": self.margin,
             "mean": self.mean,
-            "standard_error": self.error,
-            "verdict": self.verdict,
             "interval95": None if self.interval is None else list(self.interval),
-            "interval_agrees": self.interval_agrees,
+            "verdict": self.verdict,
+            "told": self.told,
         }
 
 
@@ -96,97 +115,95 @@ Scores = Mapping[tuple[str, Condition], float]
 """Score by network and condition, of the finished runs."""
 
 
-def compare(scores: Scores, first: str, second: str, conditions: Sequence[Condition]) -> Comparison:
+def compare(
+    scores: Scores, first: str, second: str, conditions: Sequence[Condition], margin: float | None = None
+) -> Comparison:
     """Pair two networks over the conditions of the plan.
 
     >>> scores = {("a", "seed 0"): 0.5, ("b", "seed 0"): 0.25, ("a", "seed 1"): 0.5}
-    >>> compare(scores, "a", "b", ["seed 0", "seed 1"])
-    Comparison(first='a', second='b', differences={'seed 0': 0.25}, missing=('seed 1',))
+    >>> compare(scores, "a", "b", ["seed 0", "seed 1"]).missing
+    ('seed 1',)
     """
     both = [c for c in conditions if (first, c) in scores and (second, c) in scores]
     differences = {c: scores[first, c] - scores[second, c] for c in both}
-    return Comparison(first, second, differences, tuple(c for c in conditions if c not in both))
+    return Comparison(first, second, differences, tuple(c for c in conditions if c not in both), margin)
 
 
 @dataclass(frozen=True)
-class BlockAnswer:
-    """Does the AAFF block help?
+class Answer:
+    """The comparisons of one question: seeds on val, or held-out drives.
 
     Attributes:
-        design: comparison A, against DepthwiseBiSeNet, seeds and drives.
-        attention: comparison B, against itself without gates, drives.
-        price: comparison C, against DepthwiseBiSeNet of the same MACs, drives.
-        drives: the drives of comparison A alone, where the paper's claim about generalisation is read.
+        design: DepthwiseAAFF against DepthwiseBiSeNet.
+        claim: against BiSeNet, the paper's main claim.
+        attention: against itself without gates.
+        price: against DepthwiseBiSeNet widened to the same operations.
+        depthwise: BiSeNet against DepthwiseBiSeNet.
+        small: DepthwiseAAFF2 against DepthwiseAAFF.
     """
 
     design: Comparison
+    claim: Comparison
     attention: Comparison
     price: Comparison
-    drives: Comparison
-
-    @property
-    def sentence(self) -> str:
-        """The row of the rule's table that applies."""
-        a, b, c = (x.verdict for x in (self.design, self.attention, self.price))
-        if "open" in (a, b, c):
-            return "Whether the AAFF block helps is open."
-        if a == "lower":
-            return "The AAFF block harms."
-        if a == "not shown":
-            return "That the AAFF block helps is not shown."
-        if c != "higher":
-            return "The AAFF block helps no more than the same computation spent on DepthwiseBiSeNet."
-        if b != "higher":
-            return "The AAFF branches help; that their gates do is not shown."
-        return "The AAFF block helps."
+    depthwise: Comparison
+    small: Comparison
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What keeps the answer open, as ``NETWORK against NETWORK: condition, …``."""
-        rows = (x for x in (self.design, self.attention, self.price) if x.missing)
-        return tuple(f"{x.first} against {x.second}: {', '.join(x.missing)}" for x in rows)
+        """What keeps comparisons open, as ``NETWORK against NETWORK: condition, …``."""
+        rows = (self.design, self.claim, self.attention, self.price, self.depthwise, self.small)
+        return tuple(f"{x.first} against {x.second}: {', '.join(x.missing)}" for x in rows if x.missing)
+
+    def headline(self, where: str) -> str:
+        """What the verdicts say about the block, such as ``where="on val"``; never more than they say."""
+        design, price, gates = self.design.verdict, self.price.verdict, self.attention.verdict
+        if design == "open":
+            return f"Whether the AAFF block helps {where} is open."
+        if design == "undecided":
+            return f"Whether the AAFF block helps {where} is undecided."
+        if design == "equivalent":
+            return f"DepthwiseAAFF and DepthwiseBiSeNet are equivalent {where}."
+        if design == "lower":
+            return f"DepthwiseAAFF scores lower than DepthwiseBiSeNet {where}."
+        if price == "higher":
+            return (
+                f"The AAFF block helps {where}; "
+                + {
+                    "higher": "so do its gates.",
+                    "lower": "without its gates it scores higher still.",
+                    "equivalent": "with or without its gates is equivalent.",
+                    "undecided": "whether its gates do is undecided.",
+                    "open": "whether its gates do is open.",
+                }[gates]
+            )
+        return (
+            f"DepthwiseAAFF scores higher than DepthwiseBiSeNet {where}; "
+            + {
+                "lower": "the same computation without the block scores higher still.",
+                "equivalent": "the same computation without the block is equivalent.",
+                "undecided": "whether by its block or by its added computation is undecided.",
+                "open": "whether by its block or by its added computation is open.",
+            }[price]
+        )
 
 
-def answer_block(
-    scores: Scores,
-    seeds: Sequence[Condition],
-    drives: Sequence[Condition],
-    *,
-    block: str,
-    plain: str,
-    ungated: str,
-    widened: str,
-) -> BlockAnswer:
-    """Apply the rule to the AAFF block.
+def depthwise_headline(cost: Comparison, where: str) -> str:
+    """What the verdict on BiSeNet − DepthwiseBiSeNet says.
 
-    Args:
-        scores: mean IoU of finished runs.
-        seeds, drives: the conditions of the plan.
-        block, plain, ungated, widened: names of DepthwiseAAFF, DepthwiseBiSeNet and the two controls.
+    >>> depthwise_headline(Comparison("a", "b", {"seed 0": 0.02, "seed 1": 0.021}), "on val")
+    'What depthwise convolutions cost on val: +2.1 [+1.4, +2.7] points, so they cost accuracy.'
     """
-    return BlockAnswer(
-        design=compare(scores, block, plain, [*seeds, *drives]),
-        attention=compare(scores, block, ungated, drives),
-        price=compare(scores, block, widened, drives),
-        drives=compare(scores, block, plain, drives),
-    )
-
-
-def cost_sentence(cost: Comparison) -> str:
-    """What the rule says about BiSeNet − DepthwiseBiSeNet.
-
-    >>> cost_sentence(Comparison("bisenet", "depthwise_bisenet", {"seed 0": 0.02, "seed 1": 0.021}))
-    'Depthwise convolutions cost accuracy: 2.1 points of mean IoU (± 0.1).'
-    """
-    if cost.verdict == "open" or cost.mean is None or cost.error is None:
-        return "What depthwise convolutions cost is open."
-    size = f"{100 * abs(cost.mean):.1f} points of mean IoU (± {100 * BAR * cost.error:.1f})"
-    if cost.verdict == "higher":
-        return f"Depthwise convolutions cost accuracy: {size}."
-    if cost.verdict == "lower":
-        return f"Depthwise convolutions gain accuracy: {size}."
-    hidden = max(100 * (cost.mean + BAR * cost.error), 0.0)
-    return f"No cost of depthwise convolutions is shown; up to {hidden:.1f} points of mean IoU may be hidden."
+    if cost.interval is None or cost.verdict == "open":
+        return f"What depthwise convolutions cost {where} is open."
+    interval = cost.told.rpartition(" ")[0]
+    said = {
+        "higher": "so they cost accuracy",
+        "lower": "so they gain accuracy",
+        "equivalent": "so with or without them is equivalent",
+        "undecided": f"which is undecided; up to {100 * max(cost.interval[1], 0):.1f} points may be hidden",
+    }[cost.verdict]
+    return f"What depthwise convolutions cost {where}: {interval} points, {said}."
 
 
 def speed_gain(plain_ms: float, depthwise_ms: float) -> tuple[float, bool]:

@@ -76,9 +76,12 @@ def _row(entry: dict[str, Any]) -> SpeedRow | None:
     )
 
 
-def main_setting(rows: list[SpeedRow]) -> tuple[str, str, str] | None:
-    """The setting that the summary uses: the one with most networks, then the fastest."""
-    settings = {row.setting for row in rows}
+def main_setting(rows: list[SpeedRow], precision: str = "fp32") -> tuple[str, str, str] | None:
+    """The setting that the summary uses: most networks, then the fastest, of one precision.
+
+    Latency stands beside scores, and scores are of fp32.
+    """
+    settings = {row.setting for row in rows if row.precision == precision}
     if not settings:
         return None
 

@@ -1,68 +1,76 @@
-"""The three sentences at the top, and the chapter that shows how the rule comes to them."""
+"""The sentences at the top, and the chapter that shows how the rule comes to them."""
 
 from __future__ import annotations
 
 from experiments.paper.analysis import (
     TITLES,
-    UNPLANNED,
-    against,
-    block_answer,
+    answer,
     conditions,
     conditions_by_arithmetic,
-    depthwise_cost,
     noise,
+    seen,
     unfinished,
 )
 from experiments.paper.archive import LATER
 from experiments.paper.blocks import Block, Folded, Heading, Note, Prose, Table, figure
-from experiments.paper.figures import differences, points
+from experiments.paper.figures import differences
 from experiments.paper.plan import GROUPS
 from experiments.paper.results import Results
-from experiments.paper.rule import BAR, Comparison, cost_sentence, speed_gain
+from experiments.paper.rule import MARGIN, Answer, Comparison, depthwise_headline, points, speed_gain
 from experiments.paper.speed import main_setting, speed_rows
 
-RULE_PAGE = "docs/experiment/rule.md"
+RULE_PAGE = "docs/experiment/rule-2.md"
 """The rule, in the project's repository."""
+
+CHANGES_PAGE = "docs/experiment/changes.md"
+"""What changed since the last report, and why."""
+
+QUESTIONS = {"seeds": "on CamVid val", "drives": "on an unseen drive"}
+"""Where each of the two questions is asked, by group of runs; they are never pooled."""
 
 
 def lead(results: Results) -> list[str]:
-    """The answer in three sentences: the block, the depthwise convolutions, what remains uncertain."""
-    return [_block_sentence(results), _depthwise_sentence(results), _uncertainty(results)]
+    """The answer: the block on val, the block on unseen drives, the depthwise convolutions, what remains uncertain."""
+    return [
+        *(_block_sentence(results, group) for group in QUESTIONS),
+        _depthwise_sentence(results),
+        _uncertainty(results),
+    ]
 
 
-def _block_sentence(results: Results) -> str:
-    answer = block_answer(results)
-    told = [
-        f"from {what} by {_amount(c)}"
+def _block_sentence(results: Results, group: str) -> str:
+    found = answer(results, group)
+    told = f"**{found.headline(QUESTIONS[group])}**"
+    rows = [
+        f"{c.told} {what}"
         for what, c in (
-            ("that of DepthwiseBiSeNet", answer.design),
-            ("its own without gates", answer.attention),
-            ("that of a DepthwiseBiSeNet of the same cost", answer.price),
+            ("against DepthwiseBiSeNet", found.design),
+            ("against BiSeNet", found.claim),
+            ("against itself without gates", found.attention),
+            ("against a DepthwiseBiSeNet of the same cost", found.price),
         )
         if c.differences
     ]
-    if not told:
-        return f"**{answer.sentence}**"
-    so_far = "So far the" if answer.missing else "The"
-    return f"**{answer.sentence}** {so_far} mean IoU of DepthwiseAAFF differs {', '.join(told)}."
-
-
-def _amount(comparison: Comparison) -> str:
-    """Mean ± two standard errors in points, with the number of pairs."""
-    assert comparison.mean is not None
-    spread = f" ± {100 * BAR * comparison.error:.1f}" if comparison.error is not None else ""
-    count = len(comparison.differences)
-    return f"{points(comparison.mean)}{spread} points ({count} pair{'s' if count > 1 else ''})"
+    if rows:
+        count = max(len(c.differences) for c in (found.design, found.claim, found.attention, found.price))
+        runs = f"{count} {group if count > 1 else group.removesuffix('s')}"
+        so_far = "So far " if found.missing else ""
+        told += f" {so_far}DepthwiseAAFF in points of mean IoU, {runs}, 95 % interval: {'; '.join(rows)}."
+    unmeasured = [
+        what
+        for what, c in (("its gates", found.attention), ("the same computation spent otherwise", found.price))
+        if not c.differences and not c.missing
+    ]
+    return told + (f" Not measured there: {' and '.join(unmeasured)}." if rows and unmeasured else "")
 
 
 def _depthwise_sentence(results: Results) -> str:
-    cost = depthwise_cost(results)
-    sentence = f"**{cost_sentence(cost)}**"
-    if cost.verdict == "open" and cost.differences:
-        sentence += f" So far the mean IoU of BiSeNet differs from that of DepthwiseBiSeNet by {_amount(cost)}."
+    told = " ".join(
+        f"**{depthwise_headline(answer(results, group).depthwise, where)}**" for group, where in QUESTIONS.items()
+    )
     gains = [*_saved(results), *_faster(results)]
     listed = " and ".join([", ".join(gains[:-1]), gains[-1]] if len(gains) > 1 else gains)
-    return sentence + (f" They save {listed}." if gains else "")
+    return told + (f" They save {listed}." if gains else "")
 
 
 def _saved(results: Results) -> list[str]:
@@ -89,27 +97,29 @@ def _faster(results: Results) -> list[str]:
 def _uncertainty(results: Results) -> str:
     missing = unfinished(results)
     done = len(results.plan["runs"]) - len(missing)
-    seeds, drives = (len(conditions(results, group)) for group in ("seeds", "drives"))
     parts = []
     if missing:
         parts.append(f"{done} of {len(results.plan['runs'])} runs are finished")
-    answer, cost = block_answer(results), depthwise_cost(results)
-    decided = [c for c in (answer.design, answer.attention, answer.price, cost) if c.interval_agrees is not None]
-    weak = [c for c in decided if not c.interval_agrees]
-    if decided:
-        told = f"{len(weak)} of {len(decided)} verdicts would not stand" if weak else "every verdict would stand"
-        parts.append(f"by a 95 % interval in place of two standard errors {told}")
-    hidden = [
-        f"up to {100 * (c.mean + BAR * c.error):.1f} points {what}"
-        for c, what in ((answer.attention, "gained by the gates"), (answer.price, "over the same computation"))
-        if c.verdict == "not shown" and c.mean is not None and c.error is not None
-    ]
+    hidden = []
+    for group, where in QUESTIONS.items():
+        found = answer(results, group)
+        hidden += [
+            f"{100 * c.hidden:.1f} points {what} {where}"
+            for c, what in ((found.attention, "gained by the gates"), (found.price, "over the same computation"))
+            if c.hidden is not None
+        ]
     if hidden:
-        parts.append(f"the pairs on the drives may hide {' and '.join(hidden)}")
+        parts.append(f"the undecided comparisons may hide up to {' and '.join(hidden)}")
     deviation = noise(results)
     if deviation is not None:
         parts.append(f"another seed alone moves val mean IoU by {100 * deviation:.1f} points (standard deviation)")
-    parts.append(f"all of it rests on one recipe, {seeds} seed{'s' * (seeds != 1)} and {drives} drives")
+    recipes = [
+        f"{len(conditions(results, group))} {group} of {runs[0].recipe['epochs']} epochs"
+        for group in QUESTIONS
+        if (runs := results.of(group))
+    ]
+    if recipes:
+        parts.append(f"all of it rests on {' and '.join(recipes)}, one recipe each")
     if not has_test(results):
         parts.append("the test split was not scored")
     return f"**What remains uncertain:** {'; '.join(parts)}."
@@ -154,69 +164,74 @@ def state_notes(results: Results) -> list[Block]:
                 "--test-split` adds it; in a clone, where only published weights are left, with `--publish .`."
             )
         )
-    elif any(LATER in run.scores and run.scores[LATER]["checkpoint"] != run.checkpoint for run in results.runs):
-        notes.append(
-            Note(
-                "**Test scores are of the first seeds.** The test split came when the other checkpoints were gone; "
-                "what was scored are the published weights, rounded to half precision."
+    else:
+        tested = [run for run in results.of("seeds") if LATER in run.scores]
+        if len(tested) < len(results.of("seeds")):
+            seeds = sorted({run.seed for run in tested})
+            notes.append(
+                Note(
+                    f"**Test scores are of {len(tested)} of {len(results.of('seeds'))} runs** (seed "
+                    f"{', '.join(map(str, seeds))}): the others' checkpoints were gone when the test split came. What "
+                    "was scored are the published weights, rounded to half precision."
+                )
             )
-        )
     return notes
 
 
 def chapter(results: Results) -> list[Block]:
     """How the rule comes to the answer."""
-    answer, cost = block_answer(results), depthwise_cost(results)
-    named = [
-        ("A. against DepthwiseBiSeNet", answer.design),
-        ("B. against no gates", answer.attention),
-        ("C. against the same cost", answer.price),
-        ("A on the drives alone", answer.drives),
-        ("BiSeNet − DepthwiseBiSeNet", cost),
-    ]
     blocks: list[Block] = [
         Heading("The answer, by the rule"),
         Prose(
-            f"What counts was written down before the first run ended, in `{RULE_PAGE}`. A difference is taken between "
-            "two networks under the same conditions, a seed (val) or a held-out drive, and counts when its mean "
-            f"exceeds {BAR:g} standard errors. Primary score: mean IoU of the last epoch's averaged weights."
+            f"The rule is `{RULE_PAGE}`; what changed since the last report, and why, is in `{CHANGES_PAGE}`. A "
+            "difference is taken between two networks under the same conditions. Val and unseen drives are two "
+            "questions with two recipes, and are never pooled. A difference is higher or lower where its 95 % "
+            "interval (Student's t) lies on one side of 0, and undecided otherwise, which shows neither a gain nor "
+            f"its absence. Equivalence needs an interval within ±{100 * MARGIN:.1f} point and pairs that were not "
+            "known when that margin was stated. Primary score: mean IoU of the last epoch's averaged weights."
             + _trained_with(results)
         ),
     ]
-    shown = figure(
-        "differences",
-        differences(named),
-        "Paired differences in mean IoU. Circles: seeds; squares: drives; diamonds: mean ± two standard errors.",
-    )
-    if shown is not None:
-        blocks.append(shown)
-    blocks.append(comparison_table(named, "The comparisons of the rule, in points of mean IoU"))
-    generalises = {
-        "higher": "AAFF generalises better to an unseen drive than DepthwiseBiSeNet.",
-        "lower": "AAFF generalises worse to an unseen drive than DepthwiseBiSeNet.",
-        "not shown": "That AAFF generalises better to an unseen drive is not shown.",
-        "open": "Whether AAFF generalises better to an unseen drive is open.",
-    }[answer.drives.verdict]
-    blocks.append(Prose(f"**{answer.sentence} {generalises}** {cost_sentence(cost)}"))
-    others = [
-        (f"{TITLES[a]} − {TITLES[b]}", against(results, a, b))
-        for a, b in (("depthwise_aaff", "bisenet"), ("depthwise_aaff2", "depthwise_aaff"))
-    ]
-    accuracy = [
-        (f"{TITLES[a]} − {TITLES[b]}", against(results, a, b, "pixel_accuracy"))
-        for a, b in (("depthwise_aaff", "depthwise_bisenet"), ("bisenet", "depthwise_bisenet"))
-    ]
-    tables = [
-        comparison_table(rows, caption)
-        for rows, caption in (
-            (others, "Further pairs, in points of mean IoU"),
-            (accuracy, "In points of pixel accuracy, the paper's measure"),
+    for group, where in QUESTIONS.items():
+        found = answer(results, group)
+        rows = named(found)
+        blocks.append(Heading(f"{where[0].upper()}{where[1:]}", 3))
+        shown = figure(
+            f"differences-{group}",
+            differences(rows, where),
+            f"Paired differences in mean IoU {where}. Dots: pairs; diamonds: mean and 95 % interval.",
         )
-        if any(c.differences for _, c in rows)
-    ]
+        blocks += [shown] if shown is not None else []
+        blocks.append(comparison_table(rows, f"The comparisons {where}, in points of mean IoU"))
+        blocks.append(Prose(f"**{found.headline(where)}** {depthwise_headline(found.depthwise, where)}"))
+    tables = []
+    for group, where in QUESTIONS.items():
+        accuracy = named(answer(results, group, "pixel_accuracy"))
+        fitted = named(answer(results, group, split=seen))
+        frames = "on the frames trained on" if group == "seeds" else "on the two drives trained on"
+        tables += [
+            comparison_table(rows, caption)
+            for rows, caption in (
+                (accuracy, f"Pixel accuracy, the paper's measure, {where}"),
+                (fitted, f"Mean IoU {frames} (group {group}): how well they fit"),
+            )
+            if any(c.differences for _, c in rows)
+        ]
     if tables:
-        blocks.append(Folded("Described, deciding nothing: other pairs, and pixel accuracy", tuple(tables)))
+        blocks.append(Folded("Described, deciding nothing: pixel accuracy, and the frames trained on", tuple(tables)))
     return blocks
+
+
+def named(found: Answer) -> list[tuple[str, Comparison]]:
+    """The comparisons of a question as the tables call them."""
+    return [
+        ("DepthwiseAAFF − DepthwiseBiSeNet", found.design),
+        ("DepthwiseAAFF − BiSeNet (the paper's claim)", found.claim),
+        ("DepthwiseAAFF − same cost without the block", found.price),
+        ("DepthwiseAAFF − no gates", found.attention),
+        ("BiSeNet − DepthwiseBiSeNet", found.depthwise),
+        (f"{TITLES['depthwise_aaff2']} − DepthwiseAAFF", found.small),
+    ]
 
 
 def _trained_with(results: Results) -> str:
@@ -233,21 +248,9 @@ def comparison_table(rows: list[tuple[str, Comparison]], caption: str) -> Table:
     body = []
     for name, c in rows:
         count = len(c.differences)
-        planned = count + sum(condition not in UNPLANNED for condition in c.missing)
-        error = f"± {100 * BAR * c.error:.1f}" if c.error is not None else "–"
+        planned = count + len(c.missing)
         interval = f"{points(c.interval[0])} to {points(c.interval[1])}" if c.interval else "–"
-        agrees = {True: "yes", False: "no", None: "–"}[c.interval_agrees]
         mean = points(c.mean) if c.mean is not None else "–"
-        body.append(
-            (
-                name,
-                f"{count} of {planned}" if planned else "none planned",
-                mean,
-                error,
-                interval,
-                f"**{c.verdict}**",
-                agrees,
-            )
-        )
-    columns = ("comparison", "pairs", "mean", "2 standard errors", "95 % interval", "verdict", "interval agrees")
-    return Table(columns, tuple(body), caption)
+        verdict = f"**{c.verdict}**" if planned else "not measured"
+        body.append((name, f"{count} of {planned}" if planned else "none planned", mean, interval, verdict))
+    return Table(("", "pairs", "mean", "95 % interval", "verdict"), tuple(body), caption)

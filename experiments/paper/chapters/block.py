@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.paper.analysis import TITLES, noise
+from experiments.paper.analysis import TITLES, ablation_noise
 from experiments.paper.blocks import Block, Figure, Folded, Heading, Note, Points, Prose, Table, figure, row
-from experiments.paper.figures import ablation, points
+from experiments.paper.figures import ablation
 from experiments.paper.figures_detail import gate_title, gates
 from experiments.paper.plan import PAPER_ORDER
 from experiments.paper.results import Results
-from experiments.paper.rule import within_noise
+from experiments.paper.rule import points, within_noise
 
 
 def chapter(results: Results) -> list[Block]:
@@ -24,20 +24,21 @@ def _ablation(results: Results) -> list[Block]:
     if not runs:
         planned = results.planned("ablation")
         return [*blocks, Note("No run of group ablation has finished." if planned else "This plan has no ablation.")]
-    deviation = noise(results)
+    deviation = ablation_noise(results)
     scores = {run.name: float(run.scores["val"]["miou"]) for run in runs}
     base = scores.get("sigmoid-concat")
     epochs = runs[0].recipe["epochs"]
     bar = (
         f"Two single runs that differ by less than {100 * 2 * 2**0.5 * deviation:.1f} points are within the noise of "
-        "the seed"
+        "the seed; no more is made of a larger difference than that it is worth a look"
         if deviation is not None
-        else "How far another seed alone would move these scores is not known yet (group seeds)"
+        else "No two of these runs differ by the seed alone, so their noise is not known and no difference here can be "
+        "told apart from it: this is description"
     )
     blocks.append(
         Prose(
             f"DepthwiseAAFF with one thing changed at a time; {epochs} epochs, one seed, the same recipe for all. "
-            f"{bar}; no more is made of a larger difference than that it is worth a look."
+            f"{bar}."
         )
     )
     caption = "Mean IoU on val; the paper's choice (sigmoid, concat) is the green triangle."
@@ -52,7 +53,10 @@ def _ablation(results: Results) -> list[Block]:
             told = "–", "the paper's choice" if base is not None else "–"
         else:
             noisy = within_noise(value - base, deviation)
-            told = points(value - base), {True: "within the noise", False: "worth a look", None: "–"}[noisy]
+            told = (
+                points(value - base),
+                {True: "within the noise", False: "worth a look", None: "noise not known"}[noisy],
+            )
         accuracy = 100 * run.scores["val"]["pixel_accuracy"]
         cost = f"{run.parameters / 1e6:.2f}", f"{run.macs / 1e9:.2f}"
         rows.append((run.name, *cost, f"{100 * value:.1f}", f"{accuracy:.1f}", *told))

@@ -32,7 +32,14 @@ def maps(pictures: Path | None) -> list[Block]:
     """
     blocks: list[Block] = [Heading("IV-B. Semantic maps")]
     if pictures is None or not (pictures / "index.json").is_file():
-        return [*blocks, Note("No maps yet: the first seed of the networks has not finished.")]
+        return [
+            *blocks,
+            Note(
+                "No maps: there is neither a checkpoint nor a published weights file of a finished first seed. "
+                "In a clone, `python -m experiments.paper --data DIR --report-only --results results/experiment` "
+                "uses those of `weights`."
+            ),
+        ]
     index = read_json(pictures / "index.json")
     blocks.append(
         Prose(f"{index['about']} In the maps of differences, red is wrong, pale is right, dark is not counted.")
@@ -73,7 +80,7 @@ def _confusion(results: Results, split: str, labels: Sequence[str]) -> list[Bloc
         return []
     return [
         Heading("What is taken for what", 3),
-        Prose(f"Percent of the pixels of each class on {split}, summed over the seeds; green: right, orange: wrong."),
+        Prose(f"Percent of the pixels of each class on {split}, summed over the seeds; grey: right, red: wrong."),
         shown,
     ]
 

@@ -8,7 +8,7 @@ import torch
 
 from aaff.networks import create_model
 from aaff.preprocess import Size
-from experiments.paper.details import Borders, Calibration, Objects, border_distance
+from experiments.paper.details import Borders, Calibration, Objects, border_distance, pack_frames, unpack_frames
 from experiments.paper.fault import Scale, demonstrate
 from experiments.paper.measure import GateRecorder, gate_statistics
 
@@ -107,3 +107,11 @@ def test_the_published_fault_is_what_the_networks_page_says() -> None:
     assert max(s["mean"] for s in dead["gates"].values()) == 0.0
     alive = found["depthwise_aaff"]["published"]["last_step"]["parts"]
     assert alive["backbone"] < 0.5
+
+
+def test_confusion_matrices_of_frames_survive_packing() -> None:
+    counts = {f"frame {i}": RNG.integers(0, 100_000, (11, 11)) for i in range(3)}
+    back = unpack_frames(pack_frames(counts))
+    assert list(back) == list(counts)
+    assert all((back[name] == counts[name]).all() for name in counts)
+    assert unpack_frames(pack_frames({})) == {}

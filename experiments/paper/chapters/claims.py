@@ -1,0 +1,180 @@
+"""Sections V-A to V-D in sentences: what the paper says, what was measured, and whether it holds."""
+
+from __future__ import annotations
+
+from experiments.paper.analysis import TITLES, answer, conditions, generalisation, pareto, spread
+from experiments.paper.blocks import Block, Points
+from experiments.paper.plan import PAPER_ORDER
+from experiments.paper.results import Results
+from experiments.paper.rule import Comparison, compare
+from experiments.paper.speed import main_setting, speed_rows
+
+_OPEN = "Open: not all of its runs are finished."
+
+
+def _claim(paper: str, measured: str, holds: str) -> str:
+    return f"**The paper says:** {paper} **Measured:** {measured} **Does it hold?** {holds}"
+
+
+def _holds(comparison: Comparison, **readings: str) -> str:
+    """The reading of a verdict; what is undecided is never called a finding."""
+    undecided = "Undecided: neither a difference nor its absence is shown."
+    return {"open": _OPEN, "undecided": undecided, "equivalent": "Equivalent within the margin.", **readings}[
+        comparison.verdict
+    ]
+
+
+def learning(results: Results) -> list[Block]:
+    """V-A."""
+    if not results.of("seeds"):
+        return []
+    miou, accuracy = answer(results, "seeds"), answer(results, "seeds", "pixel_accuracy")
+    classes = {label: _by_class(results, label) for label in ("road", "car", "pavement")}
+    told = ", ".join(f"{label} {c.told}" for label, c in classes.items())
+    paper = {"road": "higher", "car": "higher", "pavement": "lower"}
+    kept = [label for label, c in classes.items() if c.verdict == paper[label]]
+    other = [label for label, c in classes.items() if c.verdict in ("higher", "lower") and label not in kept]
+    reading = f"Shown for {', '.join(kept) or 'none of the three'}, the opposite for {', '.join(other) or 'none'}."
+    return [
+        Points(
+            (
+                _claim(
+                    "DepthwiseAAFF learns about as well as BiSeNet, not worse.",
+                    f"on val {accuracy.claim.told} in pixel accuracy, {miou.claim.told} in mean IoU (points).",
+                    _holds(accuracy.claim, higher="Yes, and better than that.", lower="No, it learns worse."),
+                ),
+                _claim(
+                    "DepthwiseAAFF2 learns significantly worse than the others (80 % against 84 and 85 %).",
+                    f"on val DepthwiseAAFF2 − DepthwiseAAFF is {accuracy.small.told} in pixel accuracy, "
+                    f"{miou.small.told} in mean IoU; the paper's DepthwiseAAFF2 was trained with dead gates, see the "
+                    "published fault below.",
+                    _holds(miou.small, lower="In mean IoU, yes.", higher="No, it learns better."),
+                ),
+                _claim(
+                    "DepthwiseAAFF is better than BiSeNet on big things such as road and car, and worse on pavement "
+                    "and traffic light.",
+                    f"accuracy of the class on val, DepthwiseAAFF − BiSeNet: {told}; traffic light is no class of "
+                    "camvid11.",
+                    reading if all(c.verdict != "open" for c in classes.values()) else _OPEN,
+                ),
+            )
+        )
+    ]
+
+
+def _by_class(results: Results, label: str) -> Comparison:
+    """DepthwiseAAFF − BiSeNet in the accuracy of one class on val."""
+    scores = {
+        (run.name, run.condition): float(value)
+        for run in results.of("seeds")
+        if (value := run.scores.get("val", {}).get("per_class", {}).get(label, {}).get("accuracy")) is not None
+    }
+    pair = "depthwise_aaff", "bisenet"
+    return compare(scores, *pair, conditions(results, "seeds", *pair))
+
+
+def carrying_over(results: Results) -> list[Block]:
+    """V-B."""
+    if not results.of("drives"):
+        return []
+    found = answer(results, "drives")
+    unseen = {n: g.drives.mean for n in PAPER_ORDER if (g := generalisation(results, n)).drives is not None}
+    worst, best = min(unseen, key=unseen.__getitem__), max(unseen, key=unseen.__getitem__)
+    told = ", ".join(f"{TITLES[n]} {100 * value:.1f} %" for n, value in unseen.items())
+    if found.small.verdict == "open" or len(unseen) < len(PAPER_ORDER):
+        second = _OPEN
+    elif worst == "depthwise_aaff2":
+        second = "No: it has the lowest mean of the four on unseen drives" + (
+            ", though how much lower is undecided." if found.small.verdict == "undecided" else "."
+        )
+    elif best == "depthwise_aaff2":
+        second = f"Its mean is the highest of the four; against DepthwiseAAFF that is {found.small.verdict}."
+    else:
+        second = f"No: {TITLES[best]} has the highest mean."
+    return [
+        Points(
+            (
+                _claim(
+                    "DepthwiseBiSeNet generalises very badly (62 % on test, 22 points below val).",
+                    f"on unseen drives BiSeNet − DepthwiseBiSeNet is {found.depthwise.told} points of mean IoU.",
+                    _holds(found.depthwise, higher="It scores lower than BiSeNet there.", lower="No."),
+                ),
+                _claim(
+                    "DepthwiseAAFF2 generalises best (80 % on val and on test).",
+                    f"mean IoU on unseen drives: {told}; DepthwiseAAFF2 − DepthwiseAAFF is {found.small.told}.",
+                    second,
+                ),
+                _claim(
+                    "the AAFF block improves generalisation; DepthwiseAAFF generalises like BiSeNet.",
+                    f"on unseen drives DepthwiseAAFF − DepthwiseBiSeNet is {found.design.told}, "
+                    f"DepthwiseAAFF − BiSeNet {found.claim.told}.",
+                    _holds(found.design, higher="It scores higher there than without the block.", lower="No."),
+                ),
+            )
+        )
+    ]
+
+
+def speed(results: Results) -> list[Block]:
+    """V-C."""
+    rows = speed_rows(results.speed)
+    setting = main_setting(rows)
+    fps = {row.network: row.fps for row in rows if row.setting == setting}
+    if setting is None or set(fps) != set(PAPER_ORDER):
+        return []
+    ratios = {name: fps[name] / fps["bisenet"] for name in PAPER_ORDER[1:]}
+    told = ", ".join(f"{TITLES[n]} {ratio:.2f}" for n, ratio in ratios.items())
+    fastest = max(ratios, key=ratios.__getitem__) == "depthwise_bisenet"
+    faster = all(ratio > 1.05 for ratio in ratios.values())
+    first = "Yes, in their order." if fastest and faster else "In part."
+    return [
+        Points(
+            (
+                _claim(
+                    "DepthwiseBiSeNet is the fastest, and the two AAFF networks are faster than BiSeNet, by at least "
+                    "about 5 frames per second (its Table 1 has 6 and 2).",
+                    f"speed as a ratio to BiSeNet, {' '.join(setting[:2])} at {setting[2]}: {told}; the paper's ratios "
+                    "are 1.40, 1.24 and 1.08.",
+                    f"{first} The frames per second are of another machine and are not comparable.",
+                ),
+            )
+        )
+    ]
+
+
+def whole(results: Results) -> list[Block]:
+    """V-D and the conclusion."""
+    if not results.of("seeds"):
+        return []
+    val, drives = answer(results, "seeds"), answer(results, "drives")
+    points = []
+    rows = speed_rows(results.speed)
+    setting = main_setting(rows)
+    scored = [
+        (row.network, row.median_ms, found.mean)
+        for row in rows
+        if row.setting == setting and (found := spread(results, row.network, "val", "miou")) is not None
+    ]
+    if len(scored) == len(PAPER_ORDER):
+        front = [scored[i][0] for i in pareto([(ms, score) for _, ms, score in scored])]
+        told = " and ".join(TITLES[name] for name in front)
+        only = "Yes." if front == ["depthwise_aaff"] else "In part: " if "depthwise_aaff" in front else "No: "
+        points.append(
+            _claim(
+                "only DepthwiseAAFF does well in both accuracy and speed.",
+                f"on val, at the latency of {setting[1] if setting else ''}, no network is both faster and better than "
+                f"{told}.",
+                only + ("" if only == "Yes." else f"the choice is between {told}, by the mean of the seeds."),
+            )
+        )
+    points.append(
+        _claim(
+            "the AAFF block has no obvious effect on accuracy, but improves generalisation.",
+            f"DepthwiseAAFF − DepthwiseBiSeNet is {val.design.told} on val and {drives.design.told} on unseen drives.",
+            "No effect on accuracy: "
+            + _holds(val.design, higher="no, it scores higher on val.", lower="no, it scores lower on val.").lower()
+            + " Better generalisation: "
+            + _holds(drives.design, higher="yes, it scores higher.", lower="no, it scores lower.").lower(),
+        )
+    )
+    return [Points(tuple(points))]
