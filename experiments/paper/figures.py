@@ -63,15 +63,18 @@ def differences(comparisons: Sequence[tuple[str, Comparison]], where: str) -> Ch
     rows = [(name, c) for name, c in comparisons if c.differences]
     if not rows:
         return None
-    axes = new_axes(0.8 + 0.55 * len(rows))
-    name_rows(axes, [name for name, _ in rows])
+    axes = new_axes(0.7 + 0.62 * len(rows))
+    name_rows(axes, ["" for _ in rows])
+    axes.grid(visible=False, axis="y")
     axes.axvline(0, color=DIM, linewidth=1)
-    for row, (_, c) in enumerate(rows):
+    for row, (name, c) in enumerate(rows):
+        # Above its row, not beside it: the names would leave no room for the intervals on a phone.
+        axes.text(0, row - 0.22, name, transform=axes.get_yaxis_transform(), fontsize=9, color=INK)
         for value in c.differences.values():
-            axes.plot(100 * value, row + 0.18, color=DIM, marker="o", markersize=4)
+            axes.plot(100 * value, row + 0.3, color=DIM, marker="o", markersize=4)
         if c.mean is not None:
             error = None if c.interval is None else 100 * (c.interval[1] - c.mean)
-            axes.errorbar(100 * c.mean, row - 0.18, xerr=error, color=INK, marker="d", linewidth=2)
+            axes.errorbar(100 * c.mean, row + 0.06, xerr=error, color=INK, marker="d", linewidth=2)
     axes.set_xlabel("difference, points of mean IoU")
     return finish(axes, f"Paired differences {where}")
 

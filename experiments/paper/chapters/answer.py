@@ -252,5 +252,5 @@ def comparison_table(rows: list[tuple[str, Comparison]], caption: str) -> Table:
         interval = f"{points(c.interval[0])} to {points(c.interval[1])}" if c.interval else "–"
         mean = points(c.mean) if c.mean is not None else "–"
         verdict = f"**{c.verdict}**" if planned else "not measured"
-        body.append((name, f"{count} of {planned}" if planned else "none planned", mean, interval, verdict))
-    return Table(("", "pairs", "mean", "95 % interval", "verdict"), tuple(body), caption)
+        body.append((name, verdict, mean, interval, f"{count} of {planned}" if planned else "none planned"))
+    return Table(("", "verdict", "mean", "95 % interval", "pairs"), tuple(body), caption)

@@ -85,7 +85,7 @@ def carrying_over(results: Results) -> list[Block]:
         second = _OPEN
     elif worst == "depthwise_aaff2":
         second = "No: it has the lowest mean of the four on unseen drives" + (
-            ", though how much lower is undecided." if found.small.verdict == "undecided" else "."
+            ", though the difference from DepthwiseAAFF is undecided." if found.small.verdict == "undecided" else "."
         )
     elif best == "depthwise_aaff2":
         second = f"Its mean is the highest of the four; against DepthwiseAAFF that is {found.small.verdict}."
