@@ -58,3 +58,27 @@ def speed() -> str:
     ]
     text = table(["end-to-end, 480×360", "median", "beside the first"], rows)
     return text + source("bench_bundled_480x360")
+
+
+def aspect() -> str:
+    """Mean IoU of frames of several aspects for each way to bring them to the network."""
+    found = read("street_aspect")
+    ways = list(dict.fromkeys(row["way"] for row in found["rows"]))
+    miou = {(row["aspect"], row["way"]): percent(row["miou"]) for row in found["rows"]}
+    rows = [
+        [name, *(miou[name, way] for way in ways)] for name in dict.fromkeys(row["aspect"] for row in found["rows"])
+    ]
+    return table(["aspect", *(f"{way}, mean IoU %" for way in ways)], rows) + source("street_aspect")
+
+
+def confidence() -> str:
+    """What the confidence costs, and how sure the model is of pictures of streets and of others."""
+    found = read("street_confidence")
+    latency = found["latency_ms"]
+    rows = [[name, f"{value:.2f}"] for name, value in found["mean_confidence"].items()]
+    text = table(["pictures", "mean confidence"], rows)
+    text += (
+        f"\nWith the confidence a frame takes {latency['with'] / latency['without']:.2f} times as long "
+        f"({latency['with']:.1f} against {latency['without']:.1f} ms, in turns in one run).\n"
+    )
+    return text + source("street_confidence")

@@ -278,6 +278,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "street-scores": model_tables.scores,
     "street-robustness": model_tables.robustness,
     "street-speed": model_tables.speed,
+    "street-aspect": model_tables.aspect,
+    "street-confidence": model_tables.confidence,
 }
 
 
