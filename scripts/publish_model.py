@@ -55,8 +55,9 @@ def main() -> None:
     card = replace(card, licence=given.licence, provenance=provenance, score=None)
     out = weights_folder() / f"{given.name}.safetensors"
     save_checkpoint(out, net.state_dict(), card, dtype=torch.float16)
-    if (given.run / "metrics.jsonl").is_file():
-        epochs = [json.loads(line) for line in (given.run / "metrics.jsonl").read_text().splitlines()]
+    metrics = (given.run if given.run.is_dir() else given.run.parent) / "metrics.jsonl"
+    if metrics.is_file():
+        epochs = [json.loads(line) for line in metrics.read_text().splitlines()]
         history = {"recipe": card.recipe, "epochs": epochs, "provenance": card.provenance}
         write_json(Path("results") / f"{given.name}_training.json", history)
     print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
