@@ -107,8 +107,8 @@ def draw_pictures(
         about = (
             "Frames of CamVid may not be passed on, so these are synthetic streets that no network was trained on: "
             "three spread over twelve, and the two on which the networks are worst. **The maps look broken because the "
-            "networks learned from photographs of CamVid and are shown synthetic streets, which are far from them;** they "
-            "say nothing about CamVid. With the data set at hand, `python -m experiments.paper --data camvid "
+            "networks learned from photographs of CamVid and are shown synthetic streets, which are far from them;** "
+            "they say nothing about CamVid. With the data set at hand, `python -m experiments.paper --data camvid "
             "--report-only --results results/experiment` shows the published weights on its own frames."
         )
     frames = [_draw(folder, number, frame, engines, labels) for number, frame in enumerate(shown, start=1)]
