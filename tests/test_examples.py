@@ -76,7 +76,7 @@ def test_javascript_gives_the_same_map_without_python(tmp_path: Path) -> None:
     done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"onnxruntime-web cannot be installed here: {done.stderr.strip().splitlines()[-1][:200]}")
-    seg = aaff.load("street", precision="fp32")
+    seg = aaff.load("street", precision="fp32", size=(480, 360))
     frame = next(iter(seg.stream(CLIP))).image
     write_image(tmp_path / "frame.ppm", frame)
     model = find_bundled("street", "fp32")

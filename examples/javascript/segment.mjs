@@ -1,5 +1,6 @@
-// Run an exported model without Python: node segment.mjs model.onnx street.ppm ids.pgm
+// Run an exported model without Python: node segment.mjs model.onnx street.ppm ids.pgm [480x360]
 //
+// The last word is the size that the network sees; it takes any, and `aaff models street` tells the one it was trained at.
 // The image is a PPM (aaff and most tools write one) of any size; the result is a PGM whose grey values are the class
 // ids. In a browser take the pixels from a canvas instead.
 
@@ -34,10 +35,10 @@ function resize({ width, height, data }, toWidth, toHeight) {
   return result;
 }
 
-const [modelPath, imagePath, resultPath] = process.argv.slice(2);
+const [modelPath, imagePath, resultPath, size = "480x360"] = process.argv.slice(2);
 ort.env.wasm.numThreads = 1;
 const session = await ort.InferenceSession.create(await readFile(modelPath));
-const [, height, width] = session.inputMetadata[0].shape; // [N, H, W, 3]; the exported file states height and width
+const [width, height] = size.split("x").map(Number);
 const frame = resize(readPpm(await readFile(imagePath)), width, height);
 const frames = new ort.Tensor("uint8", frame, [1, height, width, 3]);
 const { class_map: classMap } = await session.run({ frames });
