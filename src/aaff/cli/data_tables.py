@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aaff.cli.console import print_table, progress
 
 if TYPE_CHECKING:
-    from aaff.data.statistics import Progress as Report
+    from aaff.data.statistics import OnProgress
     from aaff.data.statistics import SplitStatistics
 
 
@@ -51,7 +51,7 @@ def print_classes(splits: Mapping[str, SplitStatistics]) -> None:
 
 
 @contextlib.contextmanager
-def reading(what: str) -> Iterator[Report]:
+def reading(what: str) -> Iterator[OnProgress]:
     """Progress while frames are read; gives the function to call with frames done and all frames."""
     with progress(what) as report:
         yield lambda done, total: report(done, total, "")

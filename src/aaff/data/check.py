@@ -20,7 +20,7 @@ from aaff.data.layouts.base import SPLIT_ORDER, Layout, UnknownValuesError
 from aaff.data.pairing import Listing
 from aaff.data.protocols import DRIVES, drive, drives
 from aaff.data.sample import LabelReader
-from aaff.data.statistics import FrameStatistics, Progress, SplitStatistics, suggested_weights
+from aaff.data.statistics import FrameStatistics, OnProgress, SplitStatistics, suggested_weights
 from aaff.errors import DataError
 from aaff.images import read_image
 from aaff.labels import RGB, LabelMap, UInt8Array
@@ -122,7 +122,7 @@ def check_dataset(
     protocol: str | None = None,
     layout: str | None = None,
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> CheckReport:
     """Read all files of all splits and report everything that is wrong.
 

@@ -21,7 +21,7 @@ from aaff.provenance import usable_cores
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Called with the number of frames done and of all frames."""
 
 
@@ -159,7 +159,7 @@ class SplitStatistics:
 
 
 def split_statistics(
-    dataset: Dataset, *, threads: int | None = None, progress: Progress | None = None
+    dataset: Dataset, *, threads: int | None = None, progress: OnProgress | None = None
 ) -> SplitStatistics:
     """Read every frame of a split and count.
 

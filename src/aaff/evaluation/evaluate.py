@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from aaff.data.sample import Dataset
+from aaff.data.statistics import OnProgress
 from aaff.errors import DataError
 from aaff.evaluation.confusion import ConfusionMatrix, Metrics
 from aaff.labels import LabelMap, UInt8Array
@@ -18,9 +19,6 @@ from aaff.provenance import provenance
 
 Predict = Callable[[UInt8Array], UInt8Array]
 """A frame, RGB uint8 [H, W, 3], to its class map, uint8 [H, W]."""
-
-Progress = Callable[[int, int], None]
-"""Called after every frame with the number of frames done and of all frames."""
 
 Resize = Literal["logits", "map"]
 """``"logits"``: native logits resized bilinearly to the label's size, then argmax (the research
@@ -136,7 +134,7 @@ def count(
     dataset: Dataset,
     *,
     indices: Iterable[int] | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> ConfusionMatrix:
     """Confusion matrix of ``predict`` over a split, or over some of its frames.
 
@@ -169,7 +167,7 @@ def evaluate(
     *,
     baselines: Iterable[Baseline] = (),
     notes: Iterable[str] = (),
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Report:
     """Score ``predict`` on all frames of a split.
 
