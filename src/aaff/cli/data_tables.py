@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from aaff.cli.console import print_table, progress
 
 if TYPE_CHECKING:
-    from aaff.data.statistics import OnProgress
-    from aaff.data.statistics import SplitStatistics
+    from aaff.data.statistics import OnProgress, SplitStatistics
 
 
 def print_splits(splits: Mapping[str, SplitStatistics]) -> None:
