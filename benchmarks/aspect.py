@@ -13,6 +13,7 @@ import numpy as np
 
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size, resize_image, resize_label
+from benchmarks.command import start
 
 Predict = Callable[[UInt8Array], UInt8Array]
 """From a frame RGB uint8 [H, W, 3] at a size to its class map uint8 [H, W]."""
@@ -110,11 +111,7 @@ def run(args: Args) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Read the options and measure; returns the exit status."""
-    from aaff.cli import exit_status
-    from aaff.cli.options import parse
-
-    given = sys.argv[1:] if words is None else words
-    return exit_status(lambda: run(parse(Args, given, prog="python -m benchmarks.aspect")))
+    return start("benchmarks.aspect", Args, run, words)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.confidence``: what confidence costs, and whether it falls where there is no street."""
+"""``python -m benchmarks.confidence``: the cost of confidence, and its value on images that are not streets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size, resize_image
+from benchmarks.command import start
 
 
 @dataclass(kw_only=True)
@@ -87,11 +88,7 @@ def run(args: Args) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Read the options and measure; returns the exit status."""
-    from aaff.cli import exit_status
-    from aaff.cli.options import parse
-
-    given = sys.argv[1:] if words is None else words
-    return exit_status(lambda: run(parse(Args, given, prog="python -m benchmarks.confidence")))
+    return start("benchmarks.confidence", Args, run, words)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def _double(x: Tensor, rows: int, columns: int) -> Tensor:
     """``x`` [N, C, ⌈rows/2⌉, ⌈columns/2⌉] enlarged bilinearly by exactly two, and cut to ``rows`` × ``columns``.
 
     A convolution of stride 2 halves by exactly two and rounds the sides up.  Stretching its map to the odd side again
-    would move it against the finer map, by up to one cell at the far edge: 1.9 points of mean IoU at 480×360.
+    would move it against the finer map, by up to one cell at the far edge, which costs accuracy at 480×360.
     """
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)[..., :rows, :columns]
 

@@ -32,7 +32,7 @@ class Segmenter:
 
     Frames are RGB: uint8 arrays [H, W, 3] of any size, Pillow images, paths, or http addresses of images.  OpenCV
     gives BGR: say so with ``bgr=True``.  A wrong order gives a wrong map without a warning, since no cheap test is
-    reliable: the confidence of both orders told the right one for 31 of 44 real street images only.
+    reliable: comparing the confidence of both orders is often wrong on real streets.
 
     A frame of another size than the model's is resized bilinearly for the network, and its class map back by
     nearest pixel.  A model that takes any size sees wide frames in their own aspect, at about as many pixels
