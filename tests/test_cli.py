@@ -266,7 +266,9 @@ class TestModels:
 
     def test_a_trained_model_is_shown_with_its_network(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["models", "street"]) == 0
-        assert "aaff models aaff_lite0" in capsys.readouterr().out
+        shown = capsys.readouterr().out
+        assert "aaff models aaff_lite0" in shown
+        assert re.search(r"^ street .* \d\d\.\d \(val\)", shown, re.M), "its score stands in the file"
 
     @pytest.mark.parametrize(
         ("words", "said"),

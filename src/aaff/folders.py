@@ -10,7 +10,8 @@ from pathlib import Path
 IMAGE_SUFFIXES = (
     ".png .jpg .jpeg .jpe .jfif .bmp .tif .tiff .webp .avif .gif .ppm .pgm .pnm".split()  # ffmpeg and Pillow agree
 )
-"""What counts as an image when a folder is searched, lower case.  Of a ``.gif`` the first picture is read."""
+"""What counts as an image when a folder is searched, lower case.  Where only images are wanted, the first picture of a
+``.gif`` is read; ``aaff predict`` takes one that moves as a video."""
 
 VIDEO_SUFFIXES = (
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .flv .ogv .3gp .gif .h264 .h265 .hevc".split()

@@ -296,10 +296,10 @@ def is_image(path: str | Path) -> bool:
 
 
 def is_animated(path: str | Path) -> bool:
-    """Whether an image file has several pictures that follow one another, as a moving GIF has."""
+    """Whether a file is a GIF that moves; the name does not count."""
     try:
         with _opened(path) as picture, _decoding(str(path)):
-            return bool(getattr(picture, "is_animated", False))
+            return picture.format == "GIF" and bool(getattr(picture, "is_animated", False))
     except DataError:
         return False
 

@@ -47,6 +47,15 @@ def bundled_precisions(name: str) -> list[str]:
     return [kind for kind in ("int8", "fp32") if (BUNDLED / f"{name}-{kind}.onnx").is_file()]
 
 
+def bundled_name(path: Path) -> str | None:
+    """The name of the bundled model that a file is; None of any other file.
+
+    >>> bundled_name(Path("street-int8.onnx")) is None
+    True
+    """
+    return path.stem.rpartition("-")[0] if path.parent == BUNDLED else None
+
+
 def default_name() -> str:
     """Name of the model that runs when none is named."""
     names = list_bundled()

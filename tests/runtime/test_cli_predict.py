@@ -3,10 +3,9 @@
 import functools
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from http.server import HTTPServer, SimpleHTTPRequestHandler
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,15 +145,13 @@ def test_several_sources_and_a_default_folder(checkpoint, pictures, tmp_path, mo
     assert files(tmp_path / "runs" / "predict") == ["a-2/a.json", "a-2/sub/a.json", "a/a.json", "a/sub/a.json"]
 
 
-def test_standard_input(checkpoint, pictures, tmp_path):
-    command = [sys.executable, "-m", "aaff", "predict", "-", "--model", str(checkpoint), "--out", str(tmp_path / "out")]
+def test_standard_input(checkpoint, pictures, tmp_path, capsys, monkeypatch):
     with open(pictures / "a.png", "rb") as picture:
-        done = subprocess.run([*command, "--write", "json"], stdin=picture, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "out" / "stdin.json").read_text())["source"] == "stdin"
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "standard input is empty" in done.stderr
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=picture, isatty=lambda: False))
+        assert predict(checkpoint, "-", tmp_path / "out", "--write", "json") == 0
+        assert json.loads((tmp_path / "out" / "stdin.json").read_text())["source"] == "stdin"
+        assert predict(checkpoint, "-", tmp_path / "out") == 2
+    assert "standard input is empty" in capsys.readouterr().err
 
 
 def test_an_image_at_an_address(checkpoint, pictures, tmp_path):

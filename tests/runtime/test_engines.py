@@ -126,6 +126,11 @@ def test_one_file_runs_at_any_size_as_its_network_does(exported, reference, engi
     assert confidence.shape == (1, 72, 136)
 
 
+def test_a_bundled_model_of_one_size_is_called_by_its_name():
+    with pytest.raises(OptionError, match="the bundled model depthwise_aaff takes frames of 480x360 only"):
+        load("depthwise_aaff", size=(320, 240))
+
+
 def test_wide_frames_keep_their_aspect_unless_a_size_is_given(exported):
     wide = render(drive=2, frame=0, size=Size(200, 80)).image
     seen = []

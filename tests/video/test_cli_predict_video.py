@@ -1,12 +1,15 @@
 """``aaff predict`` on videos: names of the files, exit status, Ctrl-C."""
 
+import io
 import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from aaff import loading
 from aaff.cli import main
@@ -57,6 +60,17 @@ def test_a_cut_video_is_status_1(quick, cut, tmp_path, capsys):
     assert len(decode(tmp_path / "out" / "cut_overlay.mp4")) > 30
 
 
+def test_a_video_by_standard_input_is_called_stdin(quick, drive, tmp_path, capsys, monkeypatch):
+    with open(drive, "rb") as piped:
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=piped, isatty=lambda: False))
+        assert main(["predict", "-", "--frames", "2", "--out", str(tmp_path)]) == 0
+    assert {json.loads(line)["source"] for line in (tmp_path / "stdin.jsonl").read_text().splitlines()} == {"stdin"}
+    assert b"/stdin" not in (tmp_path / "stdin_overlay.mp4").read_bytes()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"a text"), isatty=lambda: False))
+    assert main(["predict", "-", "--out", str(tmp_path / "text")]) == 2
+    assert capsys.readouterr().err.startswith("aaff: stdin ")
+
+
 def test_what_is_no_video_is_status_2(quick, tmp_path, capsys):
     (tmp_path / "text.mp4").write_text("a text")
     for source in (tmp_path / "text.mp4", tmp_path / "no.mp4"):
@@ -81,7 +95,11 @@ def test_all_images_and_videos_of_a_folder_are_done_and_results_are_no_sources(q
     encode(folder / "sub" / "10:30.mp4", [numbered(number) for number in range(3)])
     (folder / "broken.mp4").write_text("a text")
     (folder / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
-    expected = ["a.json", "a_overlay.png", "sub/10:30.jsonl", "sub/10:30_overlay.mp4"]
+    still, moving = Image.new("RGB", (96, 64)), Image.new("RGB", (96, 64), "white")
+    still.save(folder / "still.gif")
+    still.save(folder / "moving.gif", save_all=True, append_images=[moving], duration=100)
+    expected = ["a.json", "a_overlay.png", "moving.jsonl", "moving_overlay.mp4", "still.json", "still_overlay.png"]
+    expected += ["sub/10:30.jsonl", "sub/10:30_overlay.mp4"]
     words = ["predict", str(folder), "--write", "overlay", "json", "--out"]
     for _ in range(2):
         assert main([*words, str(tmp_path / "out")]) == 1
@@ -94,8 +112,8 @@ def test_all_images_and_videos_of_a_folder_are_done_and_results_are_no_sources(q
     (folder / "IMG_1.HEIC").unlink()
     for _ in range(2):  # results beside the sources
         assert main([*words, str(folder)]) == 0
-        assert names(folder) == sorted([*expected, "a.png", "sub/10:30.mp4"])
-    assert "2 earlier results" in capsys.readouterr().err
+        assert names(folder) == sorted([*expected, "a.png", "moving.gif", "still.gif", "sub/10:30.mp4"])
+    assert "earlier results" in capsys.readouterr().err
 
     (tmp_path / "a.mp4").write_bytes((folder / "sub" / "10:30.mp4").read_bytes())
     same = [f"file://{tmp_path}/a.mp4", str(folder / "a.png"), str(tmp_path / "a.mp4"), str(folder / "sub")]

@@ -402,11 +402,14 @@ class TestTheWeb:
 
 def test_what_words_stand_for(tmp_path, drive):
     Image.new("RGB", (4, 4)).save(tmp_path / "picture", format="PNG")
-    film = tmp_path / "film"
+    film, moving = tmp_path / "film", tmp_path / "moving"
     film.write_bytes(drive.read_bytes())
+    pictures = [Image.new("RGB", (4, 4), color) for color in ("black", "white")]
+    pictures[0].save(moving, format="GIF", save_all=True, append_images=pictures[1:])
     kinds = {
         drive: "video",
         film: "video",
+        moving: "video",
         tmp_path / "picture": "images",
         tmp_path: "images",
         f"{tmp_path}/*.png": "images",

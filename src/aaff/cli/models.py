@@ -67,19 +67,22 @@ def _ready(name: str) -> dict[str, Path]:
 
 def _print_ready(ready: Mapping[str, Path]) -> None:
     from aaff.errors import AaffError
-    from aaff.loading import read_card
+    from aaff.loading import EXPORTED, read_card
+    from aaff.runtime.model_file import read_model_file
 
     rows = []
     licences: dict[str, list[str]] = {}
     for name, path in ready.items():
         try:
-            card = read_card(path)
-        except AaffError as error:  # a checkpoint without torch
+            exported = read_model_file(path) if path.suffix == EXPORTED else None
+            card = exported.card if exported else read_card(path)
+        except AaffError as error:
             rows.append((name, path.suffix, "–", "–", "–", str(error)))
             continue
-        score = (card.score or {}).get("miou")
-        of = f"{100 * score:.1f} ({(card.score or {}).get('split')})" if isinstance(score, float) else "–"
-        runs = "everywhere" if path.suffix == ".onnx" else "needs torch"
+        score = exported.score if exported else card.score or {}
+        miou = score.get("miou")
+        of = f"{100 * miou:.1f} ({score.get('split')})" if isinstance(miou, float) else "–"
+        runs = "everywhere" if exported else "needs torch"
         rows.append((name, card.protocol, str(card.size), of, f"{path.stat().st_size / 1e6:.1f}", runs))
         licences.setdefault(card.licence, []).append(name)
     columns = ("name", "classes", "size", "mean IoU %", "MB", "runs")

@@ -174,11 +174,11 @@ def _run_images(args: Args, jobs: Sequence[Job], out: Path, *, alone: bool) -> i
     with reading("predicting") as progress:
         for done, job in enumerate(jobs, start=1):
             try:
-                prediction = replace(segmenter(Path(job.place)), source=job.shown)
+                prediction = replace(segmenter(Path(job.place)), source=job.renamed or job.place)
             except DataError as error:
                 if alone:
-                    raise
-                skipped.append(str(error))
+                    raise job.explained(error) from error
+                skipped.append(str(job.explained(error)))
                 continue
             for form in forms:
                 prediction.save(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from aaff.cli.sources import Named
+    from aaff.errors import DataError
 
 Form = Literal["map", "overlay", "side", "index", "json"]
 
@@ -48,11 +49,25 @@ class Job:
         return self.target.with_name(self.target.name + ENDINGS[form])
 
     @property
+    def renamed(self) -> str | None:
+        """What the results call the place, where it is a temporary file; else None."""
+        from aaff.video.sources import shown_name
+
+        return None if self.shown == self.place else shown_name(self.shown)
+
+    def explained(self, error: DataError) -> DataError:
+        """An error about the place, under the name that the user knows."""
+        from aaff.errors import DataError
+
+        return DataError(str(error).replace(self.place, self.renamed or self.place))
+
+    @property
     def origins(self) -> list[str]:
         """What an earlier result of the same source may name as its own."""
         from aaff.video.sources import source_name
 
-        return [self.place, source_name(self.place), *([self.shown] if self.shown != "stdin" else []), *self.images]
+        renamed = [] if self.renamed in (None, "stdin") else [self.shown]  # standard input is another one each time
+        return [self.place, source_name(self.place), *renamed, *self.images]
 
 
 @dataclass(frozen=True)

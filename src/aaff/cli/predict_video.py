@@ -38,7 +38,7 @@ def run_videos(args: Args, jobs: Sequence[Job], *, alone: bool, tell: bool) -> l
     segmenter = None
     for job in jobs:
         try:
-            source = open_source(job.place, rate=read_rate(args.fps) if args.as_video else None)
+            source = open_source(job.place, rate=read_rate(args.fps) if args.as_video else None, name=job.renamed)
         except DataError as error:
             if alone:
                 raise

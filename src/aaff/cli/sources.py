@@ -43,7 +43,9 @@ def localised(words: Sequence[str]) -> Iterator[list[Named]]:
     with contextlib.ExitStack() as stack:
         found = []
         for word in words:
-            place = url2pathname(urlsplit(word).path) if word.startswith("file://") else word
+            if word.startswith("file://"):
+                word = url2pathname(urlsplit(word).path)
+            place = word
             if word == "-":
                 place = str(stack.enter_context(_standard_input()))
             elif is_address(word) and is_image_file(Path(word.partition("?")[0])):

@@ -81,7 +81,7 @@ def choose_precision(model: ModelFile, precision: str | None, known: Mapping[str
         other = "int8" if model.precision == "fp32" else "fp32"
         hint = f"; export the checkpoint with: aaff export CHECKPOINT --precision {other}"
     raise OptionError(
-        f"{model.path} is a file in {model.precision} and runs in {' or '.join(choices)}, not in {precision}{hint}"
+        f"{model.shown} is a file in {model.precision} and runs in {' or '.join(choices)}, not in {precision}{hint}"
     )
 
 

@@ -24,7 +24,7 @@ from aaff.folders import (
     is_video_file,
     natural,
 )
-from aaff.images import read_image, to_rgb
+from aaff.images import is_animated, read_image, to_rgb
 from aaff.labels import UInt8Array
 from aaff.runtime.address import fetched, is_address
 
@@ -123,6 +123,8 @@ class Media(NamedTuple):
 def find_media(source: str | Path) -> Media:
     """The images and the videos that a folder or pattern holds, found and sorted as by ``find_images``.
 
+    A ``.gif`` that moves is a video.
+
     Raises:
         DataError: there is no such folder, or neither image nor video in it.
     """
@@ -133,7 +135,12 @@ def find_media(source: str | Path) -> Media:
             raise DataError(f"{_called(source)} has pictures such as {first} only, which aaff cannot read")
         looked = ", ".join(dict.fromkeys((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)))
         raise DataError(f"{_called(source)} has no image and no video (looked for {looked})")
-    return found
+    moving = {path for path in found.images if path.suffix.lower() == ".gif" and is_animated(path)}
+    return Media(
+        [path for path in found.images if path not in moving],
+        sorted([*found.videos, *moving], key=natural),
+        found.unread,
+    )
 
 
 def _find(source: str | Path) -> Media:

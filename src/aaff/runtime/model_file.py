@@ -16,6 +16,7 @@ from typing import Any
 from aaff.card import ModelCard
 from aaff.errors import ModelError, OptionError, shown
 from aaff.preprocess import Size
+from aaff.published import bundled_name, default_name
 from aaff.runtime.protobuf import Broken, Field, delimited, fields
 from aaff.textfile import parse_json
 
@@ -82,6 +83,23 @@ class ModelFile:
     sha256: str
     data: bytes = field(repr=False)
 
+    @property
+    def shown(self) -> str:
+        """What messages call it: the name of a bundled model, else the path."""
+        return f"the bundled model {bundled_name(self.path)}" if bundled_name(self.path) else str(self.path)
+
+    @property
+    def score(self) -> Mapping[str, Any]:
+        """``"miou"`` and ``"split"`` of this very file, as OpenVINO scored it at its export.
+
+        Of a file that was exported without labelled frames the score of its checkpoint; empty where there is none.
+        """
+        rows = self.parity.get("rows")
+        for row in rows if isinstance(rows, list) else []:
+            if isinstance(row, dict) and row.get("engine") == "openvino" and isinstance(row.get("miou"), float):
+                return {"miou": row["miou"], "split": str(self.parity.get("source", "")).rpartition(" ")[2]}
+        return self.card.score or {}
+
     def at(self, size: Size) -> ModelFile:
         """The same model for frames of another size.
 
@@ -91,9 +109,9 @@ class ModelFile:
         if size == self.card.size:
             return self
         if not self.any_size:
+            other = f"take {default_name()}" if bundled_name(self.path) else "export the checkpoint again"
             raise OptionError(
-                f"{self.path} takes frames of {self.card.size} only, not of {size}; export the checkpoint again for "
-                "any size with: aaff export CHECKPOINT"
+                f"{self.shown} takes frames of {self.card.size} only, not of {size}; for any size {other}"
             )
         return replace(self, card=replace(self.card, size=size))
 

@@ -56,7 +56,7 @@ class OnnxRuntimeEngine:
             self._session = onnxruntime.InferenceSession(self._graph.data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors have no common base below Exception
             reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"ONNX Runtime cannot run {model.path}: {reason}") from error
+            raise ModelError(f"ONNX Runtime cannot run {model.shown}: {reason}") from error
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
 

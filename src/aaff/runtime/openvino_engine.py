@@ -164,6 +164,6 @@ def _compile(model: ModelFile, graph: bytes, config: dict[str, Any]) -> Any:
         compiled = core().compile_model(network, DEVICE, config)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise ModelError(f"OpenVINO cannot run {model.path}: {reason}") from error
+        raise ModelError(f"OpenVINO cannot run {model.shown}: {reason}") from error
     store_compiled(key, compiled.export_model().getvalue())
     return compiled

@@ -110,16 +110,17 @@ def source_kind(source: str | Path | int) -> Literal["images", "video", "camera"
         if not os.path.exists(path):
             raise DataError(f"there is no video file {path}")
         return "video"
-    return "video" if os.path.exists(path) and not is_image(path) else "images"
+    return "video" if os.path.exists(path) and (not is_image(path) or is_animated(path)) else "images"
 
 
-def open_source(source: str | Path | int, *, rate: Fraction | None = None) -> Source:
+def open_source(source: str | Path | int, *, rate: Fraction | None = None, name: str | None = None) -> Source:
     """The source that a user's words stand for.
 
     Args:
         source: a video file; ``camera:0`` or a number; an address (``rtsp://…``, ``http://…``: live, unless it
             ends like a video file); or images: a file, a folder, a pattern such as ``"drive/*.png"``.
         rate: frames per second of a folder of images; without it they have no times.
+        name: what a video file is called in frames and messages; default: its path or address.
 
     Raises:
         DataError: it is not there, cannot be opened or has no frame; says why.
@@ -137,7 +138,7 @@ def open_source(source: str | Path | int, *, rate: Fraction | None = None) -> So
         return Camera(int(text) if text.isdecimal() else text)
     from aaff.video.container import VideoFile
 
-    return VideoFile(source if isinstance(source, Path) else str(source))
+    return VideoFile(source if isinstance(source, Path) else str(source), name=name)
 
 
 def shown_name(address: str | Path) -> str:
