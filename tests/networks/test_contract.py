@@ -32,19 +32,19 @@ from aaff.runtime.openvino_engine import OpenVinoEngine
 from aaff.training.objective import Objective
 from aaff.training.options import LossOptions
 
-SIZE = Size(96, 64)
+SIZE = Size(104, 72)
 
 
 class Strided(SegmentationNetwork):
-    """Convolutions of stride 2 down to the native stride, whose logits are not made by the last node of its graph."""
+    """Convolutions of stride 2 down to its logits, which are not made by the last node of its graph."""
 
-    def __init__(self, stride: int) -> None:
-        super().__init__(CAMVID11.num_classes, stride)
+    def __init__(self, stride: int, packing: int = 1) -> None:
+        super().__init__(CAMVID11.num_classes, stride, packing)
         layers: list[nn.Module] = []
-        for _ in range(stride.bit_length() - 1):
+        for _ in range((stride * packing).bit_length() - 1):
             layers += [nn.Conv2d(8 if layers else 3, 8, 3, 2, 1), nn.ReLU()]
         self.body = nn.Sequential(*layers)
-        self.classify = nn.Conv2d(8, CAMVID11.num_classes, 1)
+        self.classify = nn.Conv2d(8, CAMVID11.num_classes * packing**2, 1)
 
     @property
     def classifier(self):
@@ -95,10 +95,10 @@ def test_the_blocks_of_other_papers_give_the_same_maps_deployed(frames):
         assert (engine.infer(frames)[0] == expected).mean() > 0.9
 
 
-@pytest.fixture(params=[2, 8])
+@pytest.fixture(params=[(2, 1), (8, 2)], ids=["stride 2", "stride 8 packed by 2"])
 def net(request):
-    torch.manual_seed(request.param)
-    return Strided(request.param).eval()
+    torch.manual_seed(2)
+    return Strided(*request.param).eval()
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_it_learns(net):
 
 def test_both_engines_give_the_maps_of_the_network(net, card, frames):
     model = build(net, card, Path("strided.onnx"), confidence=True)
-    assert model.stride == net.stride
+    assert (model.stride, model.packing) == (net.stride, net.packing)
     expected, certain = TorchEngine(net, card).infer(frames)
     for engine in (OpenVinoEngine(model), OnnxRuntimeEngine(model)):
         class_map, confidence = engine.infer(frames)

@@ -13,6 +13,7 @@ import onnxruntime
 import openvino
 import pytest
 import torch
+from torch.nn import functional as F
 
 from aaff import loading
 from aaff.errors import DataError, MissingExtraError, ModelError, OptionError
@@ -323,19 +324,22 @@ assert main(["evaluate", model, "--data", data, "--json", out + "/score.json"]) 
     assert '"precision": "int8"' in (tmp_path / "score.json").read_text()
 
 
+@pytest.mark.parametrize("packing", [1, 2])
 @pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("size", [Size(8, 8), Size(48, 32), Size(104, 64)])
 @pytest.mark.parametrize("smooth", [False, True])
-def test_the_map_of_border_cells_is_that_of_the_full_computation(size, smooth, stride):
+def test_the_map_of_border_cells_is_that_of_the_full_computation(size, smooth, stride, packing):
     generator = torch.Generator().manual_seed(size.width)
     shape = (5, size.height // stride, size.width // stride)
     logits = torch.randn(shape, generator=generator)
     if smooth:  # regions, as a network has them, rather than noise
-        logits = torch.nn.functional.avg_pool2d(logits[None], 5, 1, 2, count_include_pad=False)[0]
-    expected = classify(logits[None], size)[0][0].numpy()
-    got = Upsampler(size, stride)(logits.numpy())
+        logits = F.avg_pool2d(logits[None], 5, 1, 2, count_include_pad=False)[0]
+    expected = classify(logits[None], size)[0].numpy()
+    odd = [side % packing for side in reversed(shape[1:])]
+    packed = F.pixel_unshuffle(F.pad(logits, (0, odd[0], 0, odd[1])), packing)
+    got = Upsampler(size, stride, packing)(packed.numpy())
     if (different := got != expected).any():  # only ties to rounding
-        full = torch.nn.functional.interpolate(logits[None], size=(size.height, size.width), mode="bilinear")[0]
+        full = F.interpolate(logits[None], size=(size.height, size.width), mode="bilinear")[0]
         top = full.topk(2, dim=0).values.numpy()
         assert (top[0] - top[1])[different].max() < 1e-5
 

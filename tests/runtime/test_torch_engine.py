@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from aaff.errors import ModelError, OptionError
 from aaff.labels import CAMVID32
-from aaff.networks.engine import TorchEngine, classify
+from aaff.networks.engine import TorchEngine, classify, enlarge_confidence, native_confidence
 from aaff.networks.weights import load_checkpoint
 from aaff.preprocess import Size, resize_image
 
@@ -68,7 +68,11 @@ def test_class_maps_equal_the_argmax_of_resized_logits(seed, height, width, clas
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(2, classes, 7, 9, generator=generator).round(decimals=1)  # ties happen
     for given_logits in (logits, logits.contiguous(memory_format=torch.channels_last)):
-        ids, confidence = classify(given_logits, Size(width, height), confidence=True)
+        size = Size(width, height)
+        ids, confidence = (
+            classify(given_logits, size),
+            enlarge_confidence(native_confidence(given_logits, classes), size),
+        )
         expected = enlarged(logits, height, width)
         np.testing.assert_array_equal(ids, expected.argmax(1))
         probability = logits.softmax(1).amax(1, keepdim=True)

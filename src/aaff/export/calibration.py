@@ -17,7 +17,7 @@ from torch import Tensor
 from aaff.errors import DataError
 from aaff.export.parity import Pair
 from aaff.labels import IGNORE
-from aaff.networks.engine import TorchEngine
+from aaff.networks.engine import TorchEngine, mean_logits
 from aaff.preprocess import Size, resize_image, resize_label
 
 BINS = 15
@@ -60,7 +60,8 @@ def calibrate(engine: TorchEngine, pairs: Iterable[Pair]) -> Calibration:
         if label is None:
             continue
         with torch.inference_mode():
-            native = engine.native_logits(resize_image(frame, engine.card.size)[None])[0]
+            packed = engine.packed_logits(resize_image(frame, engine.card.size)[None])
+            native = mean_logits(packed, engine.net.num_classes)[0]  # what the confidence is made of
         target = torch.from_numpy(
             resize_label(label, Size(native.shape[2], native.shape[1])).astype(np.int64)
         ).flatten()

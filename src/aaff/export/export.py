@@ -20,6 +20,7 @@ from aaff.runtime.model_file import (
     CARD,
     CONFIDENT,
     NATIVE,
+    PACKING,
     PARITY,
     PRECISION,
     ModelFile,
@@ -62,6 +63,7 @@ def build(
         path,
         precision="fp32" if calibration is None else "int8",
         stride=net.stride,
+        packing=net.packing,
         confidence=confidence,
         native_confidence=confidence,
         any_size=True,
@@ -75,6 +77,7 @@ def describe(
     *,
     precision: Precision,
     stride: int | None = None,
+    packing: int = 1,
     confidence: bool = False,
     native_confidence: bool = False,
     any_size: bool = False,
@@ -87,6 +90,7 @@ def describe(
         path: where it shall go.
         precision: what its graph computes in.
         stride: of the native logits, when it has the tensors inside that ``aaff.runtime.model_file`` names.
+        packing: of these logits (``aaff.networks.base.SegmentationNetwork.packed_logits``).
         confidence: it has the output ``confidence``.
         native_confidence: it has the confidence at the native stride inside.
         any_size: height and width of its input are open.
@@ -96,6 +100,7 @@ def describe(
     """
     entries = {CARD: to_json(card.to_dict()), PRECISION: precision}
     entries |= {NATIVE: str(stride)} if stride is not None else {}
+    entries |= {PACKING: str(packing)} if packing > 1 else {}
     entries |= {CONFIDENT: "native" if native_confidence else "yes"} if confidence else {}
     entries |= {ANY_SIZE: "yes"} if any_size else {}
     return parse_model_file(write_metadata(data, entries, str(path)), path)

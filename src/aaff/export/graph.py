@@ -43,12 +43,12 @@ class DeployedNetwork(nn.Module):
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         normalized = normalize(frames, self.normalization)
         size = Size(frames.shape[2], frames.shape[1])
-        logits = self.net.logits(normalized)
-        class_map, _ = classify(logits, size)
+        packed = self.net.packed_logits(normalized)
+        class_map = classify(self.net.unpack(packed, frames.shape[1:3]), size)
         if not self.confidence:
-            return class_map, normalized, logits
-        native = native_confidence(logits, self.temperature)
-        return class_map, enlarge_confidence(native, size), normalized, logits, native
+            return class_map, normalized, packed
+        native = native_confidence(packed, self.net.num_classes, self.temperature)
+        return class_map, enlarge_confidence(native, size), normalized, packed, native
 
 
 def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool = False) -> onnx.ModelProto:

@@ -100,7 +100,7 @@ class AAFFLite(SegmentationNetwork):
     ) -> None:
         if stride not in (2, 4, 8):
             raise OptionError(f"stride is {stride}; choose 2, 4 or 8")
-        super().__init__(num_classes, stride)
+        super().__init__(num_classes, stride, packing=max(4 // stride, 1))  # each map at 1/4 gives four logits at 1/2
         n, deep = scaled(64, width), scaled(128, width)
         _, c4, c8, c16, c32 = backbone.channels
         self.aaff8 = Fusion(c4, c8, n, gate)
@@ -117,8 +117,7 @@ class AAFFLite(SegmentationNetwork):
             channels = scaled(48, width)
             self.add4 = Add(n, c4, channels)
             self.refine4 = SeparableBlock(channels, channels)
-        self.shuffle = 4 // stride if stride < 4 else 1
-        self.classify = nn.Conv2d(channels, num_classes * self.shuffle**2, 1)
+        self.classify = nn.Conv2d(channels, num_classes * self.packing**2, 1)
         if auxiliary:
             self.auxiliary["context"] = AuxiliaryHead(deep, num_classes)
             self.auxiliary["eighth"] = AuxiliaryHead(n, num_classes)
@@ -140,11 +139,7 @@ class AAFFLite(SegmentationNetwork):
         u8 = y = self.refine8(self.add8(u16, n8))
         if self.add4 is not None and self.refine4 is not None:
             y = self.refine4(self.add4(u8, c4))
-        logits = self.classify(y)
-        if self.shuffle > 1:  # each feature at 1/4 gives the logits of its four pixels at 1/2
-            rows, columns = (-(-side // self.stride) for side in x.shape[-2:])
-            logits = F.pixel_shuffle(logits, self.shuffle)[..., :rows, :columns]
-        return logits, {"context": n32, "eighth": u8}
+        return self.classify(y), {"context": n32, "eighth": u8}
 
 
 def _build(

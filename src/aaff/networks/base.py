@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from aaff.errors import ModelError
 from aaff.networks.blocks import ConvBlock, resize_to
@@ -51,18 +52,21 @@ class SegmentationNetwork(nn.Module):
     Args:
         num_classes: C, channels of the logits.
         stride: the native logits have ⌈H/stride⌉ rows and ⌈W/stride⌉ columns.
+        packing: ``native`` gives them packed by this factor.
 
     Raises:
         ModelError: a stride that is not one of ``STRIDES``.
     """
 
     stride: int
+    packing: int
+    """n, where n×n neighbouring native logits come as channels, as before a pixel shuffle by n; else 1."""
     auxiliary: nn.ModuleDict
     auxiliary_losses: Mapping[str, str]
     """Losses of the auxiliary heads that are not trained by the cross-entropy, by the names of the heads: names in
     ``aaff.training.losses.auxiliary``.  Such a head may have another number of channels than classes."""
 
-    def __init__(self, num_classes: int, stride: int = 4) -> None:
+    def __init__(self, num_classes: int, stride: int = 4, packing: int = 1) -> None:
         super().__init__()
         if stride not in STRIDES:
             raise ModelError(
@@ -70,17 +74,37 @@ class SegmentationNetwork(nn.Module):
             )
         self.num_classes = num_classes
         self.stride = stride
+        self.packing = packing
         self.auxiliary = nn.ModuleDict()
         self.auxiliary_losses = {}
 
     @property
     def classifier(self) -> nn.Conv2d:
-        """The last convolution: ``num_classes`` outputs, or n² for each class before a pixel shuffle by n."""
+        """The last convolution: ``packing``² outputs for each class."""
         raise NotImplementedError
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Logits at the native stride, and the maps that auxiliary heads supervise, by the names of the heads."""
+        """Packed native logits, and the maps that auxiliary heads supervise, by the names of the heads."""
         raise NotImplementedError
+
+    def packed_logits(self, x: Tensor) -> Tensor:
+        """What ``logits`` gives, packed: [N, num_classes·n², ⌈H/(n·stride)⌉, ⌈W/(n·stride)⌉], n being ``packing``.
+
+        Channel c·n² + i·n + j holds class c at row i and column j of every n×n block.  Exported models stop here,
+        since whoever makes the class map can read the logits in this order at no cost.
+
+        Raises:
+            ModelError: as ``logits``.
+        """
+        self._check(x)
+        return self.native(x)[0]
+
+    def unpack(self, packed: Tensor, size: Sequence[int]) -> Tensor:
+        """Logits at the native stride of what ``packed_logits`` gave for a batch of this height and width."""
+        if self.packing == 1:
+            return packed
+        rows, columns = (-(-side // self.stride) for side in size)
+        return F.pixel_shuffle(packed, self.packing)[..., :rows, :columns]
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits [N, num_classes, ⌈H/stride⌉, ⌈W/stride⌉] of a normalised batch [N, 3, H, W].
@@ -88,8 +112,7 @@ class SegmentationNetwork(nn.Module):
         Raises:
             ModelError: a training batch of one, or a tensor that is not a batch of RGB frames.
         """
-        self._check(x)
-        return self.native(x)[0]
+        return self.unpack(self.packed_logits(x), x.shape[-2:])
 
     def logits_with_auxiliary(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Native logits, and those of every auxiliary head at its own stride, by name; training mode only.
@@ -100,8 +123,9 @@ class SegmentationNetwork(nn.Module):
         if not self.training:
             raise ModelError("auxiliary logits exist only in training mode; call net.train() first, or net.logits(x)")
         self._check(x)
-        logits, supervised = self.native(x)
-        return logits, {name: head(supervised[name]) for name, head in self.auxiliary.items()}
+        packed, supervised = self.native(x)
+        auxiliary = {name: head(supervised[name]) for name, head in self.auxiliary.items()}
+        return self.unpack(packed, x.shape[-2:]), auxiliary
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [N, num_classes, H, W]: the native ones resized bilinearly to the input's size."""

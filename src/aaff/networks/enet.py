@@ -127,7 +127,7 @@ class ENet(SegmentationNetwork):
     """See ``enet`` for the options; the logits have the size of the frame."""
 
     def __init__(self, num_classes: int, *, width: float, dropout: float, auxiliary: bool) -> None:
-        super().__init__(num_classes, stride=1)
+        super().__init__(num_classes, stride=1, packing=2)
         c2 = scaled(13, width) + 3  # the frame's own three channels stay
         c4, c8 = max(c2, scaled(64, width)), max(c2, scaled(128, width))
         self.initial = Initial(c2)
@@ -161,13 +161,12 @@ class ENet(SegmentationNetwork):
         return self.classify
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        rows, columns = x.shape[-2:]
         y, first = self.down1(self.initial(x))
         y, second = self.down2(self.stage1(y))
         encoded = self.stage3(self.stage2(y))
         y = self.stage4(self.up4(encoded, second))
         y = self.stage5(self.up5(y, first))
-        return F.pixel_shuffle(self.classify(y), 2)[..., :rows, :columns], {"encoder": encoded}
+        return self.classify(y), {"encoder": encoded}
 
 
 @register_model(paper="A. Paszke et al., ENet, arXiv:1606.02147")

@@ -71,10 +71,12 @@ class TorchEngine:
         """
         size = Size(frames.shape[2], frames.shape[1])
         with torch.inference_mode():
-            class_map, confidence = classify(
-                self.native_logits(frames), size, confidence=self.confidence, temperature=self.card.temperature
-            )
-        return class_map.cpu().numpy(), None if confidence is None else confidence.cpu().numpy()
+            packed = self.packed_logits(frames)
+            class_map = classify(self.net.unpack(packed, frames.shape[1:3]), size).cpu().numpy()
+            if not self.confidence:
+                return class_map, None
+            native = native_confidence(packed, self.net.num_classes, self.card.temperature)
+            return class_map, enlarge_confidence(native, size).cpu().numpy()
 
     def segment(self, frame: UInt8Array) -> UInt8Array:
         """Class map of a frame by the research convention (``resize: logits``).
@@ -89,15 +91,19 @@ class TorchEngine:
         """
         with torch.inference_mode():
             logits = self.native_logits(resize_image(frame, self.card.size)[None])
-            return classify(logits, Size.of(frame))[0][0].cpu().numpy()
+            return classify(logits, Size.of(frame))[0].cpu().numpy()
 
     def native_logits(self, frames: UInt8Array) -> Tensor:
         """Native logits float32 [N, C, h, w] of frames RGB uint8 [N, H, W, 3]; best called in inference mode."""
+        return self.net.unpack(self.packed_logits(frames), frames.shape[1:3])
+
+    def packed_logits(self, frames: UInt8Array) -> Tensor:
+        """The same, packed (``aaff.networks.base.SegmentationNetwork.packed_logits``)."""
         _leave_threads_after_fork()
         # A copy, as torch takes neither read-only nor flipped arrays.
         batch = normalize(torch.from_numpy(np.array(frames, order="C")).to(self.device), self.card.normalization)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            logits = self.net.logits(batch)
+            logits = self.net.packed_logits(batch)
         return logits.float()
 
 
@@ -113,26 +119,18 @@ def _leave_threads_after_fork() -> None:
         )
 
 
-def classify(
-    logits: Tensor, size: Size, *, confidence: bool = False, temperature: float = 1.0
-) -> tuple[Tensor, Tensor | None]:
+def classify(logits: Tensor, size: Size) -> Tensor:
     """Class maps of native logits: resized bilinearly (``align_corners=False``), then argmax.
-
-    Confidence is the softmax probability of the best class at each native logit, resized in the same way: at a
-    sixteenth of the pixels (stride 4) its exponentials cost little beside the network.
 
     Args:
         logits: float32 [N, C, h, w], C at most 255.
         size: width and height of the class maps.
-        confidence: compute the confidence too.
-        temperature: divides the logits before the softmax.
 
     Returns:
-        uint8 [N, H, W], of equal logits the lowest id; and uint8 [N, H, W] with 255 for probability 1, or None.
+        uint8 [N, H, W], of equal logits the lowest id.
     """
     # Planes one class after the other: ``max`` then runs at memory speed, ten times as fast as ``argmax``.
-    ids = resize_to(logits.contiguous(), (size.height, size.width)).max(dim=1).indices.to(torch.uint8)
-    return ids, enlarge_confidence(native_confidence(logits, temperature), size) if confidence else None
+    return resize_to(logits.contiguous(), (size.height, size.width)).max(dim=1).indices.to(torch.uint8)
 
 
 def enlarge_confidence(native: Tensor, size: Size) -> Tensor:
@@ -140,9 +138,25 @@ def enlarge_confidence(native: Tensor, size: Size) -> Tensor:
     return resize_to(native.float(), (size.height, size.width)).round().to(torch.uint8).squeeze(1)
 
 
-def native_confidence(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """Probability of the best class: logits float32 [N, C, h, w] → uint8 [N, 1, h, w], 255 for probability 1."""
-    scaled = logits / temperature
+def native_confidence(packed: Tensor, num_classes: int, temperature: float = 1.0) -> Tensor:
+    """Softmax probability of the best class, at a fraction of the pixels, so that its exponentials cost little.
+
+    Args:
+        packed: packed logits [N, C·n², h, w].
+        num_classes: C.
+        temperature: divides the logits before the softmax.
+
+    Returns:
+        uint8 [N, 1, h, w], 255 for probability 1.
+    """
+    scaled = mean_logits(packed, num_classes) / temperature
     # The softmax of the highest logit: 1 / Σ exp(logit − highest).
     total = (scaled - scaled.amax(1, keepdim=True)).exp().sum(1, keepdim=True)
     return (255 / total).round().to(torch.uint8)
+
+
+def mean_logits(packed: Tensor, num_classes: int) -> Tensor:
+    """Logits [N, C, h, w], each the mean of those that are packed at one place [N, C·n², h, w]."""
+    if packed.shape[1] == num_classes:
+        return packed
+    return packed.reshape(packed.shape[0], num_classes, -1, *packed.shape[2:]).mean(2)

@@ -44,7 +44,7 @@ class Graph:
         if stride is None or not fits(size, stride) or (wanted and not model.native_confidence):
             return cls(model.data, None)
         tensors = (LOGITS, NATIVE_CONFIDENCE) if wanted else (LOGITS,)
-        return cls(ending_at(model, *tensors), Upsampler(size, stride))
+        return cls(ending_at(model, *tensors), Upsampler(size, stride, model.packing))
 
     def maps(self, outputs: Sequence[npt.NDArray[Any]], *, confidence: bool) -> Maps:
         """The maps of one frame, arrays of the caller's own.

@@ -31,6 +31,8 @@ PARITY = "aaff.parity"
 NATIVE = "aaff.native"
 """Present in files that ``aaff.export`` made: the tensors ``NORMALIZED`` and ``LOGITS`` are inside.  The
 value is the native stride (``"yes"`` in files of version 0.1, whose stride is 4)."""
+PACKING = "aaff.packing"
+"""Present when ``LOGITS`` are packed: by how much (``aaff.networks.base.SegmentationNetwork.packed_logits``)."""
 ANY_SIZE = "aaff.any_size"
 """Present when height and width of the input are open, under the names of ``AXES``."""
 HASH = "aaff.sha256"
@@ -42,9 +44,10 @@ second output, uint8 [N, H, W], 255 for certain."""
 AXES = ("N", "height", "width")
 """Names of the open axes of the input, from version 0.2 on; before, height and width were fixed."""
 NORMALIZED, LOGITS = "normalized", "logits"
-"""Names of two tensors inside: the network's float input [N, 3, H, W] and its native logits [N, C, h, w]."""
+"""Names of two tensors inside: the network's float input [N, 3, H, W] and its native logits
+[N, C·n², ⌈h/n⌉, ⌈w/n⌉], packed by n (1 where the file does not say)."""
 NATIVE_CONFIDENCE = "native_confidence"
-"""Name of the confidence at the native stride, uint8 [N, 1, h, w]."""
+"""Name of the confidence of each place of ``LOGITS``, uint8 [N, 1, ⌈h/n⌉, ⌈w/n⌉]."""
 
 _GRAPH, _METADATA, _LAST = 7, 14, 25
 """Field numbers of ``onnx.ModelProto``, and the highest one."""
@@ -65,6 +68,7 @@ class ModelFile:
         parity: the comparison with its PyTorch network; empty for a file that somebody else described.
         stride: of the native logits, where the graph has the tensors ``NORMALIZED`` and ``LOGITS`` inside;
             None for a file from elsewhere.
+        packing: of its native logits; 1 for none.
         confidence: whether the graph has the output ``CONFIDENCE``, as its second one.
         native_confidence: whether it has ``NATIVE_CONFIDENCE`` inside.
         any_size: whether its graph takes frames of other sizes than ``card.size`` too.
@@ -77,6 +81,7 @@ class ModelFile:
     precision: str
     parity: Mapping[str, Any]
     stride: int | None
+    packing: int
     confidence: bool
     native_confidence: bool
     any_size: bool
@@ -157,12 +162,14 @@ def parse_model_file(data: bytes, path: Path) -> ModelFile:
         raise ModelError(f"the comparison in {path} must be a mapping, not {shown(parity)}")
     if metadata[PRECISION] not in ("fp32", "int8"):
         raise ModelError(f"{path} is in {shown(metadata[PRECISION])}, which this version of aaff does not know")
+    native = "4" if metadata.get(NATIVE) == "yes" else metadata.get(NATIVE)
     return ModelFile(
         path=path,
         card=card,
         precision=metadata[PRECISION],
         parity=parity,
-        stride=_stride(metadata.get(NATIVE), path),
+        stride=_factor(native, "logits at stride", path) if native else None,
+        packing=_factor(metadata.get(PACKING, "1"), "logits packed by", path),
         confidence=CONFIDENT in metadata,
         native_confidence=metadata.get(CONFIDENT) == "native",
         any_size=ANY_SIZE in metadata,
@@ -171,13 +178,9 @@ def parse_model_file(data: bytes, path: Path) -> ModelFile:
     )
 
 
-def _stride(value: str | None, path: Path) -> int | None:
-    if value is None:
-        return None
-    if value == "yes":
-        return 4
-    if not value.isdecimal() or int(value) not in (1, 2, 4, 8, 16, 32):
-        raise ModelError(f"{path} has logits at stride {value[:20]!r}, which this version of aaff does not know")
+def _factor(value: str, what: str, path: Path) -> int:
+    if value not in ("1", "2", "4", "8", "16", "32"):
+        raise ModelError(f"{path} has {what} {value[:20]!r}, which this version of aaff does not know")
     return int(value)
 
 

@@ -10,7 +10,9 @@ pixels can differ only where two classes tie to rounding.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -19,8 +21,9 @@ from aaff.labels import UInt8Array
 from aaff.preprocess import Size
 
 Logits = npt.NDArray[np.float32]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
-STRIDES = (2, 4, 8)
+STRIDES = (1, 2, 4, 8)
 """Pixels between neighbouring native logits, along both axes, for which class maps are made here."""
 
 _CHUNK = 4096
@@ -37,6 +40,7 @@ class Upsampler:
     Args:
         size: width and height of the class maps, both multiples of ``stride``.
         stride: pixels between neighbouring native logits, one of ``STRIDES``.
+        packing: n, where the logits come packed by n×n (``SegmentationNetwork.packed_logits``).
 
     Raises:
         ModelError: ``size`` is not a multiple of the stride, or the stride is another one.
@@ -48,13 +52,13 @@ class Upsampler:
            [0, 0, 0, 0, 1, 1, 1, 1]], dtype=uint8)
     """
 
-    def __init__(self, size: Size, stride: int) -> None:
+    def __init__(self, size: Size, stride: int, packing: int = 1) -> None:
         if not fits(size, stride):
             raise ModelError(
                 f"class maps of {size} cannot be made from logits at stride {stride}; both sides must be multiples of "
                 f"it, and it must be one of {', '.join(map(str, STRIDES))}"
             )
-        self.size, self.stride = size, stride
+        self.size, self.stride, self.packing = size, stride, packing
         # The pixels of a cell's row are written as one number of ``stride`` bytes.
         self._word = np.dtype(f"u{stride}")
         self._fill = self._word.type(int.from_bytes(b"\x01" * stride))
@@ -63,9 +67,9 @@ class Upsampler:
         rows, columns = np.arange(self._rows + 1), np.arange(self._columns + 1)
         above, below = np.maximum(rows - 1, 0), np.minimum(rows, self._rows - 1)
         left, right = np.maximum(columns - 1, 0), np.minimum(columns, self._columns - 1)
-        self._corners = np.stack(
-            [(row[:, None] * self._columns + column).ravel() for row in (above, below) for column in (left, right)]
-        )
+        places = self._places()
+        corners = [places[np.ix_(row, column)] for row in (above, below) for column in (left, right)]
+        self._corners = np.stack([corner.ravel() for corner in corners])
         near = (np.arange(stride, dtype=np.float32) + 0.5) / stride
         pair = np.stack([1 - near, near], axis=1)
         self._weights = np.ascontiguousarray(np.einsum("ya,xb->yxab", pair, pair).reshape(stride**2, 4))
@@ -74,17 +78,41 @@ class Upsampler:
         self._origins = (rows[:, None] * stride * pitch + columns).ravel()
         self._lines = np.arange(stride)[:, None] * pitch
 
+    def _places(self) -> npt.NDArray[np.intp]:
+        """Where in a plane of packed logits that of each row and column lies."""
+        n = self.packing
+        shape = (n, n, -(-self._rows // n), -(-self._columns // n))
+        return self._unpacked(np.arange(np.prod(shape)).reshape(shape))
+
+    def _unpacked(self, packed: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+        """[n, n, ⌈rows/n⌉, ⌈columns/n⌉] → [rows, columns]."""
+        n = self.packing
+        unpacked = np.empty((self._rows, self._columns), packed.dtype)
+        for row in range(n):
+            for column in range(n):
+                part = unpacked[row::n, column::n]
+                part[:] = packed[row, column, : part.shape[0], : part.shape[1]]
+        return unpacked
+
     def __call__(self, logits: Logits) -> UInt8Array:
-        """The class map uint8 [H, W] of native logits float32 [C, H/stride, W/stride]; of equal logits the lowest id.
+        """The class map uint8 [H, W] of native logits; of equal logits the lowest id.
 
         The array belongs to the caller.
+
+        Args:
+            logits: float32 [C·n², ⌈H/(n·stride)⌉, ⌈W/(n·stride)⌉], n being the packing.
         """
-        planes = logits.reshape(len(logits), -1)
-        corner = _argmax(planes[0].copy(), planes[1:]).take(self._corners)
-        border = corner[0] != corner[1]
-        border |= corner[0] != corner[2]
-        border |= corner[0] != corner[3]
-        canvas = np.repeat((corner[0] * self._fill).reshape(self._rows + 1, -1), self.stride, axis=0)
+        n = self.packing
+        planes = logits.reshape(len(logits) // n**2, -1)
+        highest = self._unpacked(_argmax(planes[0].copy(), planes[1:]).reshape(n, n, *logits.shape[1:]))
+        if self.stride == 1:
+            return highest
+        padded = cv2.copyMakeBorder(highest, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+        corner = padded[:-1, :-1]
+        border = corner != padded[:-1, 1:]
+        border |= corner != padded[1:, :-1]
+        border |= corner != padded[1:, 1:]
+        canvas = np.repeat(corner * self._fill, self.stride, axis=0)
         cells = np.flatnonzero(border)
         for start in range(0, len(cells), _CHUNK):
             part = cells[start : start + _CHUNK]
