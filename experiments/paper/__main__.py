@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aaff.preprocess import Size
+from experiments.runner.command import full_recipe, print_status, say
 
 if TYPE_CHECKING:
-    from aaff.training.recipe import Recipe
     from experiments.paper.experiment import Experiment
-    from experiments.paper.plan import PlannedRun
+    from experiments.runner.planned import PlannedRun
 
 RECIPES = Path(__file__).with_name("recipes")
 """The recipes that only the experiment needs."""
@@ -21,11 +21,13 @@ RECIPES = Path(__file__).with_name("recipes")
 WEIGHTS = Path(__file__).parents[2] / "weights"
 """Published weights of the repository; they show the maps of results whose checkpoints are gone."""
 
-Group = Literal["seeds", "drives", "ablation"]
-Part = Literal["seeds", "drives", "ablation", "fault"]
-Network = Literal["bisenet", "depthwise_bisenet", "depthwise_aaff", "depthwise_aaff2"]
+Group = Literal["seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation"]
+Part = Literal["seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation", "fault"]
 
 PLANNED_SEEDS = (0, 1, 2)
+
+MODERN = ("modern", "modern-ablation")
+"""Groups that train on street photos too."""
 
 
 @dataclass(kw_only=True)
@@ -33,25 +35,32 @@ class Args:
     """Train the paper's networks as its experiment should have been, and write its sections IV and V anew.
 
     The command works through a plan: interrupt it at any moment and give it again to resume.  Groups:
-    seeds (four networks, three seeds), drives (six networks, every drive held out once), ablation (the AAFF
-    block taken apart), fault (the published error at small scale).
+    seeds (six networks, three seeds), drives (every drive held out once), long-drives (the same with 60 epochs and
+    three seeds), ablation (the AAFF block taken apart), modern (AAFF blocks on a pretrained backbone against none),
+    modern-ablation (its choices one by one), fault (the published error at small scale).
     """
 
     data: Path | None = None
     """Folder of the data set. Not needed with --miniature, nor with --report-only --publish, which then rebuilds the
     published pages from results and weights alone."""
+    streets: Path | None = None
+    """Folder of street photos with merged labels (scripts.prepare_streets), for the groups modern and modern-ablation,
+    which train on them too; without it they are left out."""
+    minutes: float | None = None
+    """Stop after this many minutes; the same command resumes. Default: when all is done."""
     out: Path = Path("runs/experiment")
     """Folder of the experiment: its runs, and its report unless --publish names another place."""
     only: tuple[Part, ...] = ()
     """Work on these groups alone; the plan and the report keep all of them."""
-    order: tuple[Group, ...] = ("drives", "ablation", "seeds")
+    order: tuple[Group, ...] = ("drives", "ablation", "seeds", "modern", "modern-ablation", "long-drives")
     """Groups in this order, after the first seed of all networks."""
     seeds: tuple[int, ...] = ()
-    """Of group seeds, work on these alone; the plan has 0, 1 and 2, and those named here."""
+    """Of groups with several seeds, work on these alone; the plan has 0, 1 and 2, and those named here."""
     folds: tuple[str, ...] = ()
-    """Of group drives, hold out these drives alone; the plan has all."""
-    networks: tuple[Network, ...] = ()
-    """Work on these networks and their variants alone."""
+    """Of groups that hold out drives, hold out these alone; the plan has all."""
+    networks: tuple[str, ...] = ()
+    """Work on these networks alone: a network with its variants (depthwise_aaff), or one variant by its name in the
+    plan (depthwise_aaff-ungated)."""
     status: bool = False
     """Show what is done, what is left and how long it will take, and start nothing."""
     report_only: bool = False
@@ -100,7 +109,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def run(args: Args) -> int:
     """Status 0 when all that was asked for is done, 1 when a run failed, 130 when interrupted."""
     from aaff.errors import OptionError
-    from experiments.paper.work import share_cores
+    from experiments.runner.work import share_cores
 
     if args.miniature:
         from experiments.paper.miniature import run_miniature
@@ -131,7 +140,7 @@ def run(args: Args) -> int:
     results = archive_of(args) or args.out / "report" / "results"
     if not args.report_only and (not args.only or "fault" in args.only):
         experiment.fault(results)
-    status = experiment.work(chosen, jobs, threads, train=not args.report_only)
+    status = experiment.work(chosen, jobs, threads, train=not args.report_only, minutes=args.minutes)
     if status == 130:
         print("interrupted; give the same command again to resume")
         return status
@@ -164,7 +173,7 @@ def make_experiment(args: Args, data: Path) -> Experiment:
         AaffError: an option, a recipe or the data set cannot be used.
     """
     from aaff.data import splits
-    from aaff.errors import DataError
+    from aaff.errors import DataError, OptionError
     from experiments.paper.experiment import Experiment, all_folds
     from experiments.paper.plan import Settings, resized
 
@@ -173,17 +182,22 @@ def make_experiment(args: Args, data: Path) -> Experiment:
     names = {
         "seeds": args.recipe,
         "drives": args.drives_recipe or str(RECIPES / "drives.yaml"),
+        "long-drives": str(RECIPES / "long-drives.yaml"),
         "ablation": args.ablation_recipe or str(RECIPES / "ablation.yaml"),
     }
+    if args.streets is not None:
+        names |= dict.fromkeys(MODERN, str(RECIPES / "modern.yaml"))
+    elif set(MODERN) & set(args.only):
+        raise OptionError("groups modern and modern-ablation need --streets DIR")
     recipes = {group: resized(full_recipe(name), args.size) for group, name in names.items()}
     folds: tuple[str, ...] = ()
     try:
         folds = all_folds(data, args.layout)
     except DataError as error:
-        if "drives" in args.only or args.folds:
+        if {"drives", "long-drives"} & set(args.only) or args.folds:
             raise
-        print(f"without group drives: {error}")
-        del recipes["drives"]
+        print(f"without groups drives and long-drives: {error}")
+        del recipes["drives"], recipes["long-drives"]
     if args.test_split and "test" not in splits(data, args.layout):
         print(f"{data} has no test split: the report will say so, and --report-only adds it later")
     settings = Settings(
@@ -194,26 +208,23 @@ def make_experiment(args: Args, data: Path) -> Experiment:
         test=args.test_split and "test" in splits(data, args.layout),
     )
     order = tuple(group for group in args.order if group in recipes)
-    return Experiment(data, args.out, settings, layout=args.layout, order=order, archive=archive_of(args), say=say)
-
-
-def full_recipe(name: str) -> Recipe:
-    """A recipe with every value filled in.
-
-    Raises:
-        OptionError: it cannot be read, or has an unknown key or value.
-    """
-    from aaff.cli.options import parse
-    from aaff.training.recipe import Recipe, read_recipe, to_flags
-
-    return parse(Recipe, to_flags(read_recipe(name), f"recipe {name}"), prog=f"recipe {name}", default=Recipe())
+    return Experiment(
+        data,
+        args.out,
+        settings,
+        layout=args.layout,
+        others={"streets": args.streets} if args.streets is not None else {},
+        order=order,
+        archive=archive_of(args),
+        say=say,
+    )
 
 
 def choose(runs: Sequence[PlannedRun], args: Args) -> list[PlannedRun]:
     """The runs of the plan that this call works on.
 
     Raises:
-        UnknownNameError: a drive that the plan does not have.
+        UnknownNameError: a drive or network that the plan does not have.
     """
     from aaff.errors import UnknownNameError
 
@@ -221,40 +232,18 @@ def choose(runs: Sequence[PlannedRun], args: Args) -> list[PlannedRun]:
     for fold in args.folds:
         if fold not in known:
             raise UnknownNameError("drive", fold, known)
+    networks = {name for run in runs for name in (run.variant.model, run.variant.name)}
+    for name in args.networks:
+        if name not in networks:
+            raise UnknownNameError("network of the plan", name, networks)
     return [
         run
         for run in runs
         if (not args.only or run.group in args.only)
-        and (run.group != "seeds" or not args.seeds or run.seed in args.seeds)
-        and (run.group != "drives" or not args.folds or run.fold in args.folds)
-        and (not args.networks or run.variant.model in args.networks)
+        and (run.group not in ("seeds", "long-drives", "modern") or not args.seeds or run.seed in args.seeds)
+        and (not run.fold or not args.folds or run.fold in args.folds)
+        and (not args.networks or {run.variant.model, run.variant.name} & set(args.networks))
     ]
-
-
-def print_status(experiment: Experiment, runs: Sequence[PlannedRun], jobs: int, threads: int) -> None:
-    """What is done and what is left."""
-    from aaff.cli.console import print_table
-    from experiments.paper.experiment import span
-
-    states = experiment.states()
-    rows = []
-    for run in runs:
-        state = states[run.name]
-        score = f"{100 * state.score:.1f}" if state.score is not None else ""
-        left = experiment.clock.left(run, state)
-        told = state.stage + (f": {state.failure}" if state.failure else "")
-        entire = span(experiment.clock.whole(run))
-        rows.append((run.name, told, f"{state.epoch}/{run.recipe.epochs}", score, entire, span(left) if left else ""))
-    print_table(("run", "state", "epoch", "val mean IoU", "one core needs", "left"), rows, text_columns=2)
-    for group in dict.fromkeys(run.group for run in runs):
-        mine = [run for run in runs if run.group == group]
-        whole = sum(experiment.clock.whole(run) for run in mine) / jobs
-        done = sum(states[run.name].stage == "done" for run in mine)
-        left = experiment.time_left(mine, states, jobs)
-        print(f"{group}: {done} of {len(mine)} done; {span(whole)} in all, {span(left)} left")
-    basis = "measured on the runs so far" if experiment.clock.measured else "guessed; nothing has run here yet"
-    total = span(experiment.time_left(runs, states, jobs))
-    print(f"left: {total} with {jobs} runs side by side on {threads} thread{'s' * (threads > 1)} each ({basis})")
 
 
 def print_answer(results: Path) -> None:
@@ -263,13 +252,6 @@ def print_answer(results: Path) -> None:
 
     for sentence in read_json(results / "answer.json")["sentences"]:
         print(sentence.replace("**", ""))
-
-
-def say(line: str) -> None:
-    """A line with the time of day, at once, since somebody may watch a log for hours."""
-    from datetime import datetime
-
-    print(f"{datetime.now():%H:%M:%S} {line}", flush=True)
 
 
 if __name__ == "__main__":

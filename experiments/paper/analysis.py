@@ -14,8 +14,9 @@ import numpy as np
 
 from aaff.evaluation import ConfusionMatrix
 from experiments.paper.plan import PAPER_ORDER, UNGATED, WIDENED
-from experiments.paper.results import Results, RunResult
+from experiments.paper.results import Results
 from experiments.paper.rule import MARGIN, Answer, Comparison, Scores, compare, seed_noise
+from experiments.runner.results import RunResult
 
 TITLES = {
     "bisenet": "BiSeNet",
@@ -27,8 +28,8 @@ TITLES = {
 }
 """How the networks are called in text."""
 
-KNOWN_DRIVE_EPOCHS = 15
-"""The recipe of group drives whose pairs were known before the margin of equivalence was stated."""
+QUESTION_GROUPS = ("seeds", "drives", "long-drives")
+"""Groups of runs that a question is asked of, see ``answer``."""
 
 SMALL_THINGS = ("pole", "sign symbol", "fence", "car", "pedestrian", "bicyclist")
 """Classes of things that come in countable pieces, for the analysis by object size."""
@@ -69,20 +70,22 @@ def seen(run: RunResult) -> str:
 def scores_by_condition(
     results: Results, group: str, metric: str = "miou", split: Callable[[RunResult], str] = held_out
 ) -> Scores:
-    """Score of a group's runs by network (variants by their name) and condition, on the split that ``split`` names."""
-    return {
-        (run.name, run.condition): float(run.scores[split(run)][metric])
-        for run in results.of(group)
-        if split(run) in run.scores
-    }
+    """Scores of a group's runs by network (variants by their name) and condition, of every seed, on the split that
+    ``split`` names."""
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    for run in results.of(group):
+        if split(run) in run.scores:
+            found.setdefault((run.name, run.condition), {})[run.seed] = float(run.scores[split(run)][metric])
+    return found
 
 
-def conditions(results: Results, group: str, *names: str) -> list[str]:
-    """The conditions of a group for which the plan has all the networks named, in its order."""
-    found: dict[str, set[str]] = {}
+def conditions(results: Results, group: str, *names: str) -> dict[str, list[int]]:
+    """The conditions of a group for which the plan has all the networks named, in its order, with their seeds."""
+    found: dict[str, dict[int, set[str]]] = {}
     for row in results.planned(group):
-        found.setdefault(row["condition"], set()).add(row["name"])
-    return [condition for condition, planned in found.items() if planned.issuperset(names)]
+        found.setdefault(row["condition"], {}).setdefault(row["seed"], set()).add(row["name"])
+    shared = {c: [seed for seed, has in seeds.items() if has.issuperset(names)] for c, seeds in found.items()}
+    return {condition: seeds for condition, seeds in shared.items() if seeds}
 
 
 def arithmetic(run: RunResult) -> str:
@@ -94,7 +97,7 @@ def arithmetic(run: RunResult) -> str:
 def conditions_by_arithmetic(results: Results) -> dict[str, list[str]]:
     """The finished conditions of seeds and drives, each under the arithmetic that its runs share."""
     found: dict[str, list[str]] = {}
-    for run in results.of("seeds") + results.of("drives"):
+    for run in (run for group in QUESTION_GROUPS for run in results.of(group)):
         listed = found.setdefault(arithmetic(run), [])
         if run.condition not in listed:
             listed.append(run.condition)
@@ -102,13 +105,13 @@ def conditions_by_arithmetic(results: Results) -> dict[str, list[str]]:
 
 
 def answer(results: Results, group: str, metric: str = "miou", split: Callable[[RunResult], str] = held_out) -> Answer:
-    """The comparisons of one question by the rule: group ``"seeds"`` (val) or ``"drives"`` (the held-out drive)."""
+    """The comparisons of one question by the rule: group ``"seeds"`` (val), or ``"drives"`` or ``"long-drives"`` (the
+    held-out drive)."""
     scores = scores_by_condition(results, group, metric, split)
-    fresh = group == "drives" and any(run.recipe["epochs"] != KNOWN_DRIVE_EPOCHS for run in results.of(group))
 
     def pair(first: str, second: str) -> Comparison:
-        # No pair with a control was known on val when the rule was written.
-        unknown = fresh or (group == "seeds" and second in (UNGATED, WIDENED))
+        # Known when the rule was written: the 15-epoch drives, and on val all but the controls.
+        unknown = group == "long-drives" or (group == "seeds" and second in (UNGATED, WIDENED))
         margin = MARGIN if unknown and metric == "miou" and split is held_out else None
         return compare(scores, first, second, conditions(results, group, first, second), margin)
 
@@ -218,7 +221,7 @@ def pooled(results: Results, name: str, split: str, detail: str, key: str) -> np
 
 
 def border_scores(counts: np.ndarray[Any, Any]) -> list[tuple[float | None, float | None]]:
-    """Pixel accuracy and mean IoU of each band of ``experiments.paper.details.Borders``; None without a pixel.
+    """Pixel accuracy and mean IoU of each band of ``experiments.runner.details.Borders``; None without a pixel.
 
     Args:
         counts: [bands, C, C].

@@ -10,7 +10,7 @@ from aaff.files import write_json, write_text
 from experiments.paper.analysis import answer as answer_of
 from experiments.paper.analysis import noise
 from experiments.paper.blocks import Document
-from experiments.paper.chapters import answer, block, cost, errors, origin, scores
+from experiments.paper.chapters import answer, block, cost, errors, lite, origin, scores
 from experiments.paper.html import render_html
 from experiments.paper.markdown import write_markdown
 from experiments.paper.results import Results, load_results
@@ -39,6 +39,7 @@ def build_document(results: Results, pictures: Path | None = None) -> Document:
     document.add(*cost.speed(results))
     document.add(*cost.whole(results))
     document.add(*block.chapter(results))
+    document.add(*lite.chapter(results))
     document.add(*errors.chapter(results))
     document.add(*origin.chapter(results))
     made = results.plan["provenance"]
@@ -70,11 +71,11 @@ def write_report(folder: Path, results_folder: Path, pictures: Path | None = Non
 
 def answer_to_dict(results: Results) -> dict[str, Any]:
     """What the rule says, JSON-ready."""
-    found = {group: answer_of(results, group) for group in answer.QUESTIONS}
+    found = {group: answer_of(results, group) for group in answer.questions(results)}
     return {
         "rule": answer.RULE_PAGE,
         "sentences": answer.lead(results),
-        "headlines": {group: found[group].headline(where) for group, where in answer.QUESTIONS.items()},
+        "headlines": {group: found[group].headline(where) for group, where in answer.questions(results).items()},
         "missing": {group: list(one.missing) for group, one in found.items()},
         "comparisons": {
             group: {field.name: getattr(one, field.name).to_dict() for field in fields(one)}

@@ -14,29 +14,22 @@ from aaff.errors import DataError
 from aaff.files import read_json, write_json
 from aaff.provenance import file_hash
 from aaff.training.trainer import LAST
-from experiments.paper.archive import LATER, Archive
-from experiments.paper.costs import Costs
 from experiments.paper.document import write_report
 from experiments.paper.fault import Scale, demonstrate
-from experiments.paper.measure import measure_checkpoint
 from experiments.paper.pictures import draw_pictures
-from experiments.paper.plan import DEFAULT_ORDER, PAPER_ORDER, PlannedRun, Settings, chosen_folds, make_plan, run_folder
+from experiments.paper.plan import DEFAULT_ORDER, PAPER_ORDER, Settings, chosen_folds, make_plan
 from experiments.paper.publish import publish, source_of
-from experiments.paper.results import Results, RunResult, add_score, gather, gather_baselines, load_results
-from experiments.paper.runs import (
-    Clock,
-    RunState,
-    check_content,
-    check_run,
-    common_arithmetic,
-    content_hash,
-    frame_names_hash,
-    progress,
-)
-from experiments.paper.work import Job, Workshop, execute
+from experiments.paper.results import Results, add_score, gather_baselines, load_results
+from experiments.runner.archive import LATER
+from experiments.runner.costs import Costs
+from experiments.runner.measure import measure_checkpoint
+from experiments.runner.planned import run_folder
+from experiments.runner.queue import Queue
+from experiments.runner.results import RunResult, gather
+from experiments.runner.states import check_content
 
 
-class Experiment:
+class Experiment(Queue):
     """One folder with one plan.
 
     Args:
@@ -44,6 +37,7 @@ class Experiment:
         out: folder of the experiment.
         settings: what the plan consists of; its ``folds`` are filled in by ``all_folds``.
         layout: of the data set; found out when left out.
+        others: folders of further data sets, by the names that the plan uses.
         order: of the groups.
         archive: folder of results whose runs count as done though their folders are gone.
         say: told in a line what happens.
@@ -60,104 +54,27 @@ class Experiment:
         settings: Settings,
         *,
         layout: str | None = None,
+        others: Mapping[str, Path] | None = None,
         order: Sequence[str] = DEFAULT_ORDER,
         archive: Path | None = None,
         say: Callable[[str], None] = print,
         miniature: bool = False,
     ) -> None:
-        self.data, self.out, self.settings, self.layout, self.say = data, out, settings, layout, say
-        self.miniature = miniature
-        self.archive = Archive(archive) if archive is not None else None
-        self._hashes: dict[tuple[str, str | None], str] = {}
-        labels = self._open("train", settings.protocol).labels
-        self.costs = Costs(labels.num_classes, out / "costs.json")
-        self.runs = make_plan(settings, self.costs.macs, order=order)
-        self._train = {(r.recipe.train_split, r.recipe.protocol): None for r in self.runs}
-        self._sets = {split: self._open(split, protocol) for split, protocol in self._train}
-        self.clock = Clock({split: len(found) for split, found in self._sets.items()}, self.costs.macs)
+        self.settings, self.miniature = settings, miniature
+        labels = open_dataset(data, "train", protocol=settings.protocol, layout=layout).labels
+        costs = Costs(labels.num_classes, out / "costs.json")
+        runs = make_plan(settings, costs.macs, order=order)
+        super().__init__(runs, data, out, costs, layout=layout, others=others, archive=archive, say=say)
 
     def _open(self, split: str, protocol: str | None) -> Dataset:
         return open_dataset(self.data, split, protocol=protocol, layout=self.layout)
 
-    def _state(self, run: PlannedRun, own: RunState) -> RunState:
-        """How far a run is; a result in the archive stands for a folder that holds no finished run."""
-        if self.archive is None or own.stage in ("trained", "done"):
-            return own
-        return self.archive.progress(run) or own
-
-    def states(self) -> dict[str, RunState]:
-        """How far every run is, by its name; the clock learns from it."""
-        self.clock.forget()
-        own = {run.name: progress(self.out, run) for run in self.runs}
-        found = {run.name: self._state(run, own[run.name]) for run in self.runs}
-        for run in self.runs:
-            self.clock.learn(run, own[run.name])
-        if not self.clock.measured:  # better than nothing: what other machines have taken
-            for run in self.runs:
-                self.clock.learn(run, found[run.name])
-        return found
-
     def check(self) -> dict[str, dict[str, Any]]:
-        """Refuse runs of other settings or data.
-
-        Returns:
-            By the names of runs the ``device`` and ``precision`` of those that are compared under the same
-            condition (a seed, a drive); runs of a condition in which none has begun are left out.
-
-        Raises:
-            AaffError: a run or the data set is not what the plan says; the differing keys are named.
-        """
-        names = {split: frame_names_hash(found) for split, found in self._sets.items()}
-        begun: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
-        for run in self.runs:
-            frames = names[run.recipe.train_split]
-            found = {run.name: check_run(self.out, run, frames)}
-            if self.archive is not None:
-                found[f"the result of {run.name}"] = self.archive.check(run, frames, self._content)
-            condition = begun.setdefault((run.group, run.condition), {})
-            condition |= {name: arithmetic for name, arithmetic in found.items() if arithmetic is not None}
-        common = {key: common_arithmetic(condition) for key, condition in begun.items()}
+        arithmetic = super().check()
         available = splits(self.data, self.layout)
         present = [s for s in ("train", "val", *(["test"] if self.settings.test else [])) if s in available]
         check_content(self.out, [self._open(split, self.settings.protocol) for split in present])
-        return {run.name: shared for run in self.runs if (shared := common[run.group, run.condition]) is not None}
-
-    def _content(self, split: str, protocol: str | None) -> str:
-        if (split, protocol) not in self._hashes:
-            self._hashes[split, protocol] = content_hash(self._open(split, protocol))
-        return self._hashes[split, protocol]
-
-    def work(
-        self, runs: Sequence[PlannedRun], jobs: int, threads: int, *, train: bool = True, every: float = 60
-    ) -> int:
-        """Train and score runs.
-
-        Args:
-            runs: of this plan.
-            jobs: side by side.
-            threads: of each.
-            train: False scores what is trained and trains nothing.
-            every: seconds between two lines about the progress.
-
-        Returns:
-            0, 1 when a run failed, 130 after an interruption.
-        """
-        arithmetic = self.check()
-        states = self.states()
-        left = [r for r in runs if states[r.name].stage == "trained" or (train and states[r.name].stage != "done")]
-        shop = Workshop(self.out, self.data, self.layout, jobs, threads, arithmetic, self.say)
-        return execute(left, shop, tell=lambda active: self._tell(active, runs, jobs), every=every)
-
-    def _tell(self, active: Sequence[Job], runs: Sequence[PlannedRun], jobs: int) -> None:
-        states = self.states()
-        at = ", ".join(f"{j.run.name} {states[j.run.name].epoch}/{j.run.recipe.epochs}" for j in active)
-        done = sum(states[run.name].stage == "done" for run in runs)
-        self.say(f"{done} of {len(runs)} runs done, {span(self.time_left(runs, states, jobs))} left; at {at}")
-
-    def time_left(self, runs: Sequence[PlannedRun], states: Mapping[str, RunState], jobs: int) -> float:
-        """Seconds until all runs are trained, so many side by side."""
-        left = [self.clock.left(run, states[run.name]) for run in runs]
-        return max(sum(left) / jobs, max(left, default=0.0))
+        return arithmetic
 
     def fault(self, results: Path, scale: Scale | None = None) -> None:
         """Show the published fault, once.
@@ -193,7 +110,7 @@ class Experiment:
             "test": self.settings.test,
             "miniature": self.miniature,
         }
-        gather(results, self.out, self.runs, self.states(), settings, self.costs, self.clock, self.archive)
+        gather(results, self, settings)
         gather_baselines(results, self.data, self.runs, self.layout, self.out / "baselines.json")
         if (self.out / "fault.json").is_file():
             write_json(results / "fault.json", read_json(self.out / "fault.json"))
@@ -289,14 +206,3 @@ def all_folds(data: Path, layout: str | None, wanted: Sequence[str] = ()) -> tup
     if not found:
         raise DataError(f"group drives needs two drives or more in train and val of {data}")
     return chosen_folds(found, wanted)
-
-
-def span(seconds: float) -> str:
-    """A span of time in words.
-
-    >>> span(50), span(600), span(3.5 * 3600)
-    ('1 min', '10 min', '3 h 30 min')
-    """
-    minutes = max(1, round(seconds / 60)) if seconds > 0 else 0
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest:02} min" if hours else f"{rest} min"

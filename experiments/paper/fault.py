@@ -31,7 +31,7 @@ from aaff.networks import SegmentationNetwork, create_model
 from aaff.preprocess import Normalization, Size
 from aaff.provenance import provenance
 from aaff.synthetic import render
-from experiments.paper.measure import GateRecorder
+from experiments.runner.measure import GateRecorder
 
 SUBJECTS = ("depthwise_aaff", "depthwise_aaff2")
 """Sigmoid gates in the first, ReLU gates in the second."""

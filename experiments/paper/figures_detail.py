@@ -25,9 +25,9 @@ from experiments.paper.charts import (
     new_axes,
     styled,
 )
-from experiments.paper.details import BORDER_WIDTHS, CONFIDENCE_BINS, OBJECT_AREAS
 from experiments.paper.plan import PAPER_ORDER
 from experiments.paper.results import Results
+from experiments.runner.details import BORDER_WIDTHS, CONFIDENCE_BINS, OBJECT_AREAS
 
 
 @styled
@@ -178,7 +178,7 @@ def gates(statistics: Mapping[str, Mapping[str, Any]], network: str) -> Chart | 
     """Every gate of a network: mean output, spread over channels (thin) and over frames (thick).
 
     Args:
-        statistics: by gate, as ``experiments.paper.measure.gate_statistics`` gives them.
+        statistics: by gate, as ``experiments.runner.measure.gate_statistics`` gives them.
         network: registered name.
     """
     if not statistics:

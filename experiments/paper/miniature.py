@@ -15,7 +15,7 @@ from aaff.training.recipe import Recipe
 from experiments.paper.experiment import Experiment
 from experiments.paper.fault import Scale
 from experiments.paper.plan import Settings
-from experiments.paper.work import share_cores
+from experiments.runner.work import share_cores
 
 SIZE = Size(160, 120)
 """Of the synthetic frames."""
@@ -42,7 +42,7 @@ def run_miniature(
         data: a data set; None makes one in ``out``.
         frames: to render, for train, val and test.
         fault: scale of the published fault.
-        jobs, threads: as in ``experiments.paper.work.share_cores``.
+        jobs, threads: as in ``experiments.runner.work.share_cores``.
         say: told in a line what happens.
 
     Returns:
@@ -57,7 +57,8 @@ def run_miniature(
             say(f"rendering {sum(frames)} synthetic frames")
             write_scenes(data, size=SIZE, train=frames[0], val=frames[1], test=frames[2])
             (data / ".whole").touch()
-    experiment = Experiment(data, out, Settings({"seeds": recipe}, seeds=(0,), test=True), say=say, miniature=True)
+    settings = Settings({"seeds": recipe}, seeds=(0,), test=True, controls=False)
+    experiment = Experiment(data, out, settings, say=say, miniature=True)
     status = experiment.work(experiment.runs, *share_cores(jobs, threads), every=15)
     if status:
         raise AaffError(f"the experiment in {out} did not finish; give the same command again to resume")

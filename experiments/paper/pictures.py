@@ -24,7 +24,7 @@ from aaff.preprocess import Size, resize_image, resize_label
 from aaff.provenance import file_hash
 from aaff.synthetic import render
 from experiments.paper.analysis import TITLES
-from experiments.paper.measure import frame_score
+from experiments.runner.measure import frame_score
 
 WIDTH = 320
 """Pixels of a picture; enough for a phone, small in a repository."""

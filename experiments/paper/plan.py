@@ -1,10 +1,13 @@
 """The plan of the experiment: which networks are trained on what, by which recipe, in which order, at what cost.
 
-Three groups of runs (issue and rule: ``docs/experiment``):
+Groups of runs (rules: ``docs/experiment``):
 
-``seeds``     the paper's four networks, every seed, the paper's recipe, trained on train.
-``drives``    the four and the two controls under ``camvid11-drives``: every drive held out once, one seed.
-``ablation``  depthwise_aaff: gate × fusion, one side, no spatial path; a short recipe, one seed.
+``seeds``            the paper's four networks and the two controls, every seed, the paper's recipe, trained on train.
+``drives``           the six under ``camvid11-drives``: every drive held out once, one seed, 15 epochs.
+``long-drives``      the same with 60 epochs and every seed.
+``ablation``         depthwise_aaff: gate × fusion, one side, no spatial path; a short recipe, one seed.
+``modern``           AAFF blocks on a pretrained backbone against none, every seed (``experiments.paper.modern``).
+``modern-ablation``  the choices of aaff_lite0 one by one, one seed.
 
 A run is a network, a recipe and a folder; nothing here trains.
 """
@@ -13,14 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from aaff.data.protocols import DRIVES
 from aaff.errors import OptionError, UnknownNameError
 from aaff.preprocess import Size
 from aaff.training.recipe import Recipe
+from experiments.paper import modern
+from experiments.runner.planned import Macs, PlannedRun, Scoring, Variant
 
-GROUPS = ("seeds", "drives", "ablation")
+GROUPS = ("seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation")
 """Groups of runs."""
 
 PAPER_ORDER = ("bisenet", "depthwise_bisenet", "depthwise_aaff", "depthwise_aaff2")
@@ -32,76 +36,11 @@ UNGATED, WIDENED = "depthwise_aaff-ungated", "depthwise_bisenet-widened"
 ABLATION_GATES = ("sigmoid", "relu", "hard_sigmoid", "none")
 ABLATION_FUSIONS = ("concat", "add")
 
-DEFAULT_ORDER = ("drives", "ablation", "seeds")
-"""After the first seed of all four networks: what the answer needs most comes first."""
+DEFAULT_ORDER = ("drives", "ablation", "seeds", "modern", "modern-ablation", "long-drives")
+"""After the first seed of all four networks: what the answer needs most for its time comes first."""
 
 _FIRST = ("depthwise_aaff", "depthwise_bisenet", "bisenet", "depthwise_aaff2")
 """Running order within a seed: the pair that the question is about comes first."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A network of the experiment.
-
-    Attributes:
-        name: unique in its group; the run folder begins with it.
-        model: registered network.
-        options: its options, as ``NAME=VALUE``.
-    """
-
-    name: str
-    model: str
-    options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """A split that a finished run is scored on.
-
-    Attributes:
-        split, protocol: as ``aaff.data.open_dataset`` takes them; None is what the layout implies.
-        full: with calibration, borders, sizes and gates; False counts the confusion matrix alone.
-    """
-
-    split: str
-    protocol: str | None
-    full: bool
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """One training of the plan.
-
-    Attributes:
-        group: one of ``GROUPS``.
-        variant: the network.
-        seed: of the recipe.
-        fold: the held-out drive, in group drives.
-        recipe: the complete recipe.
-        scorings: what the finished run is scored on.
-    """
-
-    group: str
-    variant: Variant
-    seed: int
-    recipe: Recipe
-    scorings: tuple[Scoring, ...]
-    fold: str | None = None
-
-    @property
-    def name(self) -> str:
-        """Folder below that of the experiment, such as ``seeds/bisenet-seed0``."""
-        fold = f"-without-{self.fold}" if self.fold else ""
-        return f"{self.group}/{self.variant.name}{fold}-seed{self.seed}"
-
-    @property
-    def condition(self) -> str:
-        """What pairs this run with those of other networks, such as ``seed 0`` or ``drive 0001TP``."""
-        return f"drive {self.fold}" if self.fold else f"seed {self.seed}"
-
-
-Macs = Callable[[str, tuple[str, ...], Size], int]
-"""Multiply-accumulates of a network (name, options) for one frame of a size."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +49,12 @@ class Settings:
 
     Attributes:
         recipes: the recipe of each group.
-        seeds: of group seeds; the first one is that of the other groups.
+        seeds: of groups seeds, long-drives and modern; the first one is that of the other groups.
         folds: drives to hold out.
-        networks: of group seeds and drives.
-        protocol: of groups seeds and ablation; None is what the layout implies.
+        networks: of groups seeds, drives and long-drives.
+        protocol: of the groups that hold out no drive; None is what the layout implies.
         test: score the test split too.
+        controls: plan the two controls in group seeds too.
     """
 
     recipes: Mapping[str, Recipe]
@@ -123,6 +63,7 @@ class Settings:
     networks: tuple[str, ...] = PAPER_ORDER
     protocol: str | None = None
     test: bool = False
+    controls: bool = True
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
@@ -151,38 +92,59 @@ def make_plan(settings: Settings, macs: Macs, *, order: Sequence[str] = DEFAULT_
             raise UnknownNameError("group of the experiment", group, GROUPS)
     made = {group: _GROUP[group](settings, macs) for group in GROUPS if group in settings.recipes}
     ordered = [*dict.fromkeys([*order, *GROUPS])]
-    first = [run for run in made.get("seeds", []) if run.seed == settings.seeds[0]]
+    four = [run for run in made.get("seeds", []) if run.variant.name in PAPER_ORDER]
+    first = [run for run in four if run.seed == settings.seeds[0]]
     rest = [run for group in ordered for run in made.get(group, []) if run not in first]
     return first + rest
 
 
-def _seeds(settings: Settings, _: Macs) -> list[PlannedRun]:
+def _seeds(settings: Settings, macs: Macs) -> list[PlannedRun]:
+    """The four networks, then the controls."""
     base = _on(settings.recipes["seeds"], settings.protocol)
     scorings = [Scoring("train", settings.protocol, False), Scoring("val", settings.protocol, True)]
     if settings.test:
         scorings.append(Scoring("test", settings.protocol, True))
-    names = [name for name in _FIRST if name in settings.networks]
     return [
-        PlannedRun("seeds", Variant(name, name), seed, _with(base, Variant(name, name), seed), tuple(scorings))
+        PlannedRun("seeds", variant, seed, _with(base, variant, seed), tuple(scorings))
+        for variants in (_four(settings), _controls(settings, base, macs) if settings.controls else [])
         for seed in settings.seeds
-        for name in names
+        for variant in variants
     ]
 
 
+def _four(settings: Settings) -> list[Variant]:
+    return [Variant(name, name) for name in _FIRST if name in settings.networks]
+
+
+def _controls(settings: Settings, base: Recipe, macs: Macs) -> list[Variant]:
+    """The controls of those of the four that are planned."""
+    made = []
+    if "depthwise_bisenet" in settings.networks:
+        made.append(Variant(WIDENED, "depthwise_bisenet", (f"width={equal_width(base, macs)}",)))
+    if "depthwise_aaff" in settings.networks:
+        made.append(Variant(UNGATED, "depthwise_aaff", ("gate=none",)))
+    return made
+
+
 def _drives(settings: Settings, macs: Macs) -> list[PlannedRun]:
-    base = settings.recipes["drives"]
-    variants = [Variant(name, name) for name in _FIRST if name in settings.networks]
-    controls = (UNGATED, "depthwise_aaff", ("gate=none",)), (WIDENED, "depthwise_bisenet", None)
-    for name, model, options in controls:
-        if model in settings.networks:
-            variants.append(Variant(name, model, options or (f"width={equal_width(base, macs)}",)))
+    return _held_out("drives", settings, settings.seeds[:1], macs)
+
+
+def _long_drives(settings: Settings, macs: Macs) -> list[PlannedRun]:
+    return _held_out("long-drives", settings, settings.seeds, macs)
+
+
+def _held_out(group: str, settings: Settings, seeds: Sequence[int], macs: Macs) -> list[PlannedRun]:
+    """Every drive held out once, for each seed."""
+    base = settings.recipes[group]
+    variants = [*_four(settings), *_controls(settings, base, macs)]
     runs = []
-    for fold in settings.folds:
-        splits = f"train-without-{fold}", f"drive-{fold}"
-        recipe = replace(base, protocol=DRIVES, train_split=splits[0])
-        scorings = Scoring(splits[0], DRIVES, False), Scoring(splits[1], DRIVES, True)
-        seed = settings.seeds[0]
-        runs += [PlannedRun("drives", v, seed, _with(recipe, v, seed), scorings, fold) for v in variants]
+    for seed in seeds:
+        for fold in settings.folds:
+            splits = f"train-without-{fold}", f"drive-{fold}"
+            recipe = replace(base, protocol=DRIVES, train_split=splits[0])
+            scorings = Scoring(splits[0], DRIVES, False), Scoring(splits[1], DRIVES, True)
+            runs += [PlannedRun(group, v, seed, _with(recipe, v, seed), scorings, fold) for v in variants]
     return runs
 
 
@@ -201,10 +163,21 @@ def _ablation(settings: Settings, _: Macs) -> list[PlannedRun]:
     return [PlannedRun("ablation", v, seed, _with(base, v, seed), scorings) for v in variants]
 
 
+def _modern(settings: Settings, _: Macs) -> list[PlannedRun]:
+    return modern.comparison(settings.recipes["modern"], settings.seeds, settings.protocol)
+
+
+def _modern_ablation(settings: Settings, _: Macs) -> list[PlannedRun]:
+    return modern.ablation(settings.recipes["modern-ablation"], settings.seeds[0], settings.protocol)
+
+
 _GROUP: Mapping[str, Callable[[Settings, Macs], list[PlannedRun]]] = {
     "seeds": _seeds,
     "drives": _drives,
+    "long-drives": _long_drives,
     "ablation": _ablation,
+    "modern": _modern,
+    "modern-ablation": _modern_ablation,
 }
 
 
@@ -242,25 +215,6 @@ def equal_width(recipe: Recipe, macs: Macs) -> float:
     return min((low, high), key=lambda width: abs(cost(width) - target)) / 1000
 
 
-def total_cost(recipe: Recipe, frames: int, macs: Macs, *, epochs: int | None = None) -> float:
-    """Multiply-accumulates of the forward passes of a run, by which its time is told.
-
-    Args:
-        recipe: of the run.
-        frames: frames of its training split.
-        macs: cost of a network.
-        epochs: count the first so many only; all when left out.
-    """
-    size = recipe.augment.crop
-    whole = macs(recipe.model, recipe.options, size)
-    per_epoch = frames // recipe.batch * recipe.batch
-    total = 0.0
-    for epoch in range(recipe.epochs if epochs is None else epochs):
-        crop = recipe.augment.crop_at(epoch, recipe.epochs)
-        total += per_epoch * whole * (crop.width * crop.height) / (size.width * size.height)
-    return total
-
-
 def resized(recipe: Recipe, size: Size | None) -> Recipe:
     """The recipe for another size: its early views keep their share of the whole ones.
 
@@ -295,8 +249,3 @@ def chosen_folds(available: Iterable[str], wanted: Sequence[str]) -> tuple[str, 
         if name not in drives:
             raise UnknownNameError("drive", name, drives)
     return tuple(wanted) or tuple(drives)
-
-
-def run_folder(out: Path, run: PlannedRun) -> Path:
-    """Where a run of the experiment in ``out`` lies."""
-    return out / run.name

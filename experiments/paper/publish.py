@@ -21,10 +21,11 @@ from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.provenance import file_hash
 from experiments.paper.analysis import TITLES
 from experiments.paper.document import write_report
-from experiments.paper.measure import measure_checkpoint
 from experiments.paper.pictures import draw_pictures
 from experiments.paper.plan import PAPER_ORDER
-from experiments.paper.results import RunResult, load_results
+from experiments.paper.results import load_results
+from experiments.runner.measure import measure_checkpoint
+from experiments.runner.results import RunResult
 
 LARGEST = 11 * 2**19
 """Bytes of a published file, at most: 5.5 MiB, since BiSeNet's 2,677,443 parameters take 5.1 in half precision."""

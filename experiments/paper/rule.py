@@ -38,8 +38,9 @@ class Comparison:
 
     Attributes:
         first, second: names of the two networks.
-        differences: by condition, in the order of the plan; the same recipe, frames and seed on both sides.
-        missing: conditions of the plan without a finished pair.
+        differences: by condition, in the order of the plan; the same recipe, frames and seeds on both sides, the mean
+            over the seeds.
+        missing: what of the plan has no finished pair: conditions, or seeds of a condition.
         margin: of equivalence, where one was stated before the pairs were known; None claims no equivalence.
     """
 
@@ -53,6 +54,11 @@ class Comparison:
     def mean(self) -> float | None:
         """Mean difference; None without a pair."""
         return statistics.fmean(self.differences.values()) if self.differences else None
+
+    @property
+    def planned(self) -> int:
+        """Conditions of the plan, finished or not."""
+        return len({*self.differences, *(name.partition(",")[0] for name in self.missing)})
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -111,22 +117,35 @@ class Comparison:
         }
 
 
-Scores = Mapping[tuple[str, Condition], float]
-"""Score by network and condition, of the finished runs."""
+Scores = Mapping[tuple[str, Condition], Mapping[int, float]]
+"""Scores of the finished runs by seed, of each network and condition."""
+
+Planned = Mapping[Condition, Sequence[int]]
+"""The seeds that the plan has for both networks of a pair, by condition."""
 
 
-def compare(
-    scores: Scores, first: str, second: str, conditions: Sequence[Condition], margin: float | None = None
-) -> Comparison:
-    """Pair two networks over the conditions of the plan.
+def compare(scores: Scores, first: str, second: str, planned: Planned, margin: float | None = None) -> Comparison:
+    """Pair two networks over the conditions of the plan, seed by seed; a condition counts once, as its seeds' mean.
 
-    >>> scores = {("a", "seed 0"): 0.5, ("b", "seed 0"): 0.25, ("a", "seed 1"): 0.5}
-    >>> compare(scores, "a", "b", ["seed 0", "seed 1"]).missing
+    >>> scores = {("a", "seed 0"): {0: 0.5}, ("b", "seed 0"): {0: 0.25}, ("a", "seed 1"): {1: 0.5}}
+    >>> compare(scores, "a", "b", {"seed 0": [0], "seed 1": [1]}).missing
     ('seed 1',)
+
+    >>> scores = {("a", "drive x"): {0: 0.5, 1: 0.7}, ("b", "drive x"): {0: 0.4, 1: 0.5}}
+    >>> found = compare(scores, "a", "b", {"drive x": [0, 1, 2]})
+    >>> round(found.differences["drive x"], 3), found.missing
+    (0.15, ('drive x, seed 2',))
     """
-    both = [c for c in conditions if (first, c) in scores and (second, c) in scores]
-    differences = {c: scores[first, c] - scores[second, c] for c in both}
-    return Comparison(first, second, differences, tuple(c for c in conditions if c not in both), margin)
+    differences, missing = {}, []
+    for condition, seeds in planned.items():
+        one, other = scores.get((first, condition), {}), scores.get((second, condition), {})
+        pairs = [one[seed] - other[seed] for seed in seeds if seed in one and seed in other]
+        if pairs:
+            differences[condition] = statistics.fmean(pairs)
+            missing += [f"{condition}, seed {seed}" for seed in seeds if seed not in one or seed not in other]
+        else:
+            missing.append(condition)
+    return Comparison(first, second, differences, tuple(missing), margin)
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from experiments.paper.analysis import (
     seen,
     unfinished,
 )
-from experiments.paper.archive import LATER
 from experiments.paper.blocks import Block, Folded, Heading, Note, Prose, Table, figure
 from experiments.paper.figures import differences
 from experiments.paper.plan import GROUPS
 from experiments.paper.results import Results
 from experiments.paper.rule import MARGIN, Answer, Comparison, depthwise_headline, points, speed_gain
 from experiments.paper.speed import main_setting, speed_rows
+from experiments.runner.archive import LATER
 
 RULE_PAGE = "docs/experiment/rule-2.md"
 """The rule, in the project's repository."""
@@ -25,22 +25,34 @@ RULE_PAGE = "docs/experiment/rule-2.md"
 CHANGES_PAGE = "docs/experiment/changes.md"
 """What changed since the last report, and why."""
 
-QUESTIONS = {"seeds": "on CamVid val", "drives": "on an unseen drive"}
-"""Where each of the two questions is asked, by group of runs; they are never pooled."""
+
+def questions(results: Results) -> dict[str, str]:
+    """Where each question is asked, by group of runs; they are never pooled.
+
+    Drives have a second recipe, which is told once a run by it is finished.
+    """
+    if not results.of("long-drives"):
+        return {"seeds": "on CamVid val", "drives": "on an unseen drive"}
+    short, long = (next((row["epochs"] for row in results.planned(group)), 0) for group in ("drives", "long-drives"))
+    return {
+        "seeds": "on CamVid val",
+        "drives": f"on an unseen drive after {short} epochs",
+        "long-drives": f"on an unseen drive after {long} epochs",
+    }
 
 
 def lead(results: Results) -> list[str]:
     """The answer: the block on val, the block on unseen drives, the depthwise convolutions, what remains uncertain."""
     return [
-        *(_block_sentence(results, group) for group in QUESTIONS),
+        *(_block_sentence(results, group, where) for group, where in questions(results).items()),
         _depthwise_sentence(results),
         _uncertainty(results),
     ]
 
 
-def _block_sentence(results: Results, group: str) -> str:
+def _block_sentence(results: Results, group: str, where: str) -> str:
     found = answer(results, group)
-    told = f"**{found.headline(QUESTIONS[group])}**"
+    told = f"**{found.headline(where)}**"
     rows = [
         f"{c.told} {what}"
         for what, c in (
@@ -53,7 +65,8 @@ def _block_sentence(results: Results, group: str) -> str:
     ]
     if rows:
         count = max(len(c.differences) for c in (found.design, found.claim, found.attention, found.price))
-        runs = f"{count} {group if count > 1 else group.removesuffix('s')}"
+        pairs = group.removeprefix("long-")
+        runs = f"{count} {pairs if count > 1 else pairs.removesuffix('s')}"
         so_far = "So far " if found.missing else ""
         told += f" {so_far}DepthwiseAAFF in points of mean IoU, {runs}, 95 % interval: {'; '.join(rows)}."
     unmeasured = [
@@ -65,9 +78,8 @@ def _block_sentence(results: Results, group: str) -> str:
 
 
 def _depthwise_sentence(results: Results) -> str:
-    told = " ".join(
-        f"**{depthwise_headline(answer(results, group).depthwise, where)}**" for group, where in QUESTIONS.items()
-    )
+    asked = questions(results).items()
+    told = " ".join(f"**{depthwise_headline(answer(results, group).depthwise, where)}**" for group, where in asked)
     gains = [*_saved(results), *_faster(results)]
     listed = " and ".join([", ".join(gains[:-1]), gains[-1]] if len(gains) > 1 else gains)
     return told + (f" They save {listed}." if gains else "")
@@ -101,7 +113,7 @@ def _uncertainty(results: Results) -> str:
     if missing:
         parts.append(f"{done} of {len(results.plan['runs'])} runs are finished")
     hidden = []
-    for group, where in QUESTIONS.items():
+    for group, where in questions(results).items():
         found = answer(results, group)
         hidden += [
             f"{100 * c.hidden:.1f} points {what} {where}"
@@ -114,8 +126,8 @@ def _uncertainty(results: Results) -> str:
     if deviation is not None:
         parts.append(f"another seed alone moves val mean IoU by {100 * deviation:.1f} points (standard deviation)")
     recipes = [
-        f"{len(conditions(results, group))} {group} of {runs[0].recipe['epochs']} epochs"
-        for group in QUESTIONS
+        f"{len(conditions(results, group))} {group.removeprefix('long-')} of {runs[0].recipe['epochs']} epochs"
+        for group in questions(results)
         if (runs := results.of(group))
     ]
     if recipes:
@@ -192,7 +204,7 @@ def chapter(results: Results) -> list[Block]:
             + _trained_with(results)
         ),
     ]
-    for group, where in QUESTIONS.items():
+    for group, where in questions(results).items():
         found = answer(results, group)
         rows = named(found)
         blocks.append(Heading(f"{where[0].upper()}{where[1:]}", 3))
@@ -205,7 +217,7 @@ def chapter(results: Results) -> list[Block]:
         blocks.append(comparison_table(rows, f"The comparisons {where}, in points of mean IoU"))
         blocks.append(Prose(f"**{found.headline(where)}** {depthwise_headline(found.depthwise, where)}"))
     tables = []
-    for group, where in QUESTIONS.items():
+    for group, where in questions(results).items():
         accuracy = named(answer(results, group, "pixel_accuracy"))
         fitted = named(answer(results, group, split=seen))
         frames = "on the frames trained on" if group == "seeds" else "on the two drives trained on"
@@ -248,7 +260,7 @@ def comparison_table(rows: list[tuple[str, Comparison]], caption: str) -> Table:
     body = []
     for name, c in rows:
         count = len(c.differences)
-        planned = count + len(c.missing)
+        planned = c.planned
         interval = f"{points(c.interval[0])} to {points(c.interval[1])}" if c.interval else "–"
         mean = points(c.mean) if c.mean is not None else "–"
         verdict = f"**{c.verdict}**" if planned else "not measured"

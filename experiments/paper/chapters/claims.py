@@ -65,7 +65,7 @@ def learning(results: Results) -> list[Block]:
 def _by_class(results: Results, label: str) -> Comparison:
     """DepthwiseAAFF − BiSeNet in the accuracy of one class on val."""
     scores = {
-        (run.name, run.condition): float(value)
+        (run.name, run.condition): {run.seed: float(value)}
         for run in results.of("seeds")
         if (value := run.scores.get("val", {}).get("per_class", {}).get(label, {}).get("accuracy")) is not None
     }

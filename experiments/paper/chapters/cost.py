@@ -9,8 +9,9 @@ from experiments.paper.chapters.scores import cell, scored_splits
 from experiments.paper.figures import trade_off
 from experiments.paper.plan import PAPER_ORDER
 from experiments.paper.references import FROM_SCRATCH, PAPER_TABLE
-from experiments.paper.results import Results, RunResult
+from experiments.paper.results import Results
 from experiments.paper.speed import SpeedRow, main_setting, speed_rows
+from experiments.runner.results import RunResult
 
 _BASE = "bisenet"
 

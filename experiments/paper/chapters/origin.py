@@ -7,8 +7,9 @@ from typing import Any
 from experiments.paper.analysis import arithmetic
 from experiments.paper.blocks import Block, Folded, Heading, Prose, Table
 from experiments.paper.plan import GROUPS
-from experiments.paper.results import Results, RunResult
-from experiments.paper.runs import flatten
+from experiments.paper.results import Results
+from experiments.runner.results import RunResult
+from experiments.runner.states import flatten
 
 _SHOWN = ("date", "commit", "aaff", "python", "platform", "processor", "cores")
 

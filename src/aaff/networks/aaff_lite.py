@@ -128,11 +128,15 @@ class AAFFLite(SegmentationNetwork):
     def classifier(self) -> nn.Conv2d:
         return self.classify
 
-    def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        _, c4, c8, c16, c32 = self.backbone(x)
+    def down(self, c4: Tensor, c8: Tensor, c16: Tensor, c32: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Downwards: the maps of the AAFF blocks at 1/8, 1/16 and 1/32."""
         n8 = self.aaff8(c4, c8)
         n16 = self.aaff16(n8, c16)
-        n32 = self.aaff32(n16, c32)
+        return n8, n16, self.aaff32(n16, c32)
+
+    def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        _, c4, c8, c16, c32 = self.backbone(x)
+        n8, n16, n32 = self.down(c4, c8, c16, c32)
         if self.context is not None:
             n32 = n32 + self.context(c32)
         u16 = self.refine16(self.add16(n32, n16))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments.paper import charts
-from experiments.paper.work import Workshop
+from experiments.runner.work import Workshop
 from tests.experiments.paper.made_up import MakeUp, write_made_up
 from tests.experiments.paper.tiny import do_next, experiment
 

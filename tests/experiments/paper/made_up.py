@@ -12,9 +12,9 @@ from aaff.evaluation import ConfusionMatrix
 from aaff.files import write_json
 from aaff.labels import CAMVID11, UInt8Array
 from aaff.provenance import provenance
-from experiments.paper.archive import Archive
-from experiments.paper.details import Borders, Calibration, Objects
 from experiments.paper.plan import PAPER_ORDER, UNGATED, WIDENED
+from experiments.runner.archive import Archive
+from experiments.runner.details import Borders, Calibration, Objects
 
 MakeUp = Callable[..., Path]
 """Writes made-up results of so many finished seeds and drives."""

@@ -15,7 +15,7 @@ from aaff.errors import AaffError, DataError, ModelError, OptionError
 from aaff.networks.weights import load_checkpoint
 from experiments.paper import publish
 from experiments.paper.results import load_results
-from experiments.paper.work import Workshop
+from experiments.runner.work import Workshop
 from tests.experiments.paper.tiny import NAMES, TINY, experiment
 
 

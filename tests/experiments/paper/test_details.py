@@ -8,9 +8,9 @@ import torch
 
 from aaff.networks import create_model
 from aaff.preprocess import Size
-from experiments.paper.details import Borders, Calibration, Objects, border_distance, pack_frames, unpack_frames
 from experiments.paper.fault import Scale, demonstrate
-from experiments.paper.measure import GateRecorder, gate_statistics
+from experiments.runner.details import Borders, Calibration, Objects, border_distance, pack_frames, unpack_frames
+from experiments.runner.measure import GateRecorder, gate_statistics
 
 RNG = np.random.default_rng(0)
 

@@ -7,25 +7,26 @@ from dataclasses import replace
 import pytest
 
 from aaff.errors import OptionError, UnknownNameError
+from aaff.plugins import import_module
 from aaff.preprocess import Size
 from aaff.training.recipe import Recipe
-from experiments.paper.costs import Costs
+from experiments.paper.modern import MODULE
 from experiments.paper.plan import (
     GROUPS,
     PAPER_ORDER,
     UNGATED,
     WIDENED,
-    PlannedRun,
     Settings,
     chosen_folds,
     equal_width,
     make_plan,
     resized,
-    total_cost,
 )
+from experiments.runner.costs import Costs
+from experiments.runner.planned import PlannedRun, total_cost
 
 DRIVES = ("0001TP", "0006R0", "0016E5")
-RECIPES = {group: Recipe(epochs=epochs) for group, epochs in zip(GROUPS, (60, 15, 8), strict=True)}
+RECIPES = {group: Recipe(epochs=epochs) for group, epochs in zip(GROUPS, (60, 15, 60, 8, 6, 6), strict=True)}
 SETTINGS = Settings(RECIPES, folds=DRIVES)
 
 
@@ -42,8 +43,9 @@ def plan() -> list[PlannedRun]:
 
 
 def test_all_runs_of_the_experiment_are_there_once(plan: list[PlannedRun]) -> None:
-    assert len({run.name for run in plan}) == len(plan) == 4 * 3 + 6 * 3 + 4 * 2 + 2
-    assert {run.variant.name for run in plan if run.group == "drives"} == {*PAPER_ORDER, UNGATED, WIDENED}
+    assert len({run.name for run in plan}) == len(plan) == 6 * 3 + 6 * 3 + 6 * 3 * 3 + 4 * 2 + 2 + 3 * 3 + 9
+    for group in ("seeds", "drives", "long-drives"):
+        assert {run.variant.name for run in plan if run.group == group} == {*PAPER_ORDER, UNGATED, WIDENED}
     gates = {run.variant.options for run in plan if run.group == "ablation"}
     assert ("gate=none", "fusion=add") in gates
     assert ("sides=1",) in gates
@@ -60,6 +62,21 @@ def test_runs_of_a_group_differ_in_network_and_seed_alone(plan: list[PlannedRun]
         assert len(bare) == 1
 
 
+def test_a_complete_seed_of_the_modern_comparison_is_a_pair(plan: list[PlannedRun]) -> None:
+    modern = [run for run in plan if run.group == "modern"]
+    assert [run.seed for run in modern] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert {run.also for run in modern} == {("streets",)}
+    assert {scoring.name for scoring in modern[0].scorings} == {"val", "streets-val"}
+
+
+def test_the_plain_pyramid_costs_what_the_aaff_blocks_cost() -> None:
+    costs, size = Costs(11), Size(480, 360)
+    import_module(MODULE)
+    aaff, pyramid = (costs.macs(name, (), size) for name in ("aaff_lite0", "pyramid_lite0"))
+    assert pyramid == pytest.approx(aaff, rel=0.01)
+    assert costs.macs("two_sides_lite0", (), size) > aaff
+
+
 def test_the_first_seed_of_all_four_networks_comes_first(plan: list[PlannedRun]) -> None:
     assert {run.name for run in plan[:4]} == {f"seeds/{name}-seed0" for name in PAPER_ORDER}
     assert plan[4].group == "drives"
@@ -70,7 +87,7 @@ def test_the_first_seed_of_all_four_networks_comes_first(plan: list[PlannedRun])
 
 def test_a_drive_is_scored_by_networks_that_never_saw_it(plan: list[PlannedRun]) -> None:
     for run in plan:
-        if run.group == "drives":
+        if run.group in ("drives", "long-drives"):
             assert run.recipe.train_split == f"train-without-{run.fold}"
             assert f"drive-{run.fold}" in {scoring.split for scoring in run.scorings if scoring.full}
             assert run.recipe.protocol == "camvid11-drives"

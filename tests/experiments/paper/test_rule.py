@@ -74,10 +74,24 @@ def test_a_verdict_is_wrong_by_chance_in_5_of_100_cases() -> None:
 
 
 def test_pairs_need_both_networks_under_the_same_condition() -> None:
-    scores = {("a", "seed 0"): 0.6, ("b", "seed 0"): 0.5, ("a", "seed 1"): 0.6, ("b", "seed 2"): 0.5}
-    comparison = compare(scores, "a", "b", SEEDS)
+    scores = {
+        ("a", "seed 0"): {0: 0.6},
+        ("b", "seed 0"): {0: 0.5},
+        ("a", "seed 1"): {1: 0.6},
+        ("b", "seed 2"): {2: 0.5},
+    }
+    comparison = compare(scores, "a", "b", {name: [number] for number, name in enumerate(SEEDS)})
     assert comparison.differences == {"seed 0": pytest.approx(0.1)}
     assert comparison.missing == ("seed 1", "seed 2")
+    assert comparison.planned == 3
+
+
+def test_a_drive_counts_once_as_the_mean_of_its_seeds_and_waits_for_all_of_them() -> None:
+    scores = {("a", "drive x"): {0: 0.5, 1: 0.7, 2: 0.9}, ("b", "drive x"): {0: 0.4, 1: 0.5}}
+    comparison = compare(scores, "a", "b", {"drive x": [0, 1, 2], "drive y": [0, 1, 2]})
+    assert comparison.differences == {"drive x": pytest.approx(0.15)}  # seed 2 has no partner
+    assert comparison.missing == ("drive x, seed 2", "drive y")
+    assert (comparison.planned, comparison.verdict) == (2, "open")
 
 
 CLEAR = {

@@ -12,7 +12,7 @@ import pytest
 from aaff.errors import DataError, ModelError, OptionError
 from aaff.training.recipe import Recipe
 from aaff.training.trainer import LAST, STATE
-from experiments.paper.runs import common_arithmetic, differing_keys, measurement_file, note_failure, progress
+from experiments.runner.states import common_arithmetic, differing_keys, measurement_file, note_failure, progress
 from tests.experiments.paper.tiny import NAMES, TINY, experiment
 
 FLOAT32 = {"device": "cpu", "precision": "fp32"}

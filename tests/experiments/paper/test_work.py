@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from aaff.training.trainer import LAST, STATE
-from experiments.paper.plan import PlannedRun, run_folder
-from experiments.paper.runs import progress
-from experiments.paper.work import Workshop, execute, held
+from experiments.runner.planned import PlannedRun, run_folder
+from experiments.runner.states import progress
+from experiments.runner.work import Workshop, execute, held
 from tests.experiments.paper.tiny import NAMES, experiment
 
 WORK = """
@@ -62,7 +62,7 @@ class Rehearsal(Workshop):
         script = f"FILES = {(STATE, LAST)!r}\n{textwrap.dedent(WORK)}"
         step = "score" if stage == "trained" else "train"
         folders = str(self.source / run.name), str(run_folder(self.out, run))
-        words = [*folders, step, str(self.seconds), *(["experiments.paper.measure"] if step == "score" else [])]
+        words = [*folders, step, str(self.seconds), *(["experiments.runner.measure"] if step == "score" else [])]
         return [sys.executable, "-c", script, *words]
 
 
@@ -189,5 +189,5 @@ def test_the_real_commands_train_then_score_then_end(scenes_dir: Path, finished:
     (folder / LAST).write_bytes((finished / run.name / LAST).read_bytes())
     third = shop.command(run)
     assert third is not None
-    assert third[2] == "experiments.paper.measure"
+    assert third[2] == "experiments.runner.measure"
     assert third[third.index("val") - 1 : third.index("val") + 3] == ["--split", "val", "", "full"]

@@ -10,9 +10,10 @@ from aaff.cli import main
 from aaff.preprocess import Size
 from aaff.training.recipe import Recipe
 from experiments.paper.experiment import Experiment
-from experiments.paper.measure import main as measure_main
-from experiments.paper.plan import PlannedRun, Settings
-from experiments.paper.work import Workshop
+from experiments.paper.plan import Settings
+from experiments.runner.measure import main as measure_main
+from experiments.runner.planned import PlannedRun
+from experiments.runner.work import Workshop
 
 TINY = Recipe(
     options=("width=0.25",),
@@ -31,7 +32,7 @@ NAMES = ("seeds/depthwise_bisenet-seed0", "seeds/bisenet-seed0")
 
 def experiment(data: Path, out: Path, *, recipe: Recipe = TINY, archive: Path | None = None, **more: Any) -> Experiment:
     """The experiment in a folder; ``more`` goes to ``Settings``."""
-    chosen = {"seeds": (0,), "networks": ("bisenet", "depthwise_bisenet")} | more
+    chosen = {"seeds": (0,), "networks": ("bisenet", "depthwise_bisenet"), "controls": False} | more
     return Experiment(data, out, Settings({"seeds": recipe}, **chosen), archive=archive, say=lambda line: None)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from aaff.errors import AaffError, DataError, OptionError
 from aaff.files import read_json
-from experiments.paper.plan import PlannedRun
-from experiments.paper.runs import RunState, differing_keys
+from experiments.runner.planned import PlannedRun, Scoring
+from experiments.runner.states import RunState, differing_keys
 
 LATER = "test"
 """The split that is scored once, at the end, so that a run without it is none the less done."""
@@ -47,7 +47,7 @@ class Archive:
         missing = {"recipe", "data", "scores", "history", "seconds", "checkpoint", "provenance"} - entry.keys()
         if missing:
             raise AaffError(f"{path} is no result of a run: it lacks {', '.join(sorted(missing))}; remove it")
-        needed = {scoring.split for scoring in run.scorings} - {LATER}
+        needed = {scoring.name for scoring in run.scorings} - {LATER}
         return entry if needed <= entry["scores"].keys() else None
 
     def progress(self, run: PlannedRun) -> RunState | None:
@@ -58,13 +58,13 @@ class Archive:
         scores = [row["miou"] for row in entry["history"] if "miou" in row]
         return RunState("done", run.recipe.epochs, float(entry["seconds"]), scores[-1] if scores else None)
 
-    def check(self, run: PlannedRun, frames: str, content: Callable[[str, str | None], str]) -> dict[str, Any] | None:
+    def check(self, run: PlannedRun, frames: str, content: Callable[[Scoring], str]) -> dict[str, Any] | None:
         """Refuse a result that is not what the plan says.
 
         Args:
             run: what should be there.
             frames: hash of the names of its training frames.
-            content: SHA-256 of a split that it was scored on, by split and protocol.
+            content: SHA-256 of a split that it was scored on.
 
         Returns:
             The arithmetic of the training (device, precision), None when there is no result.
@@ -84,10 +84,10 @@ class Archive:
         if entry["data"] != frames:
             raise OptionError(f"{path} is of other training frames; use its data, or another --results")
         for scoring in run.scorings:
-            score = entry["scores"].get(scoring.split)
-            if score is not None and score["frames_sha256"] != content(scoring.split, scoring.protocol):
+            score = entry["scores"].get(scoring.name)
+            if score is not None and score["frames_sha256"] != content(scoring):
                 raise DataError(
-                    f"split {scoring.split!r} is not the one that {path} was scored on; "
+                    f"split {scoring.name!r} is not the one that {path} was scored on; "
                     "restore the data, or use another --results"
                 )
         engine = entry["provenance"].get("engine", {})

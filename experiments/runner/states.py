@@ -24,7 +24,7 @@ from aaff.networks.weights import read_checkpoint
 from aaff.provenance import file_hash
 from aaff.training.recipe import Recipe
 from aaff.training.trainer import LAST, STATE
-from experiments.paper.plan import Macs, PlannedRun, run_folder, total_cost
+from experiments.runner.planned import Macs, PlannedRun, run_folder, total_cost
 
 Stage = Literal["waiting", "begun", "trained", "done", "failed"]
 """``trained`` still lacks scores; ``failed`` ended with an error when it was last tried."""
@@ -90,14 +90,14 @@ def progress(out: Path, run: PlannedRun) -> RunState:
     return RunState(stage, epoch, seconds, score, told if stage == "failed" else "")
 
 
-def measurement_file(folder: Path, split: str) -> Path:
-    """Where the scores of a finished run on a split lie."""
-    return folder / "measured" / f"{split}.json"
+def measurement_file(folder: Path, name: str) -> Path:
+    """Where the scores of a finished run lie, by the name of the scoring."""
+    return folder / "measured" / f"{name}.json"
 
 
 def is_measured(folder: Path, run: PlannedRun) -> bool:
     """Whether all scores of a trained run are there and belong to its checkpoint."""
-    present = [measurement_file(folder, scoring.split) for scoring in run.scorings]
+    present = [measurement_file(folder, scoring.name) for scoring in run.scorings]
     if not all(path.is_file() for path in present):
         return False
     checkpoint = file_hash(folder / LAST)
@@ -243,7 +243,7 @@ class Clock:
     """Expected times, from what the begun runs of this machine have taken.
 
     Args:
-        frames: number of training frames by split.
+        frames: number of training frames, by name of the run.
         macs: cost of a network.
     """
 
@@ -253,7 +253,7 @@ class Clock:
 
     def cost(self, run: PlannedRun, epochs: int | None = None) -> float:
         """Forward multiply-accumulates of a run, or of its first epochs."""
-        return total_cost(run.recipe, self.frames[run.recipe.train_split], self.macs, epochs=epochs)
+        return total_cost(run.recipe, self.frames[run.name], self.macs, epochs=epochs)
 
     def learn(self, run: PlannedRun, state: RunState) -> None:
         """Take a begun run into account."""

@@ -1,4 +1,4 @@
-"""Score a finished run once, and keep everything that the report shows: ``python -m experiments.paper.measure RUN …``.
+"""Score a finished run once, and keep everything that the report shows: ``python -m experiments.runner.measure RUN …``.
 
 The weights are those of the last epoch (``last.safetensors``), as the rule wants it.  What is written carries
 their hash, so a result is never taken for that of other weights.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,35 +27,42 @@ from aaff.labels import UInt8Array
 from aaff.networks.blocks import ChannelGate, FeatureFusion, resize_to
 from aaff.networks.engine import TorchEngine
 from aaff.networks.weights import load_checkpoint
+from aaff.plugins import import_module
 from aaff.preprocess import resize_image
 from aaff.provenance import file_hash
 from aaff.training.trainer import LAST
-from experiments.paper.details import Borders, Calibration, Objects, pack_frames
-from experiments.paper.plan import Scoring
-from experiments.paper.runs import content_hash, measurement_file
+from experiments.runner.details import Borders, Calibration, Objects, pack_frames
+from experiments.runner.planned import Scoring
+from experiments.runner.receptive_field import measure_receptive_field
+from experiments.runner.states import content_hash, measurement_file
 
 FLOAT = npt.NDArray[np.float32]
 
 
-def measure_run(folder: Path, data: Path, scorings: Sequence[Scoring], layout: str | None = None) -> None:
-    """Score a run on each split and write ``measured/SPLIT.json`` into its folder; what is there already is kept.
+def measure_run(folder: Path, scorings: Sequence[Scoring], data: Mapping[str, Path], layout: str | None = None) -> None:
+    """Score a run on each split and write ``measured/NAME.json`` into its folder; what is there already is kept.
 
     Args:
         folder: of the run.
-        data: folder of the data set.
         scorings: the splits.
-        layout: of the data set; found out when left out.
+        data: folders of the data sets by name, the first one's empty.
+        layout: of the first data set; found out when left out.
 
     Raises:
         AaffError: the checkpoint or a frame cannot be read.
     """
     checkpoint = file_hash(folder / LAST)
     for scoring in scorings:
-        path = measurement_file(folder, scoring.split)
+        path = measurement_file(folder, scoring.name)
         if path.is_file() and f'"checkpoint": "{checkpoint}"' in path.read_text(encoding="utf-8"):
             continue
-        dataset = open_dataset(data, scoring.split, protocol=scoring.protocol, layout=layout)
-        write_json(path, measure_checkpoint(folder / LAST, dataset, full=scoring.full))
+        own = layout if not scoring.source else None
+        dataset = open_dataset(data[scoring.source], scoring.split, protocol=scoring.protocol, layout=own)
+        scores = measure_checkpoint(folder / LAST, dataset, full=scoring.full)
+        if scoring.receptive_field:
+            net, card = load_checkpoint(folder / LAST)
+            scores["receptive_field"] = measure_receptive_field(net, dataset, card.normalization)
+        write_json(path, scores)
 
 
 def measure_checkpoint(path: Path, dataset: Dataset, *, full: bool) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def measure_engine(engine: TorchEngine, dataset: Dataset, subject: Subject, *, f
 
     Returns:
         What ``aaff evaluate --json`` writes, ``frames_sha256`` (names, images and labels), the confusion matrix of
-        each frame (``experiments.paper.details.unpack_frames`` reads them) and the details.
+        each frame (``experiments.runner.details.unpack_frames`` reads them) and the details.
     """
     matrix = ConfusionMatrix(dataset.labels.num_classes)
     calibration, borders = Calibration(), Borders(dataset.labels.num_classes)
@@ -206,27 +213,37 @@ def gate_statistics(outputs: FLOAT) -> dict[str, float]:
     }
 
 
-def to_words(folder: Path, data: Path, scorings: Sequence[Scoring], layout: str | None) -> list[str]:
-    """The command line, after ``python -m experiments.paper.measure``, that ``main`` reads."""
-    words = [str(folder), "--data", str(data), *(["--layout", layout] if layout else [])]
+def to_words(folder: Path, scorings: Sequence[Scoring], data: Mapping[str, Path], layout: str | None) -> list[str]:
+    """The command line, after ``python -m experiments.runner.measure``, that ``main`` reads."""
+    words = [str(folder), *(["--layout", layout] if layout else [])]
     for scoring in scorings:
-        words += ["--split", scoring.split, scoring.protocol or "", "full" if scoring.full else "counts"]
+        words += ["--data", scoring.source, str(data[scoring.source])]
+        detail = "field" if scoring.receptive_field else "full" if scoring.full else "counts"
+        words += ["--split", scoring.split, scoring.protocol or "", detail, scoring.source]
     return words
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Read ``to_words`` and measure; used by ``python -m experiments.paper`` to score in a process of its own."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.paper.measure")
+    """Read ``to_words`` and measure; the work on a plan scores so in a process of its own."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.runner.measure")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", nargs=2, action="append", required=True, metavar=("SOURCE", "DIR"))
     parser.add_argument("--layout")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--split", nargs=3, action="append", required=True, metavar=("SPLIT", "PROTOCOL", "DETAIL"))
+    parser.add_argument("--import", dest="module")
+    parser.add_argument(
+        "--split", nargs=4, action="append", required=True, metavar=("SPLIT", "PROTOCOL", "DETAIL", "SOURCE")
+    )
     args = parser.parse_args(words)
     torch.set_num_threads(args.threads)
-    scorings = [Scoring(split, protocol or None, detail == "full") for split, protocol, detail in args.split]
+    scorings = [
+        Scoring(split, protocol or None, detail != "counts", detail == "field", source)
+        for split, protocol, detail, source in args.split
+    ]
     try:
-        measure_run(args.folder, args.data, scorings, args.layout)
+        if args.module:
+            import_module(args.module)
+        measure_run(args.folder, scorings, {source: Path(folder) for source, folder in args.data}, args.layout)
     except AaffError as error:
         print(f"aaff: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 """Carry out a plan: runs side by side in processes of their own, interruptible at any moment.
 
-Each run is ``python -m aaff train``, then ``python -m experiments.paper.measure``.  SIGINT, SIGTERM and SIGHUP are
+Each run is ``python -m aaff train``, then ``python -m experiments.runner.measure``.  SIGINT, SIGTERM and SIGHUP are
 passed on; a training run then writes its state and ends, and the same command resumes later.  A killed
 parent leaves its children working: each holds a lock on its run, so a new start waits for them rather than
 training one run twice.
@@ -22,9 +22,9 @@ from aaff.provenance import usable_cores
 from aaff.signals import STOPPING, interrupts
 from aaff.training.recipe import to_flags
 from aaff.training.trainer import STATE
-from experiments.paper.measure import to_words
-from experiments.paper.plan import PlannedRun, run_folder
-from experiments.paper.runs import forget_failure, last_line, note_failure, progress
+from experiments.runner.measure import to_words
+from experiments.runner.planned import PlannedRun, run_folder
+from experiments.runner.states import forget_failure, last_line, note_failure, progress
 
 try:
     import fcntl
@@ -48,6 +48,7 @@ class Workshop:
         threads: compute threads of each.
         arithmetic: ``device`` and ``precision`` by name of a run; default: what is fast on this machine.
         say: told in a line what happens.
+        others: folders of further data sets, by the names that the plan uses.
     """
 
     out: Path
@@ -57,6 +58,7 @@ class Workshop:
     threads: int
     arithmetic: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     say: Callable[[str], None] = field(default=print)
+    others: Mapping[str, Path] = field(default_factory=dict)
 
     def command(self, run: PlannedRun) -> list[str] | None:
         """What comes next for a run, None when nothing is left to do."""
@@ -66,9 +68,12 @@ class Workshop:
         if stage == "done":
             return None
         if stage == "trained":
-            words = to_words(folder, self.data, run.scorings, self.layout)
-            return [*python, "experiments.paper.measure", *words, "--threads", str(self.threads)]
-        words = ["--data", str(self.data), *layout, "--out", str(folder)]
+            words = to_words(folder, run.scorings, {"": self.data, **self.others}, self.layout)
+            module = ["--import", run.variant.module] if run.variant.module else []
+            return [*python, "experiments.runner.measure", *words, *module, "--threads", str(self.threads)]
+        folders = [self.data, *(self.others[name] for name in run.also)]
+        words = ["--data", *map(str, folders), *layout, "--out", str(folder)]
+        words += ["--import", run.variant.module] if run.variant.module else []
         if (folder / STATE).is_file():
             return [*python, "aaff", "train", *words, "--resume"]
         arithmetic = ["--engine.threads", str(self.threads)]
@@ -105,7 +110,7 @@ class Workshop:
                 env=environment,
             )
         os.close(lock)  # the child holds it now, whatever becomes of this process
-        return Job(run, process, "experiments.paper.measure" in command)
+        return Job(run, process, "experiments.runner.measure" in command)
 
 
 @dataclass
@@ -122,6 +127,8 @@ def execute(
     shop: Workshop,
     *,
     tell: Callable[[Sequence[Job]], None] = lambda jobs: None,
+    scored: Callable[[PlannedRun], None] = lambda run: None,
+    deadline: float | None = None,
     every: float = 60.0,
 ) -> int:
     """Carry out all runs that are not done.
@@ -130,22 +137,30 @@ def execute(
         runs: in the order in which they are started.
         shop: how.
         tell: called every so often with the jobs at work.
+        scored: called with every run whose last score is there.
+        deadline: a time of ``time.monotonic()`` at which the work stops, resumable.
         every: seconds between two calls of ``tell``.
 
     Returns:
-        0 when all are done, 1 when a run failed, 130 after an interruption.
+        0 when all are done or the time is over, 1 when a run failed, 130 after an interruption.
     """
     queue = list(runs)
     active: list[Job] = []
     failed = 0
     told = time.monotonic()
+
+    def over() -> bool:
+        return deadline is not None and time.monotonic() >= deadline
+
     with interrupts() as interrupted:
         try:
-            while (queue or active) and not interrupted():
+            while (queue or active) and not interrupted() and not over():
                 for job in [job for job in active if job.process.poll() is not None]:
                     active.remove(job)
                     if _ended(job, shop):
                         queue.insert(0, job.run)  # what comes next for it, or nothing
+                        if job.scoring:
+                            scored(job.run)
                     else:
                         failed += 1
                 _fill(queue, active, shop)
@@ -157,6 +172,8 @@ def execute(
             _stop(active, shop)
         if interrupted():
             return 130
+    if over() and queue:
+        shop.say("the time is over; give the same command again to resume")
     return 1 if failed else 0
 
 

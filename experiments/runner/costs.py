@@ -28,7 +28,9 @@ class Costs:
 
     def count(self, model: str, options: tuple[str, ...], size: Size) -> dict[str, int]:
         """``parameters`` and ``macs`` of a network for one frame of ``size``."""
-        chosen = {k: v for k, v in Recipe(options=options).network_options().items() if k != "auxiliary"}
+        chosen = {
+            k: v for k, v in Recipe(options=options).network_options().items() if k not in ("auxiliary", "pretrained")
+        }
         key = json.dumps([model, chosen, self.num_classes, str(size)], sort_keys=True)
         if key not in self._known:
             found = complexity(create_model(model, self.num_classes, **chosen), size)
