@@ -17,7 +17,7 @@ from aaff.labels import CAMVID11
 from aaff.loading import find_model, frame_to_map, load, load_engine, read_card
 from aaff.networks import create_model
 from aaff.networks.weights import save_checkpoint
-from aaff.preprocess import Size
+from aaff.preprocess import Size, network_size
 from aaff.runtime import Segmenter
 
 FRAME = np.random.default_rng(0).integers(0, 256, (90, 130, 3), np.uint8)
@@ -55,6 +55,11 @@ def test_a_checkpoint_is_scored_by_its_logits(checkpoint):
     predict, resize = frame_to_map(Segmenter(engine))
     assert resize == "logits"
     np.testing.assert_array_equal(predict(FRAME), engine.segment(FRAME))
+    wide = np.hstack([FRAME, FRAME[:, ::2]])  # keeps its aspect, as in predictions
+    predict, _ = frame_to_map(load(checkpoint))
+    at = network_size(Size.of(wide), engine.card.size)
+    assert at != engine.card.size
+    np.testing.assert_array_equal(predict(wide), load_engine(checkpoint, size=at).segment(wide))
 
 
 def test_any_other_engine_is_scored_by_its_map(checkpoint):

@@ -217,8 +217,12 @@ def frame_to_map(segmenter: Segmenter) -> tuple[Callable[[UInt8Array], UInt8Arra
     if segmenter.engine.name == "torch":
         from aaff.networks.engine import TorchEngine
 
-        if isinstance(segmenter.engine, TorchEngine):
-            return segmenter.engine.segment, "logits"
+        def segment(frame: UInt8Array) -> UInt8Array:
+            engine = segmenter.engine_for(frame)
+            assert isinstance(engine, TorchEngine)
+            return engine.segment(frame)
+
+        return segment, "logits"
     return lambda frame: segmenter(frame).class_map, "map"
 
 

@@ -135,8 +135,8 @@ class Segmenter:
             return self._open_stream(self, source)
         return map(self, find_images(str(source)))
 
-    def _engine_for(self, frame: UInt8Array) -> Engine:
-        """The engine at the size that suits a frame; made when the first such frame comes."""
+    def engine_for(self, frame: UInt8Array) -> Engine:
+        """The engine at the size that suits a frame (``network_size``); made when the first such frame comes."""
         if self._engine_at is None:
             return self.engine
         size = network_size(Size.of(frame), self.card.size)
@@ -147,7 +147,7 @@ class Segmenter:
 
     def _predict(self, pictures: Sequence[Picture], bgr: bool = False) -> list[Prediction]:
         frames = [to_frame(_as_rgb(picture) if bgr else picture) for picture in pictures]
-        engines = [self._engine_for(frame) for frame in frames]
+        engines = [self.engine_for(frame) for frame in frames]
         found: list[Prediction] = []
         for engine, group in itertools.groupby(range(len(frames)), lambda i: engines[i]):
             chosen = list(group)
