@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from configparser import ConfigParser
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from PIL import Image
 
 import aaff
-from aaff.cli import parse_words
+import aaff.server.run
+from aaff.cli import main, parse_words
 from aaff.images import write_image
 from aaff.published import find_bundled
 from aaff.runtime.prediction import Prediction
@@ -39,8 +43,6 @@ def test_the_notebook_runs_and_shows_predictions() -> None:
 
 
 def test_the_tutorial_labels_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from aaff.cli import main
-
     text = (ROOT / "docs" / "tutorials" / "labelled_video.md").read_text(encoding="utf-8")
     commands = re.findall(r"^(aaff .*)$", text, re.M)
     for command in commands:
@@ -52,6 +54,47 @@ def test_the_tutorial_labels_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyP
     first, second = re.findall(r"```python\n(.*?)```", text, re.S)
     exec(first, {})
     assert 'seg.stream("drive.mp4")' in second
+
+
+def test_the_tutorial_leads_from_a_folder_to_a_served_prediction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "tutorials" / "own_data.md").read_text(encoding="utf-8")
+    commands = [shlex.split(line) for line in re.findall(r"^(?:aaff|curl) .*$", text, re.M)]
+    monkeypatch.chdir(tmp_path)
+    bands = np.repeat(np.arange(4, dtype=np.uint8), 12)[:, None].repeat(64, 1)
+    for number in range(8):
+        name = f"{'ab'[number // 4]}_{number % 4:03}"
+        blocks = np.random.default_rng(number).integers(0, 120, (6, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+        write_image(Path(f"photos/images/{name}.jpg"), blocks + 30 * bands[..., None])
+        write_image(Path(f"photos/masks/{name}.png"), bands)
+    served: list[FastAPI] = []
+    monkeypatch.setattr(aaff.server.run, "serve", lambda app, settings, **options: served.append(app))
+    small = "--options width=0.25 sides=1 spatial=false --batch 2 --epochs 1 --optim.warmup 0 --augment.crop 64x48"
+    done = []
+    for program, *words in commands[:-1]:
+        assert program == "aaff"
+        parse_words(words)
+        if "scratch" in words or "int8" in words:
+            continue  # long, and the same but for options
+        more = [*small.split(), "--engine.threads", "1"] if words[0] == "train" else []
+        done.append((" ".join(words[:2]) if words[0] == "data" else words[0], main([*words, *more])))
+    assert done == [
+        ("data init", 0),
+        ("data check", 0),
+        ("data stats", 0),
+        ("train", 0),
+        ("evaluate", 0),
+        ("predict", 0),
+        ("export", 0),
+        ("serve", 0),
+    ]
+    [program, option, file, address] = commands[-1]
+    assert (program, option) == ("curl", "--data-binary")
+    with TestClient(served[0], base_url="http://localhost:8000") as client:
+        found = client.post(address.removeprefix("localhost:8000"), content=Path(file.removeprefix("@")).read_bytes())
+    assert found.status_code == 200
+    assert {row["name"] for row in found.json()["classes"]} <= {"road", "building", "sky", "car"}
 
 
 def test_the_deployment_files_start_the_server() -> None:

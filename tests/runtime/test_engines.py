@@ -157,9 +157,9 @@ def test_frames_of_another_size_are_refused_before_the_graph_sees_them(exported,
 
 def test_precisions_are_explicit(exported, frames):
     model = read_model_file(exported["fp32"])
-    assert OpenVinoEngine(model)._compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+    assert OpenVinoEngine(model)._alone.compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
     int8 = read_model_file(exported["int8"])
-    assert OpenVinoEngine(int8)._compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+    assert OpenVinoEngine(int8)._alone.compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
     for path, asked, engine in (
         ("fp32", "int8", "openvino"),
         ("int8", "fp32", "openvino"),
@@ -204,7 +204,14 @@ def test_streams_compute_frames_side_by_side(exported, frames):
     engine = OpenVinoEngine(model, threads=2, streams=2)
     with ThreadPoolExecutor(2) as pool:
         maps = list(pool.map(lambda frame: engine.infer(frame[None])[0][0], frames))
-    np.testing.assert_array_equal(np.stack(maps), OpenVinoEngine(model).infer(frames)[0])
+    np.testing.assert_array_equal(np.stack(maps), OpenVinoEngine(model, threads=1).infer(frames)[0])
+
+
+def test_a_batch_is_computed_side_by_side_to_the_maps_of_its_frames(exported, frames):
+    engine = OpenVinoEngine(read_model_file(exported["int8"]), threads=2)
+    maps, _ = engine.infer(frames)
+    assert engine._several not in (None, engine._alone)
+    np.testing.assert_array_equal(maps, np.concatenate([engine.infer(frame[None])[0] for frame in frames]))
 
 
 def test_the_network_alone_gives_the_logits_of_torch(exported, reference, frames):

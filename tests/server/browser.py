@@ -43,9 +43,11 @@ class Browser(webdriver.Chrome):
             time.sleep(0.05)
         pytest.fail(f"never true: {expression}; message: {self.js('document.getElementById(`message`).textContent')}")
 
-    def begin(self, address: str, *, width: int = 1280, height: int = 860, dark: bool = False) -> None:
-        """Open a page anew, in a window of a size."""
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    def begin(
+        self, address: str, *, width: int = 1280, height: int = 860, scale: float = 1, dark: bool = False
+    ) -> None:
+        """Open a page anew, in a window of a size; ``scale``: pixels of the screen for one of the page."""
+        size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600}
         self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})

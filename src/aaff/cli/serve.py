@@ -102,7 +102,7 @@ def find_loaders(args: Args) -> dict[str, Callable[[], Segmenter]]:
     Raises:
         AaffError: there is no such model.
     """
-    from aaff.loading import find_model, load
+    from aaff.loading import find_model
     from aaff.published import default_name, list_bundled
 
     words = args.model or tuple(sorted(list_bundled(), key=lambda name: name != default_name()))
@@ -115,5 +115,18 @@ def find_loaders(args: Args) -> dict[str, Callable[[], Segmenter]]:
         while free in loaders:
             number += 1
             free = f"{name}-{number}"
-        loaders[free] = partial(load, word, engine=args.engine, precision=args.precision, threads=args.threads)
+        loaders[free] = partial(_load, word, args)
     return loaders
+
+
+def _load(word: str, args: Args) -> Segmenter:
+    """A model that has seen a batch, so that nothing is left to compile when clients come."""
+    import numpy as np
+
+    from aaff.loading import load
+    from aaff.provenance import usable_cores
+
+    segmenter = load(word, engine=args.engine, precision=args.precision, threads=args.threads)
+    size = segmenter.card.size
+    segmenter.batch([np.zeros((size.height, size.width, 3), np.uint8)] * min(args.threads or usable_cores(), 8))
+    return segmenter

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import queue
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,18 +34,23 @@ quantised.  ``int8`` computes that rest in float32, ``int8-bf16`` in bf16."""
 _SECOND = {CONFIDENCE, NATIVE_CONFIDENCE}
 """Names of the second output."""
 
+_MOST_STREAMS = 8
+"""Frames of a batch that are computed side by side; ``Segmenter.batch`` gives no more at once."""
+
 
 class OpenVinoEngine:
     """A deployed model behind the ``aaff.runtime.engine.Engine`` protocol.
 
-    Thread-safe: every call takes an inference request of its own, and the requests share the weights.
+    One frame is computed by all threads, for the least latency.  The frames of a batch are computed side by side, each
+    by its share of the threads, for the most frames per second; the first batch compiles the model for that.
+
+    Thread-safe: every frame takes an inference request of its own, and the requests share the weights.
 
     Args:
         model: what ``aaff.runtime.model_file.read_model_file`` read.
         precision: a key of ``PRECISIONS`` for this file; its own when left out.
         threads: CPU threads; default: all cores.
-        streams: frames computed side by side, each by its share of the threads.  One is best for one
-            camera; as many as threads give the most frames per second to several callers.
+        streams: frames of several callers computed side by side, each by its share of the threads.
         confidence: give the probability of the chosen class too, in files that were exported with it; takes longer.
 
     Raises:
@@ -65,12 +72,11 @@ class OpenVinoEngine:
         self.card: ModelCard = model.card
         self.precision = choose_precision(model, precision, PRECISIONS)
         self.confidence = confidence and model.confidence
-        self._graph = Graph.of(model, confidence=confidence)
-        config = _config(PRECISIONS[model.precision][self.precision], threads, streams)
-        self._compiled = _compile(model, self._graph.data, config)
-        outputs = self._compiled.outputs
-        self._order = sorted(range(len(outputs)), key=lambda i: bool(outputs[i].get_names() & _SECOND))
-        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._model, self._graph = model, Graph.of(model, confidence=confidence)
+        self._threads, self._streams = threads or usable_cores(), streams
+        self._alone = self._compile(streams)
+        self._several: _Requests | None = None
+        self._compiling = threading.Lock()
 
     def infer(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array | None]:
         """Class maps uint8 [N, H, W] of frames RGB uint8 [N, H, W, 3] at ``card.size``, and their confidence.
@@ -79,22 +85,53 @@ class OpenVinoEngine:
             DataError: frames of another type or size.
         """
         check_frames(frames, self.card.size)
-        with self._request() as request:
-            return stack([self._one(request, frame) for frame in frames], self.card.size)
+        streams = min(self._threads, _MOST_STREAMS)
+        if streams == 1 or len(frames) < streams:  # fewer frames would leave threads without work
+            return stack([self._maps(self._alone, frame) for frame in frames], self.card.size)
+        several = self._side_by_side(streams)
+        return stack(list(several.pool.map(lambda frame: self._maps(several, frame), frames)), self.card.size)
 
-    def _one(self, request: Any, frame: UInt8Array) -> Maps:
-        request.get_input_tensor().data[0] = frame
-        request.infer()
-        outputs = [request.get_output_tensor(i).data for i in self._order]
-        return self._graph.maps(outputs, confidence=self.confidence)
+    def _maps(self, requests: _Requests, frame: UInt8Array) -> Maps:
+        with requests.one() as request:
+            request.get_input_tensor().data[0] = frame
+            request.infer()
+            outputs = [request.get_output_tensor(i).data for i in requests.order]
+            return self._graph.maps(outputs, confidence=self.confidence)
+
+    def _side_by_side(self, streams: int) -> _Requests:
+        with self._compiling:
+            if self._several is None:
+                self._several = self._alone if self._streams >= streams else self._compile(streams)
+            return self._several
+
+    def _compile(self, streams: int) -> _Requests:
+        config = _config(PRECISIONS[self._model.precision][self.precision], self._threads, streams)
+        return _Requests(_compile(self._model, self._graph.data, config), streams)
+
+
+class _Requests:
+    """Inference requests of a compiled model; they are made as needed, one for each caller at once.
+
+    Attributes:
+        compiled: OpenVINO's own object.
+        order: indices of the outputs, class map first.
+        pool: as many threads as the model has streams.
+    """
+
+    def __init__(self, compiled: Any, streams: int) -> None:
+        self.compiled = compiled
+        outputs = compiled.outputs
+        self.order = sorted(range(len(outputs)), key=lambda i: bool(outputs[i].get_names() & _SECOND))
+        self.pool = ThreadPoolExecutor(streams, thread_name_prefix="aaff-stream")
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     @contextmanager
-    def _request(self) -> Iterator[Any]:
-        """An inference request that no other thread has; they are made as needed, one for each caller at once."""
+    def one(self) -> Iterator[Any]:
+        """A request that no other thread has."""
         try:
             request = self._idle.get_nowait()
         except queue.Empty:
-            request = self._compiled.create_infer_request()
+            request = self.compiled.create_infer_request()
         yield request
         self._idle.put(request)  # not after an error: its state is then unknown
 
@@ -124,7 +161,8 @@ def network_alone(
     chosen = choose_precision(model, precision, PRECISIONS)
     # The frames stay an input, since the network's own resizing asks for their shape; it is a constant once compiled.
     alone = openvino.Model(whole.get_results(), [planar, *whole.get_parameters()], "network alone")
-    compiled = core().compile_model(alone, DEVICE, _config(PRECISIONS[model.precision][chosen], threads, 1))
+    config = _config(PRECISIONS[model.precision][chosen], threads or usable_cores(), 1)
+    compiled = core().compile_model(alone, DEVICE, config)
     request = compiled.create_infer_request()
 
     def run(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -136,14 +174,14 @@ def network_alone(
     return run
 
 
-def _config(kind: str, threads: int | None, streams: int) -> dict[str, Any]:
+def _config(kind: str, threads: int, streams: int) -> dict[str, Any]:
     if kind == "bf16" and not has_bf16():
         raise OptionError("this CPU has no bf16 instructions; leave out --precision or give the file's own")
     return {
         "INFERENCE_PRECISION_HINT": kind,
         "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
         "NUM_STREAMS": streams,
-        "INFERENCE_NUM_THREADS": threads or usable_cores(),
+        "INFERENCE_NUM_THREADS": threads,
     }
 
 

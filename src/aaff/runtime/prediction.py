@@ -27,6 +27,9 @@ Kind = Literal["overlay", "side", "map", "index", "json"]
 """Forms that a prediction is saved in: the frame under its classes with a legend, the frame beside the colours
 with a legend, the colours of the classes, a palette PNG of the ids, the shares of the classes."""
 
+_BLOCK = 1 << 16
+"""Pixels that are counted at once; their indices stay in the cache of the CPU."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -100,7 +103,21 @@ class Prediction:
     @cached_property
     def pixels(self) -> npt.NDArray[np.int64]:
         """Number of pixels per class id, int64 [C]."""
-        return np.bincount(self.class_map.ravel(), minlength=self.labels.num_classes).astype(np.int64)
+        if self.confidence is None:
+            return np.bincount(self.class_map.ravel(), minlength=self.labels.num_classes).astype(np.int64)
+        counts: npt.NDArray[np.int64] = self._counts.sum(axis=1)
+        return counts
+
+    @cached_property
+    def _counts(self) -> npt.NDArray[np.int64]:
+        """Number of pixels per class id and confidence, int64 [C, 256]; several times as fast as weighted sums."""
+        assert self.confidence is not None
+        counts = np.zeros(256 * self.labels.num_classes, np.int64)
+        ids, certain = self.class_map.ravel(), self.confidence.ravel()
+        for start in range(0, ids.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            counts += np.bincount(np.left_shift(ids[block], 8, dtype=np.intp) | certain[block], minlength=counts.size)
+        return counts.reshape(-1, 256)
 
     def shares(self) -> dict[str, float]:
         """Share of the pixels (0–1) of every class, in the order of the ids; they add up to 1."""
@@ -110,7 +127,7 @@ class Prediction:
         """Mean probability (0–1) of the pixels of every class that is present; empty without confidence."""
         if self.confidence is None:
             return {}
-        sums = np.bincount(self.class_map.ravel(), self.confidence.ravel(), self.labels.num_classes)
+        sums = self._counts @ np.arange(256)
         return {
             name: float(total / count / 255)
             for name, total, count in zip(self.labels.names, sums, self.pixels, strict=True)

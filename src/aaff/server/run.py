@@ -50,6 +50,7 @@ def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here depends on what a proxy says of its clients
         timeout_keep_alive=15,
         timeout_graceful_shutdown=_GRACE,
         limit_concurrency=2 * settings.limits.requests + 64,  # the server's own limits speak first

@@ -1,0 +1,78 @@
+"""Make all committed pictures of predictions again, after the bundled model changed::
+
+    python -m scripts.make_pictures DRIVES
+
+``DRIVES`` is a folder with the frames of the Drive.ai Sample Dataset (CC BY 4.0, credited below every picture), or one
+frame.  Written are ``street.jpg``, ``page.jpg`` and ``page-phone.jpg`` in ``docs/images``.  Needs Chromium with its
+driver, and the packages of the extras ``server`` and ``dev``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+import aaff
+from aaff.files import replacing
+from aaff.server import Settings, create_app
+from scripts.make_readme_picture import make
+from scripts.tables import ROOT
+from tests.server.browser import Browser, open_browser, running
+
+IMAGES = ROOT / "docs" / "images"
+FRAME = "0025.jpg"
+"""The frame in use: road, cars, trees, buildings, poles and signs at once."""
+_READY = "document.querySelectorAll('#legend button').length > 3 && document.getElementById('busy').hidden"
+
+
+def main() -> None:
+    """Write the pictures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("drives", type=Path, help="folder with the frames, or one frame")
+    parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures; default: docs/images")
+    args = parser.parse_args()
+    frame = args.drives / FRAME if args.drives.is_dir() else args.drives
+    args.out.mkdir(parents=True, exist_ok=True)
+    write(args.out / "street.jpg", make(frame))
+    settings = Settings(port=0)
+    with (
+        tempfile.TemporaryDirectory() as profile,
+        running(create_app({"street": aaff.load}, settings), settings) as page,
+        open_browser(Path(profile)) as browser,
+    ):
+        browser.begin(page, width=1000, height=560, scale=1.4)
+        drop(browser, frame)
+        browser.js("document.getElementById('compare').click()")
+        browser.js("document.activeElement.blur()")
+        write(args.out / "page.jpg", photograph(browser))
+        browser.begin(page, width=390, height=760, scale=1.5, dark=True)
+        drop(browser, frame)
+        write(args.out / "page-phone.jpg", photograph(browser))
+
+
+def drop(browser: Browser, frame: Path) -> None:
+    """Drop the frame on the page and wait for its classes."""
+    browser.drop(frame.read_bytes(), frame.name, "image/jpeg")
+    browser.until(_READY)
+
+
+def photograph(browser: Browser) -> bytes:
+    """What the window shows, as a small JPEG."""
+    data = io.BytesIO()
+    Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB").save(data, "jpeg", quality=82, optimize=True)
+    return data.getvalue()
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace a picture."""
+    with replacing(path) as file:
+        file.write_bytes(data)
+    print(f"written: {path} ({len(data):,} bytes)")
+
+
+if __name__ == "__main__":
+    main()
