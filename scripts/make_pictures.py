@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import tempfile
+import time
 from pathlib import Path
 
 from PIL import Image
@@ -44,20 +45,24 @@ def main() -> None:
         running(create_app({"street": aaff.load}, settings), settings) as page,
         open_browser(Path(profile)) as browser,
     ):
-        browser.begin(page, width=1000, height=560, scale=1.4)
+        browser.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+        browser.begin(page, width=1000, height=610, scale=1.4)
+        drop(browser, frame)  # the first frame takes longer, and the page says so
         drop(browser, frame)
         browser.js("document.getElementById('compare').click()")
         browser.js("document.activeElement.blur()")
         write(args.out / "page.jpg", photograph(browser))
-        browser.begin(page, width=390, height=760, scale=1.5, dark=True)
+        browser.begin(page, width=390, height=640, scale=1, dark=True)
         drop(browser, frame)
         write(args.out / "page-phone.jpg", photograph(browser))
 
 
 def drop(browser: Browser, frame: Path) -> None:
     """Drop the frame on the page and wait for its classes."""
+    browser.js("document.getElementById('legend').replaceChildren()")
     browser.drop(frame.read_bytes(), frame.name, "image/jpeg")
     browser.until(_READY)
+    time.sleep(0.5)  # bars are drawn gently
 
 
 def photograph(browser: Browser) -> bytes:

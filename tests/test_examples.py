@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -108,8 +109,20 @@ def test_the_deployment_files_start_the_server() -> None:
     assert {word for word, _, _ in steps} <= known
     entry, words = (json.loads(rest) for word, _, rest in steps if word in ("ENTRYPOINT", "CMD"))
     parse_words([*entry[1:], *words])
-    for _, _, rest in (step for step in steps if step[0] == "COPY" and "--from" not in step[2]):
-        assert all((ROOT / name).exists() for name in rest.split()[:-1])
+    copied = [rest.split()[:-1] for word, _, rest in steps if word == "COPY" and "--from" not in rest]
+    names = {name for part in copied for name in part}
+    assert all((ROOT / name).exists() for name in names)
+    ignored = (ROOT / "deploy" / "Containerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    assert names == {line[1:] for line in ignored if line.startswith("!")}
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    unit = (ROOT / "deploy" / "aaff.service").read_text(encoding="utf-8")
+    (tmp_path / "aaff.service").write_text(unit.replace("/opt/aaff/bin/aaff", sys.executable), encoding="utf-8")
+    words = ["systemd-analyze", "verify", str(tmp_path / "aaff.service")]
+    told = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (told.returncode, "aaff.service" in told.stderr) == (0, False), told.stderr
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="Node.js with npm is not installed")

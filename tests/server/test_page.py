@@ -110,6 +110,7 @@ def test_a_dropped_image_is_drawn_as_the_api_says(browser: Browser, page: str) -
     assert "image" in browser.until(
         "!document.getElementById('message').hidden && document.getElementById('message').textContent"
     )
+    assert browser.js("document.querySelectorAll('#legend button').length") == 2  # what was shown stays
 
 
 def test_everything_can_be_done_with_the_keyboard_on_a_dark_phone(browser: Browser, page: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -14,11 +15,14 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from websockets.sync.client import connect
 
+import aaff.server.connections
 import aaff.server.run
 from aaff.cli import main
 from aaff.runtime import Segmenter
 from aaff.server import Settings, create_app
+from tests.runtime.conftest import ThresholdEngine
 from tests.server.browser import running
 from tests.server.conftest import LIMITS, SlowEngine
 
@@ -120,6 +124,26 @@ def test_a_client_that_leaves_or_hangs_costs_nothing(slow: SlowEngine, png: byte
         first.close()
         hanging.close()
     assert slow.batches == [1, 1]
+
+
+def test_connections_that_never_become_a_request_are_closed(png: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aaff.server.connections, "_WAIT", 1.0)
+    settings = Settings(port=0, limits=LIMITS)
+    with running(create_app({"light": lambda: Segmenter(ThresholdEngine())}, settings), settings) as page:
+        port = int(page.rstrip("/").rpartition(":")[2])
+        with connect(f"ws://localhost:{port}/v1/live") as live:
+            silent, slow, endless = (socket.create_connection(("127.0.0.1", port), 20) for _ in range(3))
+            slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+            with contextlib.suppress(ConnectionError):
+                endless.sendall(b"GET /healthz HTTP/1.1\r\nX-Endless: " + b"a" * 4_000_000)
+            for connection in (silent, slow, endless):
+                with contextlib.suppress(ConnectionResetError):
+                    assert connection.recv(1) == b""
+            time.sleep(2)
+            live.send(png)
+            assert live.recv(20)[:4] == bytes(4)
+        with urlopen(Request(f"{page}v1/segment", data=png)) as response:
+            assert response.status == 200
 
 
 def until(true: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from aaff.video import VideoWriter
+from tests.fuzz.jobs import fuzz
 from tests.server.conftest import SlowEngine, client_of
 
 
@@ -98,16 +99,7 @@ def test_limits_of_a_video(client: TestClient, clip: bytes, tmp_path: Path) -> N
     assert folders(client) == []
 
 
-def test_a_damaged_video_gives_what_it_has_or_a_sentence(client: TestClient, clip: bytes) -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(6):
-        data = bytearray(clip)
-        for place in rng.integers(0, len(data), 20):
-            data[place] = rng.integers(0, 256)
-        found = client.post("/v1/video", content=bytes(data))
-        assert found.status_code in (202, 413, 422)
-        if found.status_code == 202:
-            job = finished(client, found.json())
-            assert job["state"] in ("done", "failed")
-            assert job["state"] == "done" or "mistake" not in job["error"]
-            client.delete(f"/v1/video/{job['id']}")
+def test_jobs_in_any_order_of_sound_and_broken_videos_leave_no_fault() -> None:
+    found = fuzz(sessions=12)
+    assert found.faults == {}
+    assert found.counts["results compared"] > 0

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from aaff.errors import AaffError
+from aaff.server.connections import HttpProtocol
 from aaff.server.settings import Settings
 
 _GRACE = 30
@@ -47,6 +48,7 @@ def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
     """Uvicorn around an application, with the limits of its connections."""
     config = uvicorn.Config(
         app,
+        http=HttpProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -31,7 +31,8 @@ class Limits:
     batch: int = 8
     """Frames that the model gets at once when requests pile up."""
     seconds: float = 30.0
-    """Time in which a request for images must be received, and time in which it must be done; else 408 and 503."""
+    """Time in which an image must be received, and time in which it must be done; else 408 and 503. Videos may take ten
+    times as long to arrive, with no pause longer than this."""
     live: int = 8
     """Cameras and videos that may be watched live at once."""
     jobs: int = 4

@@ -27,7 +27,7 @@ async def read_upload(request: Request, *, megabytes: int, seconds: float) -> by
         Refusal: it is too large (413), comes too slowly (408), or is not there (400).
     """
     body = bytearray()
-    async for chunk in _received(request, megabytes, seconds):
+    async for chunk in _received(request, megabytes, seconds, seconds):
         body += chunk
     if _is_form(request):
         file = await _file_of_form(request, _once(bytes(body)))
@@ -43,7 +43,7 @@ async def save_upload(request: Request, path: Path, *, megabytes: int, seconds: 
     Raises:
         Refusal: as ``read_upload``.
     """
-    chunks = _received(request, megabytes, seconds)
+    chunks = _received(request, megabytes, seconds, 10 * seconds)
     with open(path, "wb") as target:
         if _is_form(request):
             file = await _file_of_form(request, chunks)
@@ -82,8 +82,8 @@ async def _left(request: Request) -> None:
         pass
 
 
-async def _received(request: Request, megabytes: int, seconds: float) -> AsyncIterator[bytes]:
-    """The body in pieces.  ``seconds`` is the longest time between two of them, and ten times that for all."""
+async def _received(request: Request, megabytes: int, pause: float, seconds: float) -> AsyncIterator[bytes]:
+    """The body in pieces: at most ``pause`` seconds between two of them, and ``seconds`` for all."""
     most = megabytes * _MB
     too_large = Refusal(413, f"the body is larger than {megabytes} MB; make the file smaller")
     length = request.headers.get("content-length", "0")
@@ -91,10 +91,10 @@ async def _received(request: Request, megabytes: int, seconds: float) -> AsyncIt
         raise too_large
     chunks, received = request.stream(), 0
     loop = asyncio.get_running_loop()
-    latest = loop.time() + 10 * seconds
+    latest = loop.time() + seconds
     while True:
         try:
-            async with asyncio.timeout_at(min(loop.time() + seconds, latest)):
+            async with asyncio.timeout_at(min(loop.time() + pause, latest)):
                 chunk = await anext(chunks, None)
         except TimeoutError:
             raise Refusal(408, "the body came too slowly") from None

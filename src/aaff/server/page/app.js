@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const video = $("video");
 const LONGEST_IMAGE = 2560; // without a limit of the user's own, larger photos are made smaller before they are sent
 
-const state = { kind: null, file: null, sent: null, live: null, stream: null, abort: null, token: 0, times: [], job: null };
+const state = { kind: null, file: null, sent: null, live: null, stream: null, abort: null, token: 0, turn: 0, times: [], job: null };
 
 const say = (text) => { $("say").textContent = text; };
 const pick = (id) => {
@@ -111,6 +111,7 @@ async function encoded(picture, width, height, type, quality) {
 
 function reset(kind) {
   state.token += 1;
+  state.turn += 1;
   state.abort?.abort();
   state.live?.close();
   state.stream?.getTracks().forEach((track) => track.stop());
@@ -139,18 +140,21 @@ function again() {
 // ---- images ----
 
 async function showImage(file, same = false) {
+  const turn = ++state.turn;
+  let picture;
+  try {
+    picture = await createImageBitmap(file);
+  } catch {
+    message("This browser cannot show the image; save it as PNG or JPEG.");
+    return; // what was shown before stays
+  }
+  if (turn !== state.turn) return;
   const token = same ? ++state.token : reset("image");
   state.abort?.abort();
   state.abort = new AbortController();
   state.file = file;
   busy(true);
   try {
-    let picture;
-    try {
-      picture = await createImageBitmap(file);
-    } catch {
-      throw new Error("this browser cannot show the image; save it as PNG or JPEG");
-    }
     const longest = settings.longest || (picture.width * picture.height > 2e7 ? LONGEST_IMAGE : 0);
     const [width, height] = scaled(picture.width, picture.height, longest);
     // An unchanged file goes as it is, so that the map is that of the file and not of a copy.
