@@ -6,9 +6,8 @@ Letters stay legible where a phone shows a chart 350 pixels wide, and no viewer 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from matplotlib import style
@@ -79,21 +78,18 @@ def new_axes(height: float) -> Axes:
     return axes
 
 
-def finish(
-    axes: Axes, title: str, networks: Sequence[str] = (), names: Mapping[str, str] = MappingProxyType({})
-) -> Chart:
+def finish(axes: Axes, title: str, networks: Sequence[str] = ()) -> Chart:
     """Add a legend of networks above the axes and write the chart.
 
     Args:
         axes: with everything drawn.
         title: for screen readers.
         networks: those shown, in order; none adds no legend.
-        names: what the legend calls a network, where it is not its title.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
     if networks:
-        labels = [names.get(name, TITLES[name]) for name in networks]
+        labels = [TITLES[name] for name in networks]
         handles = [Line2D([], [], color=COLORS[name], marker=MARKERS[name]) for name in networks]
         figure.legend(
             handles, labels, loc="outside upper center", ncols=2, columnspacing=1.0, handlelength=1.5, fontsize=9

@@ -69,7 +69,13 @@ def differences(comparisons: Sequence[tuple[str, Comparison]], where: str) -> Ch
     axes.axvline(0, color=DIM, linewidth=1)
     for row, (name, c) in enumerate(rows):
         # Above its row, not beside it: the names would leave no room for the intervals on a phone.
-        axes.text(0, row - 0.22, name, transform=axes.get_yaxis_transform(), fontsize=9, color=INK)
+        axes.text(
+            *(0, row - 0.22, name),
+            transform=axes.get_yaxis_transform(),
+            fontsize=9,
+            color=INK,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},  # the line at 0 does not cross the letters
+        )
         for value in c.differences.values():
             axes.plot(100 * value, row + 0.3, color=DIM, marker="o", markersize=4)
         if c.mean is not None:
@@ -147,6 +153,7 @@ def trade_off(
     """
     scores = {name: spread(results, name, split, "miou") for name in PAPER_ORDER if name in costs}
     found = {name: (costs[name], 100 * score.mean) for name, score in scores.items() if score}
+    errors = {name: 100 * (score.deviation or 0.0) for name, score in scores.items() if score}
     if not found:
         return None
     axes = new_axes(4.2 if split == "test" else 3.2)
@@ -155,7 +162,8 @@ def trade_off(
     if len(front) > 1:
         axes.plot(*zip(*front, strict=True), color=DIM, linestyle="--", linewidth=1.2)
     for name, (cost, score) in found.items():
-        axes.plot(cost, score, color=COLORS[name], marker=MARKERS[name], markersize=7)
+        error = errors[name] or None
+        axes.errorbar(cost, score, yerr=error, color=COLORS[name], marker=MARKERS[name], markersize=7, capsize=3)
     axes.margins(x=0.25, y=0.08)
     axes.set(xlabel=label, ylabel=f"mean IoU on {split}, %")
     if split == "test":  # a score on val and another's on test share no axis

@@ -84,8 +84,7 @@ def calibration(results: Results, split: str) -> Chart | None:
         xs, ys = 100 * total[full] / pixels[full], 100 * right[full] / pixels[full]
         axes.plot(xs, ys, color=COLORS[name], marker=MARKERS[name], markersize=3)
     axes.set(xlabel="confidence, %", ylabel="accuracy, %", xlim=(0, 101), ylim=(0, 101))
-    names = {n: f"{TITLES[n]} (ECE {100 * error:.1f})" for n, error in shown.items()}
-    return finish(axes, f"Reliability on {split}", list(shown), names)
+    return finish(axes, f"Reliability on {split}", list(shown))
 
 
 @styled

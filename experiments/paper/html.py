@@ -88,12 +88,14 @@ def _table(table: Table) -> str:
         kinds = [' class="t"' if i < table.text_columns else "" for i in range(len(words))]
         return "".join(f"<{tag}{kind}>{inline(word)}</{tag}>" for kind, word in zip(kinds, words, strict=True))
 
-    caption = f"<caption>{inline(table.caption)}</caption>" if table.caption else ""
+    # Above the part that scrolls: inside, a phone cuts it off.
+    caption = f'<p class="caption">{inline(table.caption)}</p>' if table.caption else ""
     marks = [' class="quiet"' if i in table.quiet else "" for i in range(len(table.rows))]
     rows = "".join(f"<tr{mark}>{cells(row, 'td')}</tr>" for mark, row in zip(marks, table.rows, strict=True))
     head = f"<thead><tr>{cells(table.columns, 'th')}</tr></thead>"
     hint = '<p class="hint">Scroll the table sideways →</p>' if len(table.columns) > WIDE else ""
-    return f'{hint}<div class="scroll" tabindex="0"><table>{caption}{head}<tbody>{rows}</tbody></table></div>'
+    named = f' aria-label="{escape(re.sub(r"[*`]", "", table.caption))}"' if table.caption else ""
+    return f'{caption}{hint}<div class="scroll" tabindex="0"><table{named}>{head}<tbody>{rows}</tbody></table></div>'
 
 
 def _data(path: Path) -> str:

@@ -46,25 +46,30 @@ def speed(results: Results) -> list[Block]:
             Note("No latency yet: `python -m experiments.paper --bench FILE` takes up what `aaff bench` measured.")
         )
         return blocks
-    return [*blocks, _latency_table(measured)]
+    setting = main_setting(measured)
+    main = [r for r in measured if r.setting == setting]
+    every = _latency_table(measured, "Every engine, precision and size, measured in the same run")
+    return [
+        *blocks,
+        _latency_table(main, _LATENCY),
+        *([Folded("Every engine, precision and size", (every,))] if len(main) < len(measured) else []),
+    ]
 
 
-def _latency_table(measured: list[SpeedRow]) -> Table:
-    """Every setting with each network, and its ratio to BiSeNet of the same setting."""
+_LATENCY = "End-to-end latency (frame in memory to class map in memory), measured in one run of the benchmark"
+
+
+def _latency_table(measured: list[SpeedRow], caption: str) -> Table:
+    """Networks with their latency, and its ratio to BiSeNet of the same setting."""
     base = {r.setting: r.median_ms for r in measured if r.network == _BASE}
     rows = []
     for r in measured:
         ratio = f"{base[r.setting] / r.median_ms:.2f}" if r.setting in base else "–"
         alone = f"{r.alone_ms:.1f}" if r.alone_ms is not None else "–"
-        times = f"{r.median_ms:.1f}", f"{r.p95_ms:.1f}", alone, f"{r.fps:.1f}", ratio
-        rows.append((f"{r.engine} {r.precision}", TITLES[r.network], r.size, *times))
-    columns = ("engine", "network", "size", "median ms", "p95 ms", "network alone ms", "fps", "× BiSeNet")
-    return Table(
-        columns,
-        tuple(rows),
-        "End-to-end latency (frame in memory to class map in memory), measured in one run of the benchmark",
-        text_columns=2,
-    )
+        times = f"{r.median_ms:.1f}", ratio, f"{r.p95_ms:.1f}", alone, f"{r.fps:.1f}"
+        rows.append((TITLES[r.network], *times, f"{r.engine} {r.precision}", r.size))
+    columns = ("", "median ms", "× BiSeNet", "p95 ms", "network alone ms", "fps", "engine", "size")
+    return Table(columns, tuple(rows), caption)
 
 
 def _networks(results: Results) -> dict[str, RunResult]:
@@ -95,12 +100,13 @@ def whole(results: Results) -> list[Block]:
         figure(
             "trade-off-latency",
             trade_off(latency, results, split, label) if latency else None,
-            "Mean IoU and latency of the same precision, fp32; dashed: the Pareto front.",
+            "Mean IoU and latency of the same precision, fp32. Bars: one standard deviation over seeds; dashed: the "
+            "Pareto front of the means.",
         ),
         figure(
             "trade-off-macs",
             trade_off(macs, results, split, f"G MACs at {where}"),
-            f"Mean IoU on {split} against multiply-accumulates; dashed: the Pareto front.",
+            f"Mean IoU on {split} against multiply-accumulates, bars and dashes as before.",
         ),
     )
     blocks += claims.whole(results)
