@@ -104,6 +104,7 @@ def check_pixels(width: int, height: int, where: str, limit: int | None = None) 
 @contextlib.contextmanager
 def _decoding(where: str) -> Iterator[None]:
     """Turn what goes wrong inside a decoder into a sentence."""
+    named = where if where.startswith("the image") else f"the image {where}"
     try:
         yield
     except (AaffError, MemoryError):
@@ -112,9 +113,9 @@ def _decoding(where: str) -> Iterator[None]:
         raise DataError(f"{where} is not an image (its content is in no format that aaff reads)") from error
     except OSError as error:
         hint = "" if error.errno else "; is the file complete?"
-        raise DataError(f"cannot read the image {where}: {brief(error.strerror or error)}{hint}") from error
+        raise DataError(f"cannot read {named}: {brief(error.strerror or error)}{hint}") from error
     except Exception as error:  # a dozen decoders, and each raises what it likes on a damaged file
-        raise DataError(f"cannot read the image {where}: {brief(error)}; is the file complete?") from error
+        raise DataError(f"cannot read {named}: {brief(error)}; is the file complete?") from error
 
 
 @contextlib.contextmanager

@@ -25,6 +25,8 @@ from tests.server.conftest import LIMITS, LIVE, client_of
         ("192.168.1.7:8000", 403),
         ("", 403),
         ("[", 403),
+        ("localhost/evil.example", 403),
+        ("evil@localhost", 403),
     ],
 )
 def test_only_the_names_of_this_machine_are_known(client: TestClient, host: str, status: int) -> None:
@@ -49,6 +51,10 @@ def test_pages_of_other_sites_are_refused(client: TestClient, png: bytes) -> Non
     assert post("http://localhost:9000") == 403
     assert post("https://evil.example") == 403
     assert post("null") == 403
+    assert post("chrome-extension://localhost:8000") == 403
+    assert post("https://localhost:8000") == 200  # behind a proxy with TLS
+    twice = [("Host", "localhost:8000"), ("Host", "evil.example")]
+    assert client.get("/healthz", headers=twice).status_code == 403
     for origin in ("https://evil.example", "null"):
         with (
             pytest.raises(WebSocketDisconnect) as refused,

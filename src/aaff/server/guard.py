@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 import socket
 import time
 from collections.abc import Iterable
@@ -37,6 +38,9 @@ SECURITY_HEADERS = {
 
 OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/")
 """Addresses that need no token: they say nothing and cost nothing.  So does what lies below ``/page/``."""
+
+_HOST = re.compile(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?", re.ASCII)
+"""A name or an address, and perhaps a port; ``urlsplit`` alone would find a name in much else."""
 
 BEARER = "bearer."
 """Browsers cannot send headers with a WebSocket; the token comes as a subprotocol, this and its base64url form."""
@@ -92,19 +96,23 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        host = headers.get("host", "")
+        hosts = headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ""
         if not self._is_ours(host):
             raise Refusal(
                 403, "this server is not known under that name; start it with --allow-host NAME to allow the name"
             )
         origin = headers.get("origin")
-        if origin is not None and origin not in self._settings.origins and urlsplit(origin).netloc != host:
+        own = (f"http://{host}", f"https://{host}")  # a proxy may bring TLS
+        if origin is not None and origin not in (*own, *self._settings.origins):
             raise Refusal(403, "a page of another site may not use this server; --allow-origin ORIGIN would allow it")
         if self._settings.token and not self._is_open(scope) and not self._has_token(scope, headers):
             raise Refusal(401, "this server needs a token; send it as Authorization: Bearer TOKEN")
 
     def _is_ours(self, host: str) -> bool:
         """Whether a Host header names this server.  An address in digits cannot be rebound, a name can."""
+        if not _HOST.fullmatch(host):
+            return False
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
