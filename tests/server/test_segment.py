@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from aaff.labels import UInt8Array
 from aaff.runtime import Segmenter
 from aaff.server import Settings
+from aaff.server.batching import Batcher
 from aaff.server.forms import choose
 from aaff.server.problems import MEDIA_TYPE, Refusal
 from tests.runtime.conftest import ThresholdEngine
@@ -174,6 +177,27 @@ class TestLoad:
             assert all(int(response.headers["Retry-After"]) > 0 for response in busy)
             assert sorted(response.status_code for response in found) == [200] * 4 + [503] * 4
         assert slow.batches == [1, 3]
+
+    def test_a_whole_batch_that_waits_begins_before_the_other_ends(self) -> None:
+        go, sizes = threading.Event(), []
+
+        def predict(frames: Any) -> Any:
+            sizes.append(len(frames))
+            assert go.wait(20)
+            return frames
+
+        async def ask() -> list[Any]:
+            batcher = Batcher(predict, largest=2)
+            asked = [asyncio.ensure_future(batcher(number)) for number in range(6)]  # type: ignore[arg-type]
+            while len(sizes) < 2:
+                await asyncio.sleep(0.01)
+            assert (sizes, len(batcher)) == ([1, 2], 3)
+            go.set()
+            found = await asyncio.gather(*asked)
+            await batcher.close()
+            return found
+
+        assert asyncio.run(ask()) == list(range(6))
 
     def test_a_frame_whose_time_is_over_is_dropped(self, slow: SlowEngine, png: bytes) -> None:
         from dataclasses import replace

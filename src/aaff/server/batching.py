@@ -1,9 +1,8 @@
-"""Frames of several clients become batches when they pile up, and one engine does them one batch after the other."""
+"""Frames of several clients become batches when they pile up."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,17 +12,22 @@ from aaff.runtime import Prediction
 from aaff.server.problems import Refusal
 
 Predict = Callable[[Sequence[UInt8Array]], list[Prediction]]
+_Batch = list[tuple[UInt8Array, "asyncio.Future[Prediction]"]]
+
+_AT_ONCE = 2
+"""Batches in work at once."""
 
 
 class Batcher:
     """Predictions of single frames, made in batches.
 
     A frame that comes while the engine is idle is done at once; frames that come meanwhile wait, and the next batch
-    takes as many as ``largest`` of them, in their order.  Nothing is waited for to make a batch larger.  A frame whose
+    takes as many as ``largest`` of them, in their order.  Nothing is waited for to make a batch larger.  Where a whole
+    batch waits, it is begun before the one in work ends, so that the engine has no pause between them.  A frame whose
     client has left is dropped before it costs anything.
 
     Args:
-        predict: one prediction per frame; runs in a thread of its own.
+        predict: one prediction per frame; runs in threads, at most two at once.
         largest: frames of a batch.
         waiting: frames that may wait; more are refused.
         report: called with the size of every batch.
@@ -34,8 +38,8 @@ class Batcher:
     ) -> None:
         self._predict, self._largest, self._most, self._report = predict, largest, waiting, report
         self._waiting: deque[tuple[UInt8Array, asyncio.Future[Prediction]]] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="aaff-engine")
-        self._worker: asyncio.Task[None] | None = None
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="aaff-engine")
+        self._running: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         """Frames that wait."""
@@ -51,36 +55,47 @@ class Batcher:
             raise Refusal(503, "the server is busy; try again in a moment", retry=1)
         result: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
         self._waiting.append((frame, result))
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
+        self._begin()
         return await result  # a caller who is cancelled cancels the future, which drops the frame
 
     async def close(self) -> None:
         """Finish what waits, and end."""
-        if self._worker is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._worker
-        self._thread.shutdown(wait=False)
+        while self._running:
+            await asyncio.wait(self._running)
+        self._threads.shutdown(wait=False)
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        while batch := self._next():
-            self._report(len(batch))
-            try:
-                found = await loop.run_in_executor(self._thread, self._predict, [frame for frame, _ in batch])
-            except BaseException as error:
-                for _, result in batch:
-                    if not result.done():
-                        result.set_exception(error)
-                if not isinstance(error, Exception):
-                    raise
-                continue
-            for (_, result), prediction in zip(batch, found, strict=True):
+    def _begin(self) -> None:
+        """Begin with what waits, if its turn has come."""
+        while not self._running or (len(self._running) < _AT_ONCE and len(self._waiting) >= self._largest):
+            batch = self._next()
+            if not batch:
+                return
+            task = asyncio.create_task(self._work(batch))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._begin()
+
+    async def _work(self, batch: _Batch) -> None:
+        self._report(len(batch))
+        try:
+            frames = [frame for frame, _ in batch]
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, self._predict, frames)
+        except BaseException as error:
+            for _, result in batch:
                 if not result.done():
-                    result.set_result(prediction)
+                    result.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, result), prediction in zip(batch, found, strict=True):
+            if not result.done():
+                result.set_result(prediction)
 
-    def _next(self) -> list[tuple[UInt8Array, asyncio.Future[Prediction]]]:
-        batch: list[tuple[UInt8Array, asyncio.Future[Prediction]]] = []
+    def _next(self) -> _Batch:
+        batch: _Batch = []
         while self._waiting and len(batch) < self._largest:
             item = self._waiting.popleft()
             if not item[1].done():
