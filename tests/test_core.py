@@ -94,9 +94,9 @@ def test_predict_and_evaluate_run_the_bundled_model(tmp_path: Path, scenes_dir: 
 def test_bench_takes_the_bundled_files(tmp_path: Path) -> None:
     done = core(
         """
-from aaff.bench.subjects import find_subject
+from aaff.bench.subjects import Exporter, find_subject
 from aaff.published import default_name
-subject = find_subject(default_name(), None, ["fp32", "int8"], None)
+subject = find_subject(default_name(), None, Exporter(None, ["fp32", "int8"]))
 print(*sorted(subject.files), subject.net)
 """,
         tmp_path,

@@ -9,14 +9,14 @@ import torch
 from aaff import published
 from aaff.bench import peak, speed
 from aaff.bench.contenders import Contender, plan
-from aaff.bench.subjects import Subject, find_subject, graph_macs
+from aaff.bench.subjects import Exporter, Subject, find_subject, graph_macs
 from aaff.bench.untrained import fit_logits
 from aaff.card import ModelCard
 from aaff.cli import main, parse_words
 from aaff.cli.bench import drive, scenes
 from aaff.errors import MissingExtraError, OptionError, UnknownNameError
 from aaff.evaluation import ConfusionMatrix
-from aaff.export import export
+from aaff.export import export, graph
 from aaff.labels import CAMVID11
 from aaff.networks import create_model
 from aaff.networks.complexity import complexity
@@ -94,12 +94,13 @@ def test_exported_files_side_by_side(models, tmp_path, capsys):
 def test_a_checkpoint_runs_in_torch_and_is_exported_for_the_others(models, tmp_path, monkeypatch):
     asked = []
 
-    def ready(net, card, path, *, calibration):
+    def ready(net, card, path, *, calibration, graph):
         """Exporting takes long and is tested where it is done."""
         asked.append((card.size, calibration and {frame.shape for frame in calibration}))
         return read_model_file(models[0] / ("int8.onnx" if calibration else "fp32.onnx"))
 
     monkeypatch.setattr(export, "build", ready)
+    monkeypatch.setattr(graph, "build_graph", lambda *_: None)
     figures = tmp_path / "bench.json"
     words = [
         "bench",
@@ -112,7 +113,7 @@ def test_a_checkpoint_runs_in_torch_and_is_exported_for_the_others(models, tmp_p
         "int8",
     ]
     assert main([*words, "--threads", "1", "--size", "64x48", "--runs", "2", "--json", str(figures)]) == 0
-    assert asked == [(SIZE, None), (SIZE, {(48, 64, 3)})]
+    assert asked == [(SIZE, None), (SIZE, {(32, 32, 3)})]
     rows = json.loads(figures.read_text())["rows"]
     expected = [("torch", "fp32"), ("openvino", "fp32"), ("openvino", "int8")]
     assert [(row["engine"], row["precision"]) for row in rows] == expected
@@ -122,7 +123,7 @@ def test_a_checkpoint_runs_in_torch_and_is_exported_for_the_others(models, tmp_p
 
 def test_a_name_is_measured_without_training_and_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(published, "weights_folder", lambda: tmp_path)
-    subject = find_subject("depthwise_bisenet", SIZE, [], scenes)
+    subject = find_subject("depthwise_bisenet", SIZE, Exporter(scenes))
     assert subject.origin == "weights without training"
     assert subject.card.size == SIZE
     assert subject.macs == complexity(create_model("depthwise_bisenet", 11), SIZE).macs
@@ -173,7 +174,7 @@ def test_its_options_are_read():
     module, args = parse_words(["bench", "a.onnx", "b", "--size", "800x640", "--precision", "int8", "fp32"])
     assert module.__name__ == "aaff.cli.bench"
     assert args.models == ("a.onnx", "b")
-    assert args.size == Size(800, 640)
+    assert args.size == (Size(800, 640),)
 
 
 @pytest.mark.parametrize(
@@ -200,4 +201,4 @@ def test_plans():
     with pytest.raises(OptionError, match="onnxruntime runs in fp32, int8"):
         plan(["onnxruntime"], ["bf16"])
     with pytest.raises(UnknownNameError):
-        find_subject("nothing_like_it_at_all", None, [], scenes)
+        find_subject("nothing_like_it_at_all", None, Exporter(scenes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from aaff.bench.subjects import Subject
 from aaff.card import ModelCard
-from aaff.errors import OptionError
+from aaff.errors import MissingExtraError, OptionError, brief, require
 from aaff.labels import UInt8Array
 from aaff.provenance import usable_cores
 from aaff.runtime.model_file import INPUT, LOGITS, NORMALIZED, ModelFile, ending_at
@@ -44,6 +45,7 @@ class Contender:
         whole: from a frame RGB uint8 [H, W, 3] to its class map uint8 [H, W].
         alone: the network alone on a frame that is normalised already; None where it cannot be cut out.
         streamed: as ``whole``, but made for several callers at once; None where the engine has no such mode.
+        seconds: what one call of ``whole`` and ``alone`` took, the first one.
     """
 
     subject: Subject
@@ -52,6 +54,24 @@ class Contender:
     whole: Infer
     alone: Callable[[], object] | None
     streamed: Infer | None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row that cannot be measured, and why.
+
+    Attributes:
+        subject: the model.
+        engine: what was to run it.
+        precision: what it was to compute in.
+        reason: in words.
+    """
+
+    subject: Subject
+    engine: EngineName
+    precision: str
+    reason: str
 
 
 def plan(engines: Sequence[EngineName] = (), precisions: Sequence[Precision] = ()) -> list[Planned]:
@@ -86,37 +106,69 @@ def graphs_needed(rows: Sequence[Planned]) -> list[str]:
 
 
 def contenders(
-    subject: Subject, rows: Sequence[Planned], frame: UInt8Array, threads: int | None
-) -> Iterator[Contender]:
-    """Those rows of a plan that a model can run in.
+    subject: Subject,
+    rows: Sequence[Planned],
+    frame: UInt8Array,
+    threads: int | None,
+    *,
+    throughput: bool = True,
+) -> Iterator[Contender | Failure]:
+    """Those rows of a plan that a model has a graph for, called once, or why they cannot be.
 
     Args:
         subject: the model.
         rows: see ``plan``.
         frame: RGB uint8 [H, W, 3] at the model's size, for the network alone.
         threads: CPU threads; default: all cores.
+        throughput: get ready for several callers at once too.
 
     Raises:
-        AaffError: an engine is not installed or cannot run it.
+        MissingExtraError: an engine is not installed.
     """
     from aaff.runtime.openvino_core import has_bf16
 
     planar = planar_input(frame, subject.card)
     for engine, graph, precision in rows:
-        whole: Infer
-        alone: Callable[[], object] | None = None
-        streamed: Infer | None = None
-        if engine == "torch":
-            if subject.net is None:
-                continue
-            whole, alone = _torch(subject, precision, planar, threads)
-        elif graph not in subject.files or (precision.endswith("bf16") and not has_bf16()):
+        if (engine == "torch" and subject.net is None) or (precision.endswith("bf16") and not has_bf16()):
             continue
-        elif engine == "openvino":
-            whole, alone, streamed = _openvino(subject.files[graph], precision, planar, threads)
-        else:
-            whole, alone = _onnxruntime(subject.files[graph], precision, planar, threads)
-        yield Contender(subject, engine, precision, whole, alone, streamed)
+        if graph in subject.failures:
+            yield Failure(subject, engine, precision, subject.failures[graph])
+            continue
+        if graph and graph not in subject.files:
+            continue
+        try:
+            yield _contender(subject, engine, graph, precision, frame, planar, threads, throughput)
+        except MissingExtraError:
+            raise
+        except Exception as error:  # engines raise anything, and the other rows are still wanted
+            yield Failure(subject, engine, precision, f"does not run: {brief(error) or type(error).__name__}")
+
+
+def _contender(
+    subject: Subject,
+    engine: EngineName,
+    graph: str,
+    precision: str,
+    frame: UInt8Array,
+    planar: npt.NDArray[np.float32],
+    threads: int | None,
+    throughput: bool,
+) -> Contender:
+    alone: Callable[[], object] | None
+    streamed: Infer | None = None
+    if engine == "torch":
+        whole, alone = _torch(subject, precision, planar, threads)
+    elif engine == "openvino":
+        whole, alone = _openvino(subject.files[graph], precision, planar, threads)
+        if throughput:
+            streamed = _openvino_streams(subject.files[graph], precision, threads)
+    else:
+        whole, alone = _onnxruntime(subject.files[graph], precision, planar, threads)
+    began = time.perf_counter()
+    whole(frame)
+    if alone is not None:
+        alone()
+    return Contender(subject, engine, precision, whole, alone, streamed, time.perf_counter() - began)
 
 
 def planar_input(frame: UInt8Array, card: ModelCard) -> npt.NDArray[np.float32]:
@@ -127,22 +179,29 @@ def planar_input(frame: UInt8Array, card: ModelCard) -> npt.NDArray[np.float32]:
 
 def _openvino(
     model: ModelFile, precision: str, planar: npt.NDArray[np.float32], threads: int | None
-) -> tuple[Infer, Callable[[], object] | None, Infer]:
+) -> tuple[Infer, Callable[[], object] | None]:
     from aaff.runtime.openvino_engine import OpenVinoEngine, network_alone
 
     engine = OpenVinoEngine(model, precision=precision, threads=threads, confidence=False)
-    streams = threads or usable_cores()
-    several = OpenVinoEngine(model, precision=precision, threads=threads, streams=streams, confidence=False)
     alone = None
     if model.stride is not None:
         network = network_alone(model, precision=precision, threads=threads)
         alone = lambda: network(planar)  # noqa: E731
-    return lambda frame: engine.infer(frame[None]), alone, lambda frame: several.infer(frame[None])
+    return lambda frame: engine.infer(frame[None]), alone
+
+
+def _openvino_streams(model: ModelFile, precision: str, threads: int | None) -> Infer:
+    from aaff.runtime.openvino_engine import OpenVinoEngine
+
+    streams = threads or usable_cores()
+    engine = OpenVinoEngine(model, precision=precision, threads=threads, streams=streams, confidence=False)
+    return lambda frame: engine.infer(frame[None])
 
 
 def _onnxruntime(
     model: ModelFile, precision: str, planar: npt.NDArray[np.float32], threads: int | None
 ) -> tuple[Infer, Callable[[], object] | None]:
+    require("onnxruntime", "onnxruntime")
     from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
     engine = OnnxRuntimeEngine(model, precision=precision, threads=threads, confidence=False)

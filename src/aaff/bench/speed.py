@@ -28,7 +28,16 @@ ROUNDS = 10
 
 _WARM_UP = 2
 """Calls before each turn that do not count: they bring weights back into the cache, and let the threads of the
-row before fall asleep."""
+row before fall asleep.  Rows whose calls take so long that this is nothing beside them have none."""
+
+_LONG = 0.5
+"""Seconds that warming up may take."""
+
+_FEWEST = 3
+"""Calls of each row that no limit of time takes away."""
+
+_SLOW = 0.8
+"""Share of the time that one call of each row in every round may take, so that fast rows get more than one."""
 
 _FRAMES = 8
 _PEAK_CALLS = 3
@@ -51,32 +60,34 @@ def measure_models(
     *,
     runs: int = 200,
     threads: int | None = None,
+    seconds: float | None = None,
     report: Report = lambda done, of: None,
 ) -> dict[str, Any]:
     """Time all rows in one run.
 
     Args:
-        rows: what to time; their ratios are to the first one.
+        rows: what to time; their ratios are to the first one of their size.
         frames: gives so many frames RGB uint8 [H, W, 3] of a size, to measure on.
         runs: calls of each, in up to ``ROUNDS`` rounds; rounded up to a multiple of their number.
         threads: CPU threads; default: all cores.
+        seconds: what the run may take by the rows' first calls: slow rows get fewer calls, but three at least.
         report: told the turns done and their number.
 
     Returns:
         ``rows``, ``peaks``, and what both mean.  A row has ``network``, ``engine``, ``precision``, ``rest`` (the type
         of what is not quantised), ``size``, ``threads``, ``macs``, ``parameters`` (None for a file), ``origin`` (of
         weights and file);
-        ``frame_to_map`` with ``median_ms``, ``p95_ms``, ``fps`` and ``calls``; ``ratio`` of its fps to that of the
-        first row; ``network_alone`` likewise or None; ``overhead`` (f - n) / n or None; ``throughput`` with ``fps``
-        and ``callers`` or None; ``share_of_peak`` (0–1) of the network alone or None.
+        ``frame_to_map`` with ``median_ms``, its quartiles ``q1_ms`` and ``q3_ms``, ``p95_ms``, ``fps`` and ``calls``;
+        ``ratio`` of its fps to that of the first row of its size; ``network_alone`` likewise or None; ``overhead``
+        (f - n) / n or None; ``throughput`` with ``fps`` and ``callers`` or None; ``share_of_peak`` (0–1) of the network
+        alone or None.
 
     Raises:
         OptionError: no row, or fewer than one run.
     """
     if runs < 1 or not rows:
         raise OptionError(f"{len(rows)} models, {runs} runs: nothing to measure; give 1 or more of both")
-    rounds = min(ROUNDS, runs)
-    turn = -(-runs // rounds)
+    rounds, turns = _share_out(rows, runs, seconds)
     sizes = {row.subject.card.size for row in rows}
     frames_of = {size: frames(size, _FRAMES) for size in sizes}
     times = [_Times() for _ in rows]
@@ -87,22 +98,24 @@ def measure_models(
         for number in range(rounds):
             for index, (row, taken) in enumerate(zip(rows, times, strict=True)):
                 report(number * len(rows) + index, rounds * len(rows))
-                _turn(row, taken, frames_of[row.subject.card.size], turn, pool)
+                _turn(row, taken, frames_of[row.subject.card.size], turns[index], pool)
             for key, convolve in peaks.items():
                 convolve()
                 best[key] = min(best[key], *(_seconds(convolve) for _ in range(_PEAK_CALLS)))
     rates = {key: 2 * peak.MACS / seconds for key, seconds in best.items()}
-    first = statistics.median(times[0].whole)
+    first: dict[Size, float] = {}
+    for row, taken in zip(rows, times, strict=True):
+        first.setdefault(row.subject.card.size, statistics.median(taken.whole))
     return {
         "frame_to_map": "uint8 RGB frame in memory to uint8 class map of the same size in memory, one after the other",
         "network_alone": "float planar input to native logits, the same graph in the same run",
         "throughput": "end-to-end with several frames at once",
-        "ratio": "frames per second beside those of the first row",
+        "ratio": "frames per second beside those of the first row of the same size",
         "share_of_peak": "operations a second of the network alone beside those of the convolutions under peaks",
         "frames": "synthetic street scenes",
-        "runs": turn * rounds,
+        "runs": max(turns) * rounds,
         "rows": [
-            _row(row, taken, first, threads or usable_cores(), callers, rates)
+            _row(row, taken, first[row.subject.card.size], threads or usable_cores(), callers, rates)
             for row, taken in zip(rows, times, strict=True)
         ],
         "peaks": [
@@ -112,6 +125,36 @@ def measure_models(
         "convolution": f"{peak.LAYERS} times 3x3, {peak.CHANNELS} to {peak.CHANNELS} channels, {peak.SIDE}x{peak.SIDE}",
         **({"note": note} if note else {}),
     }
+
+
+def _share_out(rows: Sequence[Contender], runs: int, seconds: float | None) -> tuple[int, list[int]]:
+    """The number of rounds, and the calls of each row in one of them.
+
+    Without a limit all rows have the same number of calls.  With one, all have the same time, of which slow rows, whose
+    single call takes longer, take more than their share.
+    """
+    rounds = min(ROUNDS, runs)
+    most = -(-runs // rounds)
+    if seconds is None:
+        return rounds, [most] * len(rows)
+    costs = [row.seconds for row in rows]
+    warming = sum(_warm_up(row) * row.seconds for row in rows)
+    fits = int(_SLOW * seconds / max(warming + sum(costs), 1e-9))
+    rounds = max(min(rounds, fits), min(rounds, _FEWEST))
+    low, high = 0.0, most * max(costs)  # seconds of a row in a round
+    for _ in range(40):
+        middle = (low + high) / 2
+        taken = sum(cost * calls for cost, calls in zip(costs, _calls(costs, middle, most), strict=True))
+        low, high = (middle, high) if rounds * (warming + taken) <= seconds else (low, middle)
+    return rounds, _calls(costs, low, most)
+
+
+def _calls(costs: Sequence[float], seconds: float, most: int) -> list[int]:
+    return [max(1, min(most, int(seconds / max(cost, 1e-9)))) for cost in costs]
+
+
+def _warm_up(row: Contender) -> int:
+    return _WARM_UP if _WARM_UP * row.seconds <= _LONG else 0
 
 
 def _peaks(
@@ -130,7 +173,7 @@ def _peak_of(row: Contender) -> tuple[str, str]:
 
 
 def _turn(row: Contender, taken: _Times, frames: Sequence[UInt8Array], calls: int, pool: ThreadPoolExecutor) -> None:
-    for _ in range(_WARM_UP):
+    for _ in range(_warm_up(row)):
         row.whole(frames[0])
         if row.alone is not None:
             row.alone()
@@ -187,9 +230,12 @@ def _row(
 
 def _summary(seconds: Sequence[float]) -> dict[str, float | int]:
     middle = statistics.median(seconds)
+    q1, q3, p95 = (round(1000 * float(np.percentile(seconds, share)), 3) for share in (25, 75, 95))
     return {
         "median_ms": round(1000 * middle, 3),
-        "p95_ms": round(1000 * float(np.percentile(seconds, 95)), 3),
+        "q1_ms": q1,
+        "q3_ms": q3,
+        "p95_ms": p95,
         "fps": round(1 / middle, 2),
         "calls": len(seconds),
     }

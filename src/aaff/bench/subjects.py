@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aaff.errors import UnknownNameError
+from aaff.errors import MissingExtraError, UnknownNameError, brief
 from aaff.loading import EXPORTED, find_model
 from aaff.preprocess import Size
 from aaff.published import bundled_precisions, find_bundled, find_published, list_bundled, list_published
 from aaff.runtime.model_file import LOGITS, ModelFile, ending_at, read_model_file
 
 if TYPE_CHECKING:
+    import onnx
+
     from aaff.card import ModelCard
     from aaff.data.sample import Sample
     from aaff.networks import SegmentationNetwork
 
 _CALIBRATION = 12
-"""Frames that int8 is calibrated on here: the latency does not depend on the ranges they give."""
+"""Frames that int8 is calibrated on here, at half of the size: the latency does not depend on the ranges they give."""
 
 Scenes = Callable[[Size, int], "Sequence[Sample]"]
 """Gives so many labelled frames of a size (classes of ``camvid11``)."""
@@ -38,6 +42,7 @@ class Subject:
         origin: where the weights and the files come from, in words.
         macs: multiply-accumulates of one frame.
         parameters: of the network; None for an exported file.
+        failures: why there is no file, by the precision of the graph that could not be made.
     """
 
     word: str
@@ -47,29 +52,139 @@ class Subject:
     origin: str
     macs: int
     parameters: int | None = None
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def at(self, size: Size) -> Subject:
+        """The same model for frames of another size.
+
+        Raises:
+            OptionError: a file takes one size only.
+        """
+        if size == self.card.size:
+            return self
+        files = {precision: model.at(size) for precision, model in self.files.items()}
+        if self.net is None:
+            macs = graph_macs(next(iter(files.values())))
+        else:
+            from aaff.networks.complexity import complexity
+
+            macs = complexity(self.net, size).macs
+        return replace(self, card=replace(self.card, size=size), files=files, macs=macs)
 
 
-def find_subject(word: str, size: Size | None, wanted: Sequence[str], scenes: Scenes) -> Subject:
+@dataclass(frozen=True)
+class Exporter:
+    """Makes the files of a network that has none.
+
+    Attributes:
+        scenes: frames to calibrate int8 on, and to fit a network without weights to.
+        wanted: of ``"fp32"`` and ``"int8"``, the graphs to make.
+        folder: where the files stay and are found the next time; None: nowhere.  A file of the same name is taken as it
+            is if it has the network's card and weights; whoever changes a network's code empties the folder.
+    """
+
+    scenes: Scenes
+    wanted: Sequence[str] = ()
+    folder: Path | None = None
+
+    def untrained(self, name: str, size: Size) -> tuple[SegmentationNetwork, ModelCard]:
+        """A registered network without training, see ``aaff.bench.untrained``."""
+        from aaff.bench.untrained import make_untrained
+        from aaff.networks.weights import load_checkpoint, save_checkpoint
+
+        if self.folder is None:
+            return make_untrained(name, size, self.scenes)
+        path = self.folder / f"{name}-untrained.safetensors"
+        if not path.exists():
+            net, card = make_untrained(name, size, self.scenes)
+            save_checkpoint(path, net.state_dict(), card)
+        net, card = load_checkpoint(path)
+        return net, replace(card, size=size)
+
+    def subject(self, word: str, net: SegmentationNetwork, card: ModelCard, weights: str) -> Subject:
+        """The network with its files; a graph that cannot be made is a failure of the subject.
+
+        Args:
+            word: what the user wrote.
+            net: in evaluation mode.
+            card: its description.
+            weights: where they come from, in words.
+
+        Raises:
+            MissingExtraError: a package that exporting needs is not installed.
+        """
+        from aaff.networks.complexity import complexity
+
+        @cache
+        def graph() -> onnx.ModelProto:
+            from aaff.export.graph import build_graph
+
+            return build_graph(net, card)
+
+        files: dict[str, ModelFile] = {}
+        failures = {}
+        for precision in self.wanted:
+            try:
+                files[precision] = self._file(net, card, precision, graph)
+            except MissingExtraError:
+                raise
+            except Exception as error:  # exporter and quantiser raise anything, and the other models are still wanted
+                failures[precision] = f"cannot be exported: {brief(error) or type(error).__name__}"
+        origin = weights
+        if self.wanted:
+            origin += ", exported for this measurement without comparing"
+            origin += ", int8 calibrated on synthetic scenes" if "int8" in self.wanted else ""
+        cost = complexity(net, card.size)
+        return Subject(word, card, net, files, origin, cost.macs, cost.parameters, failures)
+
+    def _file(
+        self, net: SegmentationNetwork, card: ModelCard, precision: str, graph: Callable[[], onnx.ModelProto]
+    ) -> ModelFile:
+        path = None
+        if self.folder is not None:
+            path = self.folder / f"{card.network}-{_fingerprint(net, card)}-{precision}.onnx"
+            if path.exists():
+                return read_model_file(path).at(card.size)
+        from aaff.export.export import build, write
+
+        calibration = None
+        if precision == "int8":
+            half = Size(*(max(32, side // 2) for side in card.size))
+            calibration = [scene.image for scene in self.scenes(half, _CALIBRATION)]
+        place = path or Path(f"{card.network} in {precision}")
+        model = build(net, card, place, calibration=calibration, graph=graph())
+        return model if path is None else write(model, {})
+
+
+def _fingerprint(net: SegmentationNetwork, card: ModelCard) -> str:
+    """Of the weights and of what the card says beside the size, which stays open in a file."""
+    digest = hashlib.sha256(repr(replace(card, size=Size(1, 1))).encode())
+    for name, tensor in net.state_dict().items():
+        digest.update(f"{name} {list(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def find_subject(word: str, size: Size | None, exporter: Exporter) -> Subject:
     """The subject that a word stands for.
 
     Args:
         word: an exported ``.onnx``, a checkpoint, a run folder, or the name of a registered network.
         size: of the frames; default: the model's own, 480×360 for a name.
-        wanted: of ``"fp32"`` and ``"int8"``, the graphs to make where there is no file.
-        scenes: frames to calibrate int8 on, and to fit a network without weights to.
+        exporter: makes the files where there are none.
 
     Raises:
-        AaffError: there is no such model, it cannot be read or made, or an exported file has another size.
+        AaffError: there is no such model, it cannot be read, or an exported file has another size.
     """
     if not Path(word).exists() and Path(word).suffix == "" and Path(word).name == word:
-        return _from_name(word, size, wanted, scenes)
+        return _from_name(word, size, exporter)
     path = find_model(word)
     if path.suffix.lower() == EXPORTED:
         return _from_file(word, path, size)
     from aaff.networks.weights import load_checkpoint
 
     net, card = load_checkpoint(path)
-    return _exported(word, net, replace(card, size=size or card.size), wanted, scenes, "trained weights")
+    return exporter.subject(word, net, replace(card, size=size or card.size), "trained weights")
 
 
 def _from_file(word: str, path: Path, size: Size | None) -> Subject:
@@ -80,22 +195,20 @@ def _from_file(word: str, path: Path, size: Size | None) -> Subject:
     return Subject(word, model.card, None, files, "exported file", graph_macs(model))
 
 
-def _from_name(word: str, size: Size | None, wanted: Sequence[str], scenes: Scenes) -> Subject:
+def _from_name(word: str, size: Size | None, exporter: Exporter) -> Subject:
     published = find_published(word)
     if word in list_bundled() and (published is None or importlib.util.find_spec("torch") is None):
-        return _bundled(word, size, wanted)
+        return _bundled(word, size, exporter.wanted)
     from aaff.networks import list_models
     from aaff.networks.weights import load_checkpoint
 
     if published is not None:
         net, card = load_checkpoint(published)
-        return _exported(word, net, replace(card, size=size or card.size), wanted, scenes, "published weights")
-    from aaff.bench.untrained import make_untrained
-
+        return exporter.subject(word, net, replace(card, size=size or card.size), "published weights")
     if word not in list_models():
         raise UnknownNameError("model", word, sorted({*list_models(), *list_published(), *list_bundled()}))
-    net, card = make_untrained(word, size or Size(480, 360), scenes)
-    return _exported(word, net, card, wanted, scenes, "weights without training")
+    net, card = exporter.untrained(word, size or Size(480, 360))
+    return exporter.subject(word, net, card, "weights without training")
 
 
 def _bundled(name: str, size: Size | None, wanted: Sequence[str]) -> Subject:
@@ -104,27 +217,6 @@ def _bundled(name: str, size: Size | None, wanted: Sequence[str]) -> Subject:
     subjects = [_from_file(name, path, size) for path in paths or [find_bundled(name)]]
     files = {precision: model for subject in subjects for precision, model in subject.files.items()}
     return replace(subjects[0], files=files, origin="bundled with aaff")
-
-
-def _exported(
-    word: str, net: SegmentationNetwork, card: ModelCard, wanted: Sequence[str], scenes: Scenes, weights: str
-) -> Subject:
-    from aaff.networks.complexity import complexity
-
-    files = {}
-    origin = weights
-    if wanted:
-        from aaff.export.export import build
-
-        for precision in wanted:
-            calibration = None
-            if precision == "int8":
-                calibration = [scene.image for scene in scenes(card.size, _CALIBRATION)]
-            files[precision] = build(net, card, Path(f"{word} in {precision}"), calibration=calibration)
-        origin += ", exported for this measurement without comparing"
-        origin += ", int8 calibrated on synthetic scenes" if "int8" in wanted else ""
-    cost = complexity(net, card.size)
-    return Subject(word, card, net, files, origin, cost.macs, cost.parameters)
 
 
 def graph_macs(model: ModelFile) -> int:

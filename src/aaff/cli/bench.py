@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 class Args:
     """Measure models side by side: end-to-end latency and the network alone, in every engine and precision.
 
-    Ratios are to the first row. All rows take turns in one run, on synthetic street scenes. Leave the machine alone
-    meanwhile.
+    Ratios are to the first row of the same size. All rows take turns in one run, on synthetic street scenes. Leave the
+    machine alone meanwhile. A model that cannot be exported or run is named with the reason; the others are measured.
     """
 
     models: tyro.conf.Positional[tuple[str, ...]]
     """Exported files (.onnx), checkpoints, folders of runs, or names of networks (see: aaff models). Checkpoints and
     names are exported for the measurement; a name without published weights is measured untrained."""
-    size: Size | None = None
-    """Size of the frames; default: each model's own."""
+    size: tuple[Size, ...] = ()
+    """One or several sizes of the frames; default: each model's own."""
     engine: tuple[EngineName, ...] = ()
     """One or several; default: all that are installed."""
     precision: tuple[Precision, ...] = ()
@@ -38,20 +39,70 @@ class Args:
     """CPU threads; default: all cores."""
     runs: int = 200
     """Calls of each model."""
+    minutes: float | None = None
+    """What the timing may take, without the preparation: slow models then get fewer calls."""
+    throughput: bool = True
+    """Measure several frames at once too."""
+    exports: Path | None = None
+    """Keep what is exported in this folder and find it there the next time. Empty the folder after a change of the
+    networks' code."""
     json: Path | None = None
     """Write the figures here."""
 
 
 def run(args: Args) -> int:
-    """Print and write the figures; status 0."""
-    from aaff.bench.contenders import contenders, graphs_needed, plan
+    """Print and write the figures; status 0, or 1 where a model could not be measured."""
+    from aaff.bench.contenders import Contender, Failure, contenders, graphs_needed, plan
     from aaff.bench.speed import measure_models
-    from aaff.bench.subjects import find_subject
+    from aaff.bench.subjects import Exporter, find_subject
     from aaff.cli.data_tables import reading
     from aaff.cli.outputs import check_json
-    from aaff.errors import OptionError
+    from aaff.errors import ModelError, OptionError
     from aaff.files import write_json
     from aaff.provenance import provenance
+
+    _check(args)
+    check_json(args.json)
+    planned = plan(args.engine, args.precision)
+    exporter = Exporter(scenes, graphs_needed(planned), args.exports)
+    rows: list[Contender] = []
+    failed: list[Failure] = []
+    for word in args.models:
+        print(f"preparing {word}", file=sys.stderr, flush=True)
+        subject = find_subject(word, args.size[0] if args.size else None, exporter)
+        for size in args.size or (subject.card.size,):
+            resized, frame = subject.at(size), drive(size, 1)[0]
+            own = list(contenders(resized, planned, frame, args.threads, throughput=args.throughput))
+            if not own:
+                raise OptionError(f"{word} ({subject.origin}) runs in none of the engines and precisions asked for")
+            rows += [row for row in own if isinstance(row, Contender)]
+            failed += [row for row in own if isinstance(row, Failure)]
+    if not rows:
+        raise ModelError("; ".join(dict.fromkeys(f"{row.subject.word} {row.reason}" for row in failed)))
+    with reading("measuring") as progress:
+        seconds = None if args.minutes is None else 60 * args.minutes
+        result = measure_models(rows, drive, runs=args.runs, threads=args.threads, seconds=seconds, report=progress)
+    result["failed"] = [
+        {
+            "model": row.subject.word,
+            "network": row.subject.card.network,
+            "engine": row.engine,
+            "precision": row.precision,
+            "size": str(row.subject.card.size),
+            "reason": row.reason,
+        }
+        for row in failed
+    ]
+    show(result)
+    if args.json is not None:
+        write_json(args.json, {**result, "provenance": provenance()})
+        print(f"written: {args.json}")
+    return 1 if failed else 0
+
+
+def _check(args: Args) -> None:
+    """Refuse what cannot be measured before the models are made ready, which takes minutes."""
+    from aaff.errors import OptionError
     from aaff.synthetic import check_size
 
     if not args.models:
@@ -60,25 +111,10 @@ def run(args: Args) -> int:
         raise OptionError(f"--runs {args.runs} measures nothing; give 1 or more")
     if args.threads is not None and args.threads < 1:
         raise OptionError(f"--threads {args.threads} cannot run a model; give 1 or more, or leave it out for all cores")
-    if args.size is not None:
-        check_size(args.size)  # before the models are made ready, which takes minutes
-    check_json(args.json)
-    planned = plan(args.engine, args.precision)
-    rows = []
-    for word in args.models:
-        print(f"preparing {word}", file=sys.stderr, flush=True)
-        subject = find_subject(word, args.size, graphs_needed(planned), scenes)
-        own = list(contenders(subject, planned, drive(subject.card.size, 1)[0], args.threads))
-        if not own:
-            raise OptionError(f"{word} ({subject.origin}) runs in none of the engines and precisions asked for")
-        rows += own
-    with reading("measuring") as progress:
-        result = measure_models(rows, drive, runs=args.runs, threads=args.threads, report=progress)
-    show(result)
-    if args.json is not None:
-        write_json(args.json, {**result, "provenance": provenance()})
-        print(f"written: {args.json}")
-    return 0
+    if args.minutes is not None and not 0 < args.minutes < math.inf:
+        raise OptionError(f"--minutes {args.minutes} must be above 0")
+    for size in args.size:
+        check_size(size)
 
 
 def scenes(size: Size, count: int) -> list[Sample]:
@@ -123,7 +159,7 @@ def show(result: dict[str, Any]) -> None:
             ]
             for row in rows
         ],
-        title=f"end-to-end latency, {processor_name()}, {rows[0]['threads']} threads, median of {result['runs']}",
+        title=f"end-to-end latency, {processor_name()}, {rows[0]['threads']} threads, median of up to {result['runs']}",
         text_columns=4,
     )
     if result["peaks"]:
@@ -131,5 +167,7 @@ def show(result: dict[str, Any]) -> None:
         print(f"peak in billions of operations a second: {rates}")
     for origin in dict.fromkeys((row["model"], row["origin"]) for row in rows):
         print("{}: {}".format(*origin))
+    for failure in result["failed"]:
+        print("failed: {model}, {engine}, {precision}, {size}: {reason}".format(**failure))
     if note := result.get("note"):
         print(note)

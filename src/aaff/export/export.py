@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import onnx
+
 from aaff.card import ModelCard
 from aaff.export.graph import build_graph
 from aaff.export.parity import Pair, Parity, compare
@@ -41,6 +43,7 @@ def build(
     *,
     calibration: Sequence[UInt8Array] | None = None,
     confidence: bool = False,
+    graph: onnx.ModelProto | None = None,
 ) -> ModelFile:
     """The exported file, in memory and not yet compared.
 
@@ -50,11 +53,12 @@ def build(
         path: where it shall go.
         calibration: frames RGB uint8 [H, W, 3] at that size to quantise by; fp32 when left out.
         confidence: add the output ``confidence``.
+        graph: what ``build_graph`` gave for these, which takes longest; made when left out.
 
     Raises:
         AaffError: see ``aaff.export.quantization.quantize``.
     """
-    graph = build_graph(net, card, confidence=confidence)
+    graph = graph or build_graph(net, card, confidence=confidence)
     if calibration is not None:
         graph = quantize(graph, calibration)
     return describe(

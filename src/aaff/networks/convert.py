@@ -226,7 +226,7 @@ def _match(
         elif tuple(tensor.shape) != own[here]:
             different.append((here, tuple(tensor.shape), own[here]))
         else:
-            state[here] = tensor
+            state[here] = layout.value(name, tensor)
     for name, bias in biases:  # norm(x + b) with mean m is norm(x) with mean m − b
         if name in state and state[name].shape == bias.shape:
             state[name] = state[name] - bias

@@ -11,10 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torch import Tensor
+
 from aaff.preprocess import Normalization
 
 IMAGENET = Normalization()
 """Mean and deviation of ImageNet, which most projects use."""
+
+_EPSILON = 1e-5
+"""Of batch norm, in all projects."""
 
 _CITYSCAPES = Normalization((83.0535, 94.095, 82.1865), (53.856, 54.774, 53.9325))
 """Those of Cityscapes in CoinCheung's configurations: 0.3257 0.3690 0.3223 and 0.2112 0.2148 0.2115, times 255."""
@@ -33,6 +38,7 @@ class Layout:
         renames: pattern and replacement, applied to every name one after the other.
         ignored: pattern of names that inference does not need: auxiliary heads, the classifier of ImageNet, copies.
         folded: pattern and replacement from the name of a bias to the batch norm behind it, which takes it in.
+        absolute: pattern of the names of scales of batch norm that count by their absolute value, plus its epsilon.
         options: options of the network that these weights need.
         normalization: of the project's input; RGB in all of them.
     """
@@ -42,6 +48,7 @@ class Layout:
     renames: tuple[tuple[str, str], ...] = ()
     ignored: str = "(?!)"
     folded: tuple[tuple[str, str], ...] = ()
+    absolute: str = "(?!)"
     options: Mapping[str, Any] = field(default_factory=dict)
     normalization: Normalization = IMAGENET
 
@@ -58,6 +65,15 @@ class Layout:
     def ignores(self, name: str) -> bool:
         """Whether inference does not need the weight of this name there."""
         return re.match(self.ignored, name) is not None
+
+    def value(self, name: str, tensor: Tensor) -> Tensor:
+        """A weight there as the layers here take it.
+
+        >>> import torch
+        >>> find_layouts("stdc1")[0].value("ffm.convblk.bn.weight", torch.tensor([-0.5])).round(decimals=4).tolist()
+        [0.5]
+        """
+        return tensor.abs() + _EPSILON if re.match(self.absolute, name) else tensor
 
     def norm_behind(self, name: str) -> str | None:
         """The name here of the batch norm that takes in a bias there; None for any other weight."""
@@ -98,6 +114,7 @@ _STDC = Layout(
         (r"^ffm\.conv2\.", "fusion.attention.2."),
     ),
     ignored=rf"cp\.backbone\.{_STDC_COPIES}|conv_out(16|32|_sp\d+)\.",
+    absolute=r"(?!cp\.backbone\.).*\.bn(_atten)?\.weight$",  # InPlaceABNSync, but in the backbone
 )
 
 _STEM_BIASES = ((r"conv1\.0\.bias", "conv1.1"), (r"conv1\.3\.bias", "conv1.4"))
