@@ -2,8 +2,9 @@
 
     python -m scripts.network_pictures
 
-Each convolution is a bar, in the order in which it is computed: at the height of its resolution, as tall as it has
-channels, in the colour of its kind.  Nothing is drawn by hand, so a picture cannot differ from the code.
+Each convolution is a bar, from left to right in the order of computation: its row is the resolution of its output, its
+height the logarithm of its channels, its colour its kind.  Nothing is drawn by hand, so a picture cannot differ from
+the code.
 """
 
 from __future__ import annotations
@@ -28,49 +29,57 @@ COLOURS = {
     "dilated": "#aa3377",
     "transposed": "#ee6677",
 }
-BAND, STEP, BAR, LEFT, TOP = 26, 7, 5, 52, 34
+WIDTH = 700
+"""Of the bars of a deep network, whose steps are narrower; pages are about as wide."""
+BAND, WIDEST, NARROWEST, LEFT = 28, 8, 4, 50
+LETTER, SLANT = 5.6, 0.6
+"""Mean width of a letter, and the sine and about the cosine of the slant of the names."""
 
 
 def draw(name: str) -> str:
     """The picture of one network as SVG."""
     layers = [layer for layer in count(name, 11, Size(SIDE, SIDE)).layers if layer.macs]
+    groups = [(part, list(members)) for part, members in groupby(layers, key=lambda layer: layer.name.split(".")[0])]
     bands = sorted({_band(layer) for layer in layers})
-    top = {band: TOP + index * BAND for index, band in enumerate(bands)}
-    bottom = TOP + BAND * len(bands)
+    step = min(WIDEST, max(NARROWEST, WIDTH // len(layers)))
+    head = round(16 + SLANT * LETTER * max(len(part) for part, _ in groups))
+    row = {band: head + BAND * (index + 1) for index, band in enumerate(bands)}
+    bottom = head + BAND * len(bands)
     parts: list[str] = []
     x = LEFT
-    for index, (part, group) in enumerate(groupby(layers, key=lambda layer: layer.name.split(".")[0])):
-        members = list(group)
-        width = max(STEP * len(members), 2 + 5.4 * len(part))
+    for index, (part, members) in enumerate(groups):
+        width = max(step * len(members), 17)
         shade = "#f2f2f2" if index % 2 else "#ffffff"
-        parts.append(f'<rect x="{x}" y="{TOP}" width="{width:g}" height="{bottom - TOP}" fill="{shade}"/>')
-        parts.append(f'<text x="{x + 2}" y="{TOP - 6}">{escape(part)}</text>')
+        parts.append(f'<rect x="{x}" y="{head}" width="{width}" height="{bottom - head}" fill="{shade}"/>')
+        place = f"{x + min(width / 2, 12):g},{head - 4}"
+        parts.append(f'<text transform="translate({place}) rotate(-38)">{escape(part)}</text>')
         for number, layer in enumerate(members):
             # 4 to 24 pixels for 1 to 4096 channels
             height = min(24, 4 + 5 * max(0, len(f"{layer.output[0]:b}") - 1) / 3)
-            y = top[_band(layer)] + BAND - height
             parts.append(
-                f'<rect x="{x + STEP * number + 1}" y="{y:g}" width="{BAR}" height="{height:g}" '
-                f'fill="{COLOURS[_kind(layer)]}"><title>{escape(f"{layer.name}: {layer.kind}, {layer.output[0]}")}'
-                f" channels</title></rect>"
+                f'<rect x="{x + step * number + 1}" y="{row[_band(layer)] - height:g}" width="{step - 1}" '
+                f'height="{height:g}" fill="{COLOURS[_kind(layer)]}">'
+                f"<title>{escape(f'{layer.name}: {layer.kind}, {layer.output[0]}')} channels</title></rect>"
             )
-        x += round(width) + 3
+        x += width + 4
     for band in bands:
-        label = "pooled" if band > 9 else f"1/{2**band}" if band else "1/1"
-        parts.append(f'<text x="{LEFT - 6}" y="{top[band] + BAND - 3}" text-anchor="end">{label}</text>')
-        y = top[band] + BAND
-        parts.append(f'<line x1="{LEFT}" y1="{y}" x2="{x}" y2="{y}" stroke="#bbbbbb" stroke-width="0.5"/>')
-    legend, place = [], LEFT
+        label = "pooled" if band > 9 else f"1/{2**band}"
+        parts.append(f'<text x="{LEFT - 6}" y="{row[band] - 4}" text-anchor="end">{label}</text>')
+        parts.append(
+            f'<line x1="{LEFT}" y1="{row[band]}" x2="{x}" y2="{row[band]}" stroke="#bbbbbb" stroke-width="0.5"/>'
+        )
+    place = LEFT
     for kind in COLOURS:
         if any(_kind(layer) == kind for layer in layers):
-            legend.append(f'<rect x="{place}" y="{bottom + 10}" width="9" height="9" fill="{COLOURS[kind]}"/>')
-            legend.append(f'<text x="{place + 13}" y="{bottom + 18}">{kind}</text>')
-            place += 13 + 8 * len(kind)
-    width, height = max(x, place) + 8, bottom + 28
+            parts.append(f'<rect x="{place}" y="{bottom + 12}" width="10" height="10" fill="{COLOURS[kind]}"/>')
+            parts.append(f'<text x="{place + 14}" y="{bottom + 21}">{kind}</text>')
+            place += round(14 + 16 + LETTER * len(kind))
+    overhang = round(LETTER * len(groups[-1][0]))  # of the last name
+    width, height = max(x + overhang, place), bottom + 30
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'font-family="sans-serif" font-size="9"><title>Structure of {name}</title>'
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>\n' + "\n".join([*parts, *legend]) + "\n</svg>\n"
+        f'font-family="sans-serif" font-size="11"><title>Structure of {name}</title>'
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>\n' + "\n".join(parts) + "\n</svg>\n"
     )
 
 
