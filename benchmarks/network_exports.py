@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ from aaff.runtime.openvino_engine import OpenVinoEngine
 from aaff.synthetic import render
 
 SIZE = Size(97, 65)
+OTHER = Size(161, 129)
+"""A size that the file was not exported for."""
 SCENES = 6
 RESULT = Path(__file__).parents[1] / "results" / "network_exports.json"
 
@@ -70,7 +73,11 @@ def compare(name: str, width: float) -> dict[str, Any]:
     expected = TorchEngine(net, card, confidence=False).infer(frames)[0]
     graph = build_graph(net, card)
     path = Path(f"{name}.onnx")
-    fp32 = both_engines(build(net, card, path, graph=graph), frames, expected)
+    model = build(net, card, path, graph=graph)
+    fp32 = both_engines(model, frames, expected)
+    other = np.stack([render(number, 0, OTHER).image for number in range(SCENES)])
+    there = TorchEngine(net, replace(card, size=OTHER), confidence=False).infer(other)[0]
+    fp32[str(OTHER)] = min(both_engines(model.at(OTHER), other, there).values())
     int8 = build(net, card, path, calibration=list(frames), graph=graph)
     unlike = {"network": round(float((as_written(int8.data, frames) == expected).mean()), 4)}
     about = {"width": width, "size": str(SIZE), "frames": SCENES}

@@ -51,8 +51,8 @@ def draw(name: str) -> str:
         width = max(step * len(members), 17)
         shade = "#f2f2f2" if index % 2 else "#ffffff"
         parts.append(f'<rect x="{x}" y="{head}" width="{width}" height="{bottom - head}" fill="{shade}"/>')
-        place = f"{x + min(width / 2, 12):g},{head - 4}"
-        parts.append(f'<text transform="translate({place}) rotate(-38)">{escape(part)}</text>')
+        start = f"{x + min(width / 2, 12):g},{head - 4}"
+        parts.append(f'<text transform="translate({start}) rotate(-38)">{escape(part)}</text>')
         for number, layer in enumerate(members):
             # 4 to 24 pixels for 1 to 4096 channels
             height = min(24, 4 + 5 * max(0, len(f"{layer.output[0]:b}") - 1) / 3)

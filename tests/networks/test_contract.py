@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from aaff.bench.subjects import Subject
 from aaff.card import ModelCard
 from aaff.errors import ModelError
 from aaff.export.export import build
+from aaff.export.graph import build_graph
 from aaff.labels import CAMVID11
 from aaff.networks.base import SegmentationNetwork
 from aaff.networks.bisenetv2 import GuidedAggregation
@@ -31,6 +33,7 @@ from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from aaff.runtime.openvino_engine import OpenVinoEngine
 from aaff.training.objective import Objective
 from aaff.training.options import LossOptions
+from benchmarks.network_exports import quantized_like_its_file
 
 SIZE = Size(104, 72)
 
@@ -89,10 +92,16 @@ def test_the_blocks_of_other_papers_give_the_same_maps_deployed(frames):
     for _ in range(3):
         net(torch.randn(4, 3, size.height, size.width))  # statistics of batch norm
     card = ModelCard("blocks", {}, CAMVID11, "camvid11", size)
-    expected, _ = TorchEngine(net.eval(), card).infer(frames)
-    model = build(net, card, Path("blocks.onnx"), calibration=list(frames))
-    for engine in (OpenVinoEngine(model), OnnxRuntimeEngine(model)):
-        assert (engine.infer(frames)[0] == expected).mean() > 0.9
+    net.eval()
+    graph = build_graph(net, card)
+    model = build(net, card, Path("blocks.onnx"), graph=graph)
+    for other in (size, Size(129, 161)):
+        resized, there = replace(card, size=other), np.resize(frames, (2, other.height, other.width, 3))
+        expected, _ = TorchEngine(net, resized).infer(there)
+        for engine in (OpenVinoEngine(model.at(other)), OnnxRuntimeEngine(model.at(other))):
+            assert (engine.infer(there)[0] == expected).mean() > 0.999
+    quantized = build(net, card, Path("blocks.onnx"), calibration=list(frames), graph=graph)
+    assert quantized_like_its_file(quantized, frames)["passed"]
 
 
 @pytest.fixture(params=[(2, 1), (8, 2)], ids=["stride 2", "stride 8 packed by 2"])

@@ -10,7 +10,7 @@ from torch import nn
 from aaff.errors import AaffError, MissingExtraError, ModelError
 from aaff.networks import create_model, list_models, model_info
 from aaff.networks.aaff_lite import Add
-from aaff.networks.blocks import FUSIONS, GATES
+from aaff.networks.blocks import FUSIONS, GATES, GridPool
 from aaff.networks.complexity import complexity, convolution_parameters, count, separable_parameters
 from aaff.preprocess import Size
 
@@ -223,6 +223,12 @@ def test_a_backbone_of_timm_carries_the_decoder(monkeypatch):
 
 def create_model_of(backbone):
     return create_model("aaff_lite0", 5, backbone=backbone).eval()
+
+
+@pytest.mark.parametrize(("bins", "size"), [(2, (5, 8)), (3, (7, 7)), (6, (12, 4)), (4, (3, 1))], ids=str)
+def test_a_grid_is_pooled_like_adaptive_pooling(bins, size):
+    x = torch.randn(2, 3, *size)
+    torch.testing.assert_close(GridPool(bins)(x), nn.functional.adaptive_avg_pool2d(x, bins))
 
 
 def test_a_map_is_doubled_by_exactly_two_at_odd_sizes():

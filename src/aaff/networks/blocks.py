@@ -38,6 +38,35 @@ def resize_to(x: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False)
 
 
+class GridPool(nn.Module):
+    """Averages over a grid of ``bins`` × ``bins`` cells, [N, C, h, w] → [N, C, bins, bins], as adaptive pooling does.
+
+    ``F.adaptive_avg_pool2d`` is exported for the size of the example alone: at any other size a graph of open size
+    fails in ONNX Runtime and averages the wrong cells in OpenVINO, without an error.
+
+    >>> GridPool(2)(torch.arange(6.0).view(1, 1, 2, 3)).flatten().tolist()
+    [0.5, 1.5, 3.5, 4.5]
+    """
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.bins == 1:
+            return F.adaptive_avg_pool2d(x, 1)
+        rows, columns = self._average(x.shape[-2], x), self._average(x.shape[-1], x)
+        return rows @ x @ columns.mT
+
+    def _average(self, length: int, like: Tensor) -> Tensor:
+        """float [bins, length]: what each cell of one side weighs in each bin; neighbouring bins may share one."""
+        cell = torch.arange(length, device=like.device)
+        bin_ = torch.arange(self.bins, device=like.device)[:, None]
+        inside = ((cell + 1) * self.bins > bin_ * length) & (cell * self.bins < (bin_ + 1) * length)
+        weights = inside.to(like.dtype)
+        return weights / weights.sum(1, keepdim=True)
+
+
 class ConvBlock(nn.Sequential):
     """Convolution → batch norm → activation; [N, C, h, w] → [N, out, ⌈h/stride⌉, ⌈w/stride⌉]."""
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aaff.networks.base import SegmentationNetwork
-from aaff.networks.blocks import ConvBlock, initialize, resize_to, scaled
+from aaff.networks.blocks import ConvBlock, GridPool, initialize, resize_to, scaled
 from aaff.networks.registry import register_model
 
 BINS = (1, 2, 3, 6)
@@ -72,6 +72,7 @@ class ICNet(SegmentationNetwork):
         self.stage3 = _stage(4 * c64, c64, 3)
         self.stage4 = _stage(4 * c64, c128, 6, dilation=2)
         self.stage5 = _stage(4 * c128, c256, 3, dilation=4)
+        self.pools = nn.ModuleList(GridPool(bins) for bins in BINS)
         self.context = ConvBlock(4 * c256, c256, 1)
         self.full = nn.Sequential(ConvBlock(3, c32, 3, 2), ConvBlock(c32, c32, 3, 2), ConvBlock(c32, c64, 3, 2))
         self.fuse16 = CascadeFusion(c256, 4 * c64, c128)
@@ -90,7 +91,7 @@ class ICNet(SegmentationNetwork):
         half = self.shared3(self.stage2(self.stem(resize_to(x, _halved(x)))))  # 1/16 of the frame
         quarter = self.stage5(self.stage4(self.stage3(resize_to(half, _halved(half)))))  # 1/32
         size = quarter.shape[-2:]
-        pooled = [resize_to(F.adaptive_avg_pool2d(quarter, bins), size) for bins in BINS]
+        pooled = [resize_to(pool(quarter), size) for pool in self.pools]
         context = self.context(sum(pooled, quarter))
         full = self.full(x)
         sixteenth = resize_to(context, half.shape[-2:])

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from aaff.networks.base import SegmentationNetwork
-from aaff.networks.blocks import ConvBlock, initialize, resize_to, scaled
+from aaff.networks.blocks import ConvBlock, GridPool, initialize, resize_to, scaled
 from aaff.networks.registry import register_model
 from aaff.networks.residual import conv_norm
 from aaff.networks.stdc import STDC1, STDCNet
@@ -33,9 +33,7 @@ class SimplePyramidPooling(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.stages = nn.ModuleList(
-            nn.Sequential(nn.AdaptiveAvgPool2d(bins), ConvBlock(inputs, outputs, 1)) for bins in BINS
-        )
+        self.stages = nn.ModuleList(nn.Sequential(GridPool(bins), ConvBlock(inputs, outputs, 1)) for bins in BINS)
         self.conv_out = ConvBlock(outputs, outputs, 3)
 
     def forward(self, x: Tensor) -> Tensor:
