@@ -7,11 +7,14 @@ Too slow for the tests: tracing a network of a hundred layers alone takes many s
 but for their classifier, and see synthetic scenes of 97×65.  ``results/network_exports.json`` is extended network by
 network, so a run that was stopped resumes.
 
-In fp32 the engines must give the maps of the PyTorch network.  In int8 every layer rounds to 256 values, and a value
-that lies between two of them goes to either, by the order in which an engine adds floats; over a hundred layers that
-becomes visible.  So the yardstick is the file itself, computed as it is written, every rounding a node of its own, once
-exactly and once with the scales of its weights changed by a millionth.  An engine may differ from the first as much as
-the second does, and by half as much again.
+In fp32 the engines must give the maps of the PyTorch network, at a size that the file was not exported for too.
+
+In int8 every layer rounds to 256 values.  An engine rounds at other places than the file is written, since it joins
+layers, and without VNNI instructions its sums saturate or its weights have 7 bits; over a hundred layers of a network
+without training that moves every tenth pixel to another class.  So pixels are not compared with the other engine's,
+but all with the PyTorch network's: an engine passes if it comes as close to them as the file does that is computed as
+it is written, every rounding a node of its own.  ``rounding`` is the share of the pixels that this leaves alone after
+the scales of the weights have changed by a millionth.
 """
 
 from __future__ import annotations
@@ -51,14 +54,12 @@ RESULT = Path(__file__).parents[1] / "results" / "network_exports.json"
 
 
 MILLIONTH = 1e-6
-MARGIN = 1.5
-"""Times the pixels that a change by a millionth moves to another class."""
-SLACK = 0.002
-"""Share of the pixels that may differ whatever rounding does."""
+SLACK = 0.02
+"""Share of the pixels by which an engine in int8 may be further from the network than the file as it is written."""
 
 
 def compare(name: str, width: float) -> dict[str, Any]:
-    """Shares of equal pixels: in fp32 with the PyTorch network, in int8 with the file computed as it is written."""
+    """Shares of equal pixels, see ``both_engines`` and ``quantized``."""
     torch.manual_seed(0)
     scenes = [render(number, 0, SIZE) for number in range(SCENES)]
     frames = np.stack([scene.image for scene in scenes])
@@ -78,10 +79,8 @@ def compare(name: str, width: float) -> dict[str, Any]:
     other = np.stack([render(number, 0, OTHER).image for number in range(SCENES)])
     there = TorchEngine(net, replace(card, size=OTHER), confidence=False).infer(other)[0]
     fp32[str(OTHER)] = min(both_engines(model.at(OTHER), other, there).values())
-    int8 = build(net, card, path, calibration=list(frames), graph=graph)
-    unlike = {"network": round(float((as_written(int8.data, frames) == expected).mean()), 4)}
-    about = {"width": width, "size": str(SIZE), "frames": SCENES}
-    return {**about, "fp32": fp32, "int8": {**quantized_like_its_file(int8, frames), **unlike}}
+    int8 = quantized(build(net, card, path, calibration=list(frames), graph=graph), frames, expected)
+    return {"width": width, "size": str(SIZE), "frames": SCENES, "fp32": fp32, "int8": int8}
 
 
 def both_engines(model: ModelFile, frames: UInt8Array, expected: UInt8Array) -> dict[str, float]:
@@ -92,19 +91,19 @@ def both_engines(model: ModelFile, frames: UInt8Array, expected: UInt8Array) -> 
     return {key: round(float((one == other).mean()), 4) for key, (one, other) in pairs.items()}
 
 
-def quantized_like_its_file(model: ModelFile, frames: UInt8Array) -> dict[str, Any]:
-    """Shares of the pixels that a file in int8 gives the class that it has computed as it is written.
+def quantized(model: ModelFile, frames: UInt8Array, expected: UInt8Array) -> dict[str, Any]:
+    """Of a file in int8, shares of the pixels with the class of the PyTorch network.
 
     Returns:
-        ``openvino`` and ``onnxruntime``; ``both_engines``; ``rounding``, the share that stays after a change by a
-        millionth; ``passed``.
+        ``openvino``, ``onnxruntime`` and ``as_written``; ``both_engines``, the share on which the engines agree;
+        ``rounding``, see above; ``passed``.
     """
     written = as_written(model.data, frames)
     rounding = float((as_written(changed(model.data), frames) == written).mean())
-    shares: dict[str, Any] = both_engines(model, frames, written)
-    least = 1 - MARGIN * (1 - rounding) - SLACK
-    passed = min(shares["openvino"], shares["onnxruntime"]) >= least
-    return {**shares, "rounding": round(rounding, 4), "passed": passed}
+    shares: dict[str, Any] = both_engines(model, frames, expected)
+    own = round(float((written == expected).mean()), 4)
+    passed = min(shares["openvino"], shares["onnxruntime"]) >= own - SLACK
+    return {**shares, "as_written": own, "rounding": round(rounding, 4), "passed": passed}
 
 
 def as_written(data: bytes, frames: UInt8Array) -> UInt8Array:

@@ -57,6 +57,7 @@ def _row(name: str, entry: dict[str, Any]) -> dict[str, Any]:
         "unexplained": {},
         "source": entry.get("source", ""),
         "note": entry.get("note", ""),
+        "checked": entry.get("checked", ""),
     }
     for kind in KINDS:
         if kind in entry:

@@ -33,7 +33,7 @@ from aaff.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from aaff.runtime.openvino_engine import OpenVinoEngine
 from aaff.training.objective import Objective
 from aaff.training.options import LossOptions
-from benchmarks.network_exports import quantized_like_its_file
+from benchmarks.network_exports import quantized
 
 SIZE = Size(104, 72)
 
@@ -100,8 +100,8 @@ def test_the_blocks_of_other_papers_give_the_same_maps_deployed(frames):
         expected, _ = TorchEngine(net, resized).infer(there)
         for engine in (OpenVinoEngine(model.at(other)), OnnxRuntimeEngine(model.at(other))):
             assert (engine.infer(there)[0] == expected).mean() > 0.999
-    quantized = build(net, card, Path("blocks.onnx"), calibration=list(frames), graph=graph)
-    assert quantized_like_its_file(quantized, frames)["passed"]
+    int8 = build(net, card, Path("blocks.onnx"), calibration=list(frames), graph=graph)
+    assert quantized(int8, frames, TorchEngine(net, card).infer(frames)[0])["passed"]
 
 
 @pytest.fixture(params=[(2, 1), (8, 2)], ids=["stride 2", "stride 8 packed by 2"])
