@@ -275,6 +275,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "side-by-side": side_by_side,
     "scenes": scenes,
     "network-counts": network_tables.counts,
+    "network-speed": network_tables.speed,
+    "network-exports": network_tables.exports,
     "street-scores": model_tables.scores,
     "street-robustness": model_tables.robustness,
     "street-speed": model_tables.speed,

@@ -8,13 +8,14 @@ them with the backbone's own at the next stride.  Upwards, cheap blocks bring th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aaff.errors import OptionError
 from aaff.networks.backbones import Backbone, TimmBackbone
-from aaff.networks.base import AuxiliaryHead, SegmentationNetwork
+from aaff.networks.base import Head, SegmentationNetwork
 from aaff.networks.blocks import (
     ConvBlock,
     GlobalContext,
@@ -119,8 +120,8 @@ class AAFFLite(SegmentationNetwork):
             self.refine4 = SeparableBlock(channels, channels)
         self.classify = nn.Conv2d(channels, num_classes * self.packing**2, 1)
         if auxiliary:
-            self.auxiliary["context"] = AuxiliaryHead(deep, num_classes)
-            self.auxiliary["eighth"] = AuxiliaryHead(n, num_classes)
+            self.auxiliary["context"] = Head(deep, num_classes)
+            self.auxiliary["eighth"] = Head(n, num_classes)
         self.apply(initialize)
         self.backbone = backbone
 
@@ -144,17 +145,6 @@ class AAFFLite(SegmentationNetwork):
         if self.add4 is not None and self.refine4 is not None:
             y = self.refine4(self.add4(u8, c4))
         return self.classify(y), {"context": n32, "eighth": u8}
-
-
-def _build(
-    name: str, num_classes: int, pretrained: bool, stages: int, blocks: int, options: Mapping[str, object]
-) -> AAFFLite:
-    if name.startswith(_TIMM):
-        return AAFFLite(num_classes, TimmBackbone(name.removeprefix(_TIMM), pretrained), **options)  # type: ignore[arg-type]
-    backbone = EfficientNetLite(name, stages, blocks)
-    if pretrained and next(backbone.parameters()).device.type != "meta":
-        backbone.load_imagenet()
-    return AAFFLite(num_classes, backbone, **options)  # type: ignore[arg-type]
 
 
 _TIMM = "timm:"
@@ -190,43 +180,27 @@ def aaff_lite0(
         pretrained: begin with ImageNet weights; timm downloads them, and may want another normalisation.
         auxiliary: supervise the maps at 1/32 and 1/8 too in training.
     """
-    options = {"width": width, "gate": gate, "stride": stride, "context": context, "auxiliary": auxiliary}
-    return _build(backbone, num_classes, pretrained, stages, blocks, options)
+    features: Backbone
+    if backbone.startswith(_TIMM):
+        features = TimmBackbone(backbone.removeprefix(_TIMM), pretrained)
+    else:
+        features = EfficientNetLite(backbone, stages, blocks)
+        if pretrained and next(features.parameters()).device.type != "meta":
+            features.load_imagenet()
+    return AAFFLite(num_classes, features, width=width, gate=gate, stride=stride, context=context, auxiliary=auxiliary)
 
 
-@register_model(paper=_PAPER)
+@register_model(paper=_PAPER, options_of=aaff_lite0)
 def aaff_lite0_small(
-    num_classes: int,
-    *,
-    backbone: str = "lite0",
-    width: float = 0.5,
-    gate: str = "sigmoid",
-    stride: int = 4,
-    context: bool = True,
-    stages: int = 6,
-    blocks: int = 1,
-    pretrained: bool = False,
-    auxiliary: bool = False,
+    num_classes: int, *, width: float = 0.5, stride: int = 4, blocks: int = 1, **options: Any
 ) -> AAFFLite:
     """The small one: decoder of half the width, logits at 1/4, one block in the last stage; options of aaff_lite0."""
-    options = {"width": width, "gate": gate, "stride": stride, "context": context, "auxiliary": auxiliary}
-    return _build(backbone, num_classes, pretrained, stages, blocks, options)
+    return aaff_lite0(num_classes, width=width, stride=stride, blocks=blocks, **options)
 
 
-@register_model(paper=_PAPER)
+@register_model(paper=_PAPER, options_of=aaff_lite0)
 def aaff_lite2(
-    num_classes: int,
-    *,
-    backbone: str = "lite2",
-    width: float = 1.5,
-    gate: str = "sigmoid",
-    stride: int = 2,
-    context: bool = True,
-    stages: int = 7,
-    blocks: int = 0,
-    pretrained: bool = False,
-    auxiliary: bool = False,
+    num_classes: int, *, backbone: str = "lite2", width: float = 1.5, stages: int = 7, blocks: int = 0, **options: Any
 ) -> AAFFLite:
     """The large one, also as a teacher: all of EfficientNet-Lite2, decoder 1.5 times as wide; options of aaff_lite0."""
-    options = {"width": width, "gate": gate, "stride": stride, "context": context, "auxiliary": auxiliary}
-    return _build(backbone, num_classes, pretrained, stages, blocks, options)
+    return aaff_lite0(num_classes, backbone=backbone, width=width, stages=stages, blocks=blocks, **options)

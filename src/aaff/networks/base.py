@@ -1,4 +1,4 @@
-"""What every network of this package offers, and the tail and auxiliary heads they share."""
+"""What every network of this package offers, and the tail and heads they share."""
 
 from __future__ import annotations
 
@@ -30,11 +30,26 @@ class Tail(nn.Module):
         return logits
 
 
-class AuxiliaryHead(nn.Sequential):
-    """3×3 ``ConvBlock`` → 1×1 logits with bias, at the stride of its input (BiSeNet, section 3.3)."""
+class Head(nn.Sequential):
+    """3×3 ``ConvBlock`` → 1×1 convolution, at the stride of its input (BiSeNet, section 3.3).
 
-    def __init__(self, inputs: int, num_classes: int, channels: int = 64) -> None:
-        super().__init__(ConvBlock(inputs, channels, 3), nn.Conv2d(channels, num_classes, 1))
+    Args:
+        inputs: channels of the input [N, inputs, h, w].
+        outputs: channels of the result [N, outputs, h, w]: classes, or 1 for a boundary.
+        channels: between the two.
+        bias: of the last convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, channels: int = 64, bias: bool = True) -> None:
+        last = nn.Conv2d(channels, outputs, 1, bias=bias)
+        super().__init__(ConvBlock(inputs, channels, 3), last)
+
+    @property
+    def classify(self) -> nn.Conv2d:
+        """The last convolution."""
+        last = self[1]
+        assert isinstance(last, nn.Conv2d)
+        return last
 
 
 STRIDES = (1, 2, 4, 8, 16, 32)

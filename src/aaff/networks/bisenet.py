@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from aaff.networks.base import AuxiliaryHead, PaperNetwork, Tail
+from aaff.networks.base import Head, PaperNetwork, Tail
 from aaff.networks.blocks import (
     AttentionRefinement,
     ConvBlock,
@@ -51,9 +51,7 @@ class BiSeNet(PaperNetwork):
         self.fusion = FeatureFusion(detail + context, 256)
         self.tail = Tail(256, num_classes)
         if auxiliary:
-            self.auxiliary = nn.ModuleDict(
-                {name: AuxiliaryHead(context, num_classes) for name in ("context16", "context8")}
-            )
+            self.auxiliary = nn.ModuleDict({name: Head(context, num_classes) for name in ("context16", "context8")})
         self.apply(initialize)
 
     def features(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:

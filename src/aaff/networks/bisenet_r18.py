@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aaff.networks.base import AuxiliaryHead, SegmentationNetwork
+from aaff.networks.base import Head, SegmentationNetwork
 from aaff.networks.blocks import (
     AttentionRefinement,
     ConvBlock,
@@ -124,18 +124,16 @@ class BiSeNetR18(SegmentationNetwork):
         )
         attention = two_layer_attention(fused, 1) if paper else nn.Sequential(*conv_norm(fused, fused, 1), nn.Sigmoid())
         self.fusion = FeatureFusion(2 * context, fused, attention)
-        self.head = nn.Sequential(ConvBlock(fused, head, 3), nn.Conv2d(head, num_classes, 1))
+        self.head = Head(fused, num_classes, head)
         if auxiliary:
             channels = fused if paper else inner
-            self.auxiliary["context16"] = AuxiliaryHead(context, num_classes, channels)
-            self.auxiliary["context8"] = AuxiliaryHead(context, num_classes, channels)
+            self.auxiliary["context16"] = Head(context, num_classes, channels)
+            self.auxiliary["context8"] = Head(context, num_classes, channels)
         self.apply(initialize)
 
     @property
     def classifier(self) -> nn.Conv2d:
-        last = self.head[1]
-        assert isinstance(last, nn.Conv2d)
-        return last
+        return self.head.classify
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         y16, y8 = self.context(*self.backbone(x))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aaff.networks.base import AuxiliaryHead, SegmentationNetwork
+from aaff.networks.base import Head, SegmentationNetwork
 from aaff.networks.bisenet_r18 import VARIANTS, enlarge
 from aaff.networks.blocks import ConvBlock, check_name, initialize, scaled
 from aaff.networks.registry import register_model
@@ -150,18 +150,15 @@ class BiSeNetV2(SegmentationNetwork):
         )
         self.context = ContextEmbedding(c5, normalized=relu)
         self.bga = GuidedAggregation(c5, nearest=relu, relu=relu)
-        middle = scaled(1024, width)
-        self.head = nn.Sequential(ConvBlock(c5, middle, 3), nn.Conv2d(middle, num_classes, 1))
+        self.head = Head(c5, num_classes, scaled(1024, width))
         if auxiliary:
             for name, channels in (("stem", a), ("stage3", c3), ("stage4", c4), ("stage5", c5)):
-                self.auxiliary[name] = AuxiliaryHead(channels, num_classes, scaled(128, width))
+                self.auxiliary[name] = Head(channels, num_classes, scaled(128, width))
         self.apply(initialize)
 
     @property
     def classifier(self) -> nn.Conv2d:
-        last = self.head[1]
-        assert isinstance(last, nn.Conv2d)
-        return last
+        return self.head.classify
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         stem = self.stem(x)

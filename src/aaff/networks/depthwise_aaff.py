@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from aaff.errors import OptionError
-from aaff.networks.base import AuxiliaryHead, PaperNetwork, Tail
+from aaff.networks.base import Head, PaperNetwork, Tail
 from aaff.networks.blocks import (
     AttentionFeatureFusion,
     AttentionRefinement,
@@ -113,7 +113,7 @@ class DepthwiseAAFF(PaperNetwork):
         self.fusion = FeatureFusion(sides * context + detail, 256)
         self.tail = Tail(256, num_classes)
         if auxiliary:
-            self.auxiliary = nn.ModuleDict({name: AuxiliaryHead(context, num_classes) for name in names})
+            self.auxiliary = nn.ModuleDict({name: Head(context, num_classes) for name in names})
         self.apply(initialize)
 
     def features(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
@@ -149,7 +149,7 @@ class DepthwiseAAFF2(PaperNetwork):
         self.fusion = FeatureFusion(2 * context + detail, 256, normalized=True)
         self.tail = Tail(256, num_classes)
         if auxiliary:
-            self.auxiliary = nn.ModuleDict({name: AuxiliaryHead(context, num_classes) for name in names})
+            self.auxiliary = nn.ModuleDict({name: Head(context, num_classes) for name in names})
         self.apply(initialize)
 
     def features(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:

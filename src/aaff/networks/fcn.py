@@ -11,11 +11,12 @@ gradient from the first step.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aaff.networks.base import AuxiliaryHead, SegmentationNetwork
+from aaff.networks.base import Head, SegmentationNetwork
 from aaff.networks.blocks import initialize, resize_to, scaled
 from aaff.networks.registry import register_model
 from aaff.networks.vgg import STAGES, convolution, vgg16
@@ -40,10 +41,10 @@ class FCN(SegmentationNetwork):
         num_classes: int,
         *,
         stride: int,
-        width: float,
-        batch_norm: bool,
-        dropout: float,
-        auxiliary: bool,
+        width: float = 1.0,
+        batch_norm: bool = False,
+        dropout: float = 0.5,
+        auxiliary: bool = False,
     ) -> None:
         super().__init__(num_classes, stride)
         _, _, c8, c16, c32 = (scaled(stage[-1], width) for stage in STAGES)
@@ -61,7 +62,7 @@ class FCN(SegmentationNetwork):
         if auxiliary and stride == 8:
             self.auxiliary = nn.ModuleDict({"score32": nn.Identity(), "score16": nn.Identity()})
         elif auxiliary:
-            self.auxiliary["pool4"] = AuxiliaryHead(c16, num_classes)
+            self.auxiliary["pool4"] = Head(c16, num_classes)
         self.apply(initialize)
         for layer in (self.score32, self.score16, self.score8):
             if layer is not None:
@@ -101,14 +102,7 @@ def fcn32s(
     return FCN(num_classes, stride=32, width=width, batch_norm=batch_norm, dropout=dropout, auxiliary=auxiliary)
 
 
-@register_model(paper=_PAPER)
-def fcn8s(
-    num_classes: int,
-    *,
-    width: float = 1.0,
-    batch_norm: bool = False,
-    dropout: float = 0.5,
-    auxiliary: bool = False,
-) -> FCN:
+@register_model(paper=_PAPER, options_of=fcn32s)
+def fcn8s(num_classes: int, **options: Any) -> FCN:
     """FCN-32s with the scores of two finer maps added, logits at 1/8."""
-    return FCN(num_classes, stride=8, width=width, batch_norm=batch_norm, dropout=dropout, auxiliary=auxiliary)
+    return FCN(num_classes, stride=8, **options)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from aaff.networks.base import SegmentationNetwork
+from aaff.networks.base import Head, SegmentationNetwork
 from aaff.networks.blocks import ConvBlock, GridPool, initialize, resize_to, scaled
 from aaff.networks.registry import register_model
 from aaff.networks.residual import conv_norm
@@ -106,8 +106,7 @@ class PPLiteSeg(SegmentationNetwork):
             for fine, coarse, out in zip(backbone.channels, coarser, decoder, strict=True)
         )
         self.head, *others = (
-            nn.Sequential(ConvBlock(inputs, middle, 3), nn.Conv2d(middle, num_classes, 1, bias=False))
-            for inputs, middle in zip(decoder, heads, strict=True)
+            Head(inputs, num_classes, middle, bias=False) for inputs, middle in zip(decoder, heads, strict=True)
         )
         if auxiliary:
             self.auxiliary["sixteenth"], self.auxiliary["thirtysecond"] = others
@@ -116,9 +115,7 @@ class PPLiteSeg(SegmentationNetwork):
 
     @property
     def classifier(self) -> nn.Conv2d:
-        last = self.head[1]
-        assert isinstance(last, nn.Conv2d)
-        return last
+        return self.head.classify
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         c8, c16, c32 = self.backbone(x)

@@ -39,17 +39,26 @@ class ModelInfo:
 _MODELS: Registry[ModelInfo] = Registry("model", "aaff.networks")
 
 
-def register_model(*, paper: str) -> Callable[[Factory], Factory]:
-    """Register the decorated function ``name(num_classes, *, option=default, …)`` under its own name."""
+def register_model(*, paper: str, options_of: Callable[..., Any] | None = None) -> Callable[[Factory], Factory]:
+    """Register the decorated function ``name(num_classes, *, option=default, …)`` under its own name.
+
+    Args:
+        paper: where it comes from.
+        options_of: another such function, whose options this one takes too, as ``**options``; its own defaults count.
+    """
 
     def register(factory: Factory) -> Factory:
-        parameters = inspect.signature(factory).parameters.values()
-        options = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        options = {**(_options(options_of) if options_of else {}), **_options(factory)}
         summary = (inspect.getdoc(factory) or "").split("\n")[0]
         _MODELS.add(factory.__name__, ModelInfo(factory.__name__, paper, summary, options, factory))
         return factory
 
     return register
+
+
+def _options(factory: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(factory).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 def list_models(pattern: str = "*") -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from aaff.networks.base import AuxiliaryHead, SegmentationNetwork
+from aaff.networks.base import Head, SegmentationNetwork
 from aaff.networks.blocks import ConvBlock, initialize, scaled
 from aaff.networks.registry import register_model
 from aaff.networks.unpooling import max_pool, max_unpool
@@ -34,7 +34,7 @@ class SegNet(SegmentationNetwork):
         self.last = ConvBlock(first, first)
         self.classify = nn.Conv2d(first, num_classes, 3, padding=1)
         if auxiliary:
-            self.auxiliary["encoder"] = AuxiliaryHead(stages[-1][-1], num_classes)
+            self.auxiliary["encoder"] = Head(stages[-1][-1], num_classes)
         self.apply(initialize)
 
     @property

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from aaff.networks.base import AuxiliaryHead, SegmentationNetwork
+from aaff.networks.base import Head, SegmentationNetwork
 from aaff.networks.bisenet_r18 import ContextPath, FeatureFusion, two_layer_attention
 from aaff.networks.blocks import ConvBlock, initialize, scaled
 from aaff.networks.registry import register_model
@@ -104,26 +105,26 @@ class STDCSeg(SegmentationNetwork):
             the backbone's map at 1/8, whose loss is that of the paper.
     """
 
-    def __init__(self, num_classes: int, blocks: tuple[int, int, int], *, width: float, auxiliary: bool) -> None:
+    def __init__(
+        self, num_classes: int, blocks: tuple[int, int, int], *, width: float = 1.0, auxiliary: bool = False
+    ) -> None:
         super().__init__(num_classes, 8)
         self.backbone = STDCNet(blocks, width)
         c8, c16, c32 = self.backbone.channels
         context, fused, small = (scaled(n, width) for n in (128, 256, 64))
         self.context = ContextPath(c16, c32, context, nearest=True)
         self.fusion = FeatureFusion(c8 + context, fused, two_layer_attention(fused, 4))
-        self.head = nn.Sequential(ConvBlock(fused, fused, 3), nn.Conv2d(fused, num_classes, 1, bias=False))
+        self.head = Head(fused, num_classes, fused, bias=False)
         if auxiliary:
-            self.auxiliary["context16"] = AuxiliaryHead(context, num_classes, small)
-            self.auxiliary["context8"] = AuxiliaryHead(context, num_classes, small)
-            self.auxiliary["detail"] = AuxiliaryHead(c8, 1, small)
+            self.auxiliary["context16"] = Head(context, num_classes, small)
+            self.auxiliary["context8"] = Head(context, num_classes, small)
+            self.auxiliary["detail"] = Head(c8, 1, small)
             self.auxiliary_losses = {"detail": "detail"}
         self.apply(initialize)
 
     @property
     def classifier(self) -> nn.Conv2d:
-        last = self.head[1]
-        assert isinstance(last, nn.Conv2d)
-        return last
+        return self.head.classify
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         c8, c16, c32 = self.backbone(x)
@@ -143,13 +144,7 @@ def stdc1(num_classes: int, *, width: float = 1.0, auxiliary: bool = False) -> S
     return STDCSeg(num_classes, STDC1, width=width, auxiliary=auxiliary)
 
 
-@register_model(paper="M. Fan et al., Rethinking BiSeNet (STDC), CVPR 2021")
-def stdc2(num_classes: int, *, width: float = 1.0, auxiliary: bool = False) -> STDCSeg:
-    """STDC2-Seg: the deeper backbone, else as stdc1.
-
-    Args:
-        num_classes: channels of the logits.
-        width: factor on all channels.
-        auxiliary: supervise context and detail too in training.
-    """
-    return STDCSeg(num_classes, STDC2, width=width, auxiliary=auxiliary)
+@register_model(paper="M. Fan et al., Rethinking BiSeNet (STDC), CVPR 2021", options_of=stdc1)
+def stdc2(num_classes: int, **options: Any) -> STDCSeg:
+    """STDC2-Seg: the deeper backbone, else as stdc1."""
+    return STDCSeg(num_classes, STDC2, **options)

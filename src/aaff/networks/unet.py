@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aaff.networks.base import AuxiliaryHead, SegmentationNetwork
+from aaff.networks.base import Head, SegmentationNetwork
 from aaff.networks.blocks import initialize, scaled
 from aaff.networks.registry import register_model
 from aaff.networks.vgg import convolution
@@ -44,7 +44,7 @@ class UNet(SegmentationNetwork):
         self.up = nn.ModuleList(pair(2 * fine, fine) for _, fine in upwards)
         self.classify = nn.Conv2d(channels[0], num_classes, 1)
         if auxiliary:
-            self.auxiliary["deepest"] = AuxiliaryHead(channels[-1], num_classes)
+            self.auxiliary["deepest"] = Head(channels[-1], num_classes)
         self.apply(initialize)
 
     @property
