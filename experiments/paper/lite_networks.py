@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aaff.networks.aaff_lite import AAFFLite, Fusion
-from aaff.networks.base import AuxiliaryHead, SegmentationNetwork
+from aaff.networks.base import Head, SegmentationNetwork
 from aaff.networks.blocks import ConvBlock, initialize
 from aaff.networks.efficientnet_lite import EfficientNetLite
 from aaff.networks.registry import register_model
@@ -40,8 +40,8 @@ class PyramidLite(SegmentationNetwork):
         self.smooth = nn.ModuleList(ConvBlock(n, n, 3) for n in widths)
         self.classify = nn.Conv2d(fine, num_classes * 4, 1)
         if auxiliary:
-            self.auxiliary["context"] = AuxiliaryHead(channels, num_classes)
-            self.auxiliary["eighth"] = AuxiliaryHead(channels, num_classes)
+            self.auxiliary["context"] = Head(channels, num_classes)
+            self.auxiliary["eighth"] = Head(channels, num_classes)
         self.apply(initialize)
         self.backbone = backbone
 

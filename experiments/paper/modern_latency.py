@@ -43,11 +43,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def run(args: Args) -> int:
     """Print and write the latencies; status 0."""
-    from aaff.bench.contenders import contenders, plan
+    from aaff.bench.contenders import Contender, Failure, contenders, plan
     from aaff.bench.speed import measure_models
-    from aaff.bench.subjects import find_subject
+    from aaff.bench.subjects import Exporter, find_subject
     from aaff.cli.bench import drive, scenes
-    from aaff.errors import UnknownNameError
+    from aaff.errors import ModelError, UnknownNameError
     from aaff.files import write_json
     from aaff.plugins import import_module
     from aaff.provenance import provenance
@@ -58,13 +58,17 @@ def run(args: Args) -> int:
     for name in args.only:
         if name not in variants:
             raise UnknownNameError("variant", name, variants)
-    planned, rows, names = plan(("openvino",), ("int8",)), [], []
+    planned, names = plan(("openvino",), ("int8",)), []
+    rows: list[Contender] = []
     with TemporaryDirectory() as folder:
         for name in args.only or variants:
             path = Path(folder) / f"{name}.safetensors"
             _write_untrained(path, variants[name].model, variants[name].options, args.size)
-            subject = find_subject(str(path), args.size, ["int8"], scenes)
-            rows += list(contenders(subject, planned, drive(args.size, 1)[0], args.threads))
+            subject = find_subject(str(path), args.size, Exporter(scenes, ["int8"]))
+            for row in contenders(subject, planned, drive(args.size, 1)[0], args.threads):
+                if isinstance(row, Failure):
+                    raise ModelError(f"{name} {row.reason}")
+                rows.append(row)
             names.append(name)
         measured = measure_models(rows, drive, runs=args.runs, threads=args.threads)["rows"]
     found = [
