@@ -65,10 +65,10 @@ def run(args: Args) -> int:
             path = Path(folder) / f"{name}.safetensors"
             _write_untrained(path, variants[name].model, variants[name].options, args.size)
             subject = find_subject(str(path), args.size, Exporter(scenes, ["int8"]))
-            for row in contenders(subject, planned, drive(args.size, 1)[0], args.threads):
-                if isinstance(row, Failure):
-                    raise ModelError(f"{name} {row.reason}")
-                rows.append(row)
+            for made in contenders(subject, planned, drive(args.size, 1)[0], args.threads):
+                if isinstance(made, Failure):
+                    raise ModelError(f"{name} {made.reason}")
+                rows.append(made)
             names.append(name)
         measured = measure_models(rows, drive, runs=args.runs, threads=args.threads)["rows"]
     found = [
