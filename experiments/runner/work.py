@@ -172,7 +172,7 @@ def execute(
             _stop(active, shop)
         if interrupted():
             return 130
-    if over() and queue:
+    if over() and (queue or active):
         shop.say("the time is over; give the same command again to resume")
     return 1 if failed else 0
 

@@ -261,8 +261,9 @@ def comparison_table(rows: list[tuple[str, Comparison]], caption: str) -> Table:
     for name, c in rows:
         count = len(c.differences)
         planned = c.planned
-        interval = f"{points(c.interval[0])} to {points(c.interval[1])}" if c.interval else "–"
-        mean = points(c.mean) if c.mean is not None else "–"
+        # Mean and interval in one cell, so that a phone shows both beside the verdict.
+        interval = f" [{points(c.interval[0])}, {points(c.interval[1])}]" if c.interval else ""
+        mean = points(c.mean) + interval if c.mean is not None else "–"
         verdict = f"**{c.verdict}**" if planned else "not measured"
-        body.append((name, verdict, mean, interval, f"{count} of {planned}" if planned else "none planned"))
-    return Table(("", "verdict", "mean", "95 % interval", "pairs"), tuple(body), caption)
+        body.append((name, verdict, mean, f"{count} of {planned}" if planned else "none planned"))
+    return Table(("", "verdict", "mean [95 % interval]", "pairs"), tuple(body), caption)

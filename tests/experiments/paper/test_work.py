@@ -87,6 +87,17 @@ def test_every_run_is_trained_and_scored_once(scenes_dir: Path, finished: Path, 
     assert starts(tmp_path, NAMES[0]) == ["train", "score"]
 
 
+def test_work_ends_when_its_time_is_over_and_can_be_resumed(scenes_dir: Path, finished: Path, tmp_path: Path) -> None:
+    plan = experiment(scenes_dir, tmp_path).runs
+    slow, told = rehearsal(tmp_path, scenes_dir, finished, seconds=60)
+    assert execute(plan, slow, deadline=time.monotonic() + 2) == 0
+    assert "resume" in told[-1]
+    quick, _ = rehearsal(tmp_path, scenes_dir, finished)
+    scored: list[str] = []
+    assert execute(plan, quick, scored=lambda run: scored.append(run.name)) == 0
+    assert sorted(scored) == sorted(NAMES)
+
+
 def test_a_failure_is_noted_and_the_others_go_on(scenes_dir: Path, finished: Path, tmp_path: Path) -> None:
     shop, told = rehearsal(tmp_path, scenes_dir, finished, broken=NAMES[0])
     plan = experiment(scenes_dir, tmp_path).runs

@@ -1,0 +1,65 @@
+"""The chapter about a modern network says what its runs show, and what has not run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from experiments.paper.blocks import Table
+from experiments.paper.chapters.lite import chapter
+from experiments.paper.modern import COMPARISON, SIX, STREETS_VAL
+from experiments.paper.results import Results
+from experiments.runner.results import RunResult
+
+
+def run(name: str, seed: int, miou: float) -> RunResult:
+    scores = {"val": {"miou": miou}, STREETS_VAL: {"per_class": {label: {"iou": 0.5} for label in SIX}}}
+    return RunResult(
+        *("modern", name, name, seed, None, f"seed {seed}", [], 2_000_000, 10**9, "480x360", []),
+        scores=scores,
+        recipe={},
+        data="",
+        seconds=1.0,
+        checkpoint="",
+        provenance={},
+    )
+
+
+def results(seeds: dict[str, int], gain: float = 0.0) -> Results:
+    """A plan of three seeds, of which each network has so many; AAFF blocks gain something over the others."""
+    planned: list[dict[str, Any]] = [
+        {"group": "modern", "name": v.name, "condition": f"seed {seed}", "seed": seed, "stage": "waiting"}
+        for seed in range(3)
+        for v in COMPARISON
+    ]
+    planned.append({"group": "modern-ablation", "name": "stride-8", "condition": "seed 0", "seed": 0})
+    runs = [
+        run(name, seed, 0.7 + 0.001 * seed + gain * (name == "aaff_lite0"))
+        for name, count in seeds.items()
+        for seed in range(count)
+    ]
+    rows = [{"variant": "aaff_lite0", "median_ms": 20.0}]
+    return Results({"runs": planned}, runs, lite_latency={"rows": rows})
+
+
+def tables(found: Results) -> list[Table]:
+    return [block for block in chapter(found) if isinstance(block, Table)]
+
+
+def test_nothing_is_said_without_a_plan() -> None:
+    assert chapter(Results({"runs": []}, [])) == []
+
+
+def test_a_verdict_waits_for_all_seeds() -> None:
+    comparisons, networks, choices = tables(results({"aaff_lite0": 2}))
+    assert {row[1] for row in comparisons.rows} == {"**open**"}
+    assert networks.rows[0][1:4] == ("2", "70.0", "50.0")
+    assert networks.rows[0][-1] == "20.0"
+    assert networks.rows[1][2] == "not run yet"
+    assert choices.rows[0][1] == "70.0"
+    assert all(row[1] == "not run yet" for row in choices.rows[1:])
+
+
+def test_equal_networks_are_equivalent_since_no_pair_was_known_before_the_margin() -> None:
+    everyone = dict.fromkeys((v.name for v in COMPARISON), 3)
+    assert {row[1] for row in tables(results(everyone))[0].rows} == {"**equivalent**"}
+    assert {row[1] for row in tables(results(everyone, gain=0.02))[0].rows} == {"**higher**"}
