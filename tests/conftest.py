@@ -20,7 +20,7 @@ from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.preprocess import Size
 from aaff.synthetic import Scene, render
 from aaff.synthetic.write import write_scenes
-from tests.tiny import tiny
+from tests.tiny import tiny, without_confidence
 
 # No test asserts a time, Hypothesis' own included: the cores may be busy with something else.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,27 +28,39 @@ settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
-def scenes_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A synthetic data set in the SegNet layout, 160×120: 24 train, 8 val, 8 test frames.  Read only.
-
-    Rendered once, also when several workers (pytest-xdist) run the tests: the others wait for the first.
-    """
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Fills a folder by its name, once also when several workers (pytest-xdist) run the tests: the others wait."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    root, claim, done = shared / "scenes", shared / "scenes.claim", shared / "scenes.done"
-    try:
-        claim.touch(exist_ok=False)
-    except FileExistsError:
-        for _ in range(3000):
-            if done.exists():
-                return root
-            time.sleep(0.1)
-        pytest.fail("the worker that renders the scenes has not finished")
-    try:
+
+    def folder(name: str, fill: Callable[[Path], object]) -> Path:
+        root, claim, done = shared / name, shared / f"{name}.claim", shared / f"{name}.done"
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            for _ in range(3000):
+                if done.exists():
+                    return root
+                time.sleep(0.1)
+            pytest.fail(f"the worker that makes the {name} has not finished")
+        try:
+            root.mkdir()
+            fill(root)
+        finally:
+            done.touch()  # after a failure too: the others then fail at once instead of waiting
+        return root
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scenes_dir(once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A synthetic data set in the SegNet layout, 160×120: 24 train, 8 val, 8 test frames.  Read only."""
+
+    def fill(root: Path) -> None:
         write_scenes(root, layout="segnet", size=Size(160, 120), train=24, val=8, test=8, seed=0)
-    finally:
-        done.touch()  # after a failure too: the others then fail at once instead of waiting
-    return root
+
+    return once("scenes", fill)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -91,24 +103,36 @@ def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def exported(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def exported(tiny_checkpoint: Path, once: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Path]:
     """The tiny checkpoint exported as ``"fp32"``, ``"int8"`` and ``"confidence"`` (fp32).  Read only."""
-    from aaff.export.export import build, describe, write
-    from aaff.export.graph import build_graph
-    from aaff.export.quantization import quantize
 
-    state, card = read_checkpoint(tiny_checkpoint)
-    net = tiny(CAMVID11.num_classes).eval()
-    net.load_state_dict(state)
-    folder = tmp_path_factory.mktemp("exported")
-    frames = [render(drive=1, frame=30 * i, size=card.size).image for i in range(4)]
-    graph = build_graph(net, card)  # once for both
-    data = {"fp32": graph.SerializeToString(), "int8": quantize(graph, frames).SerializeToString()}
-    models = [
-        describe(data[kind], card, folder / f"{kind}.onnx", precision=kind, stride=4, any_size=True) for kind in data
-    ]
-    models.append(build(net, card, folder / "confidence.onnx", confidence=True))
-    return {model.path.stem: write(model, {"source": "not compared"}).path for model in models}
+    def fill(folder: Path) -> None:
+        from aaff.export.export import describe, write
+        from aaff.export.graph import build_graph
+        from aaff.export.quantization import quantize
+
+        state, card = read_checkpoint(tiny_checkpoint)
+        net = tiny(CAMVID11.num_classes).eval()
+        net.load_state_dict(state)
+        frames = [render(drive=1, frame=30 * i, size=card.size).image for i in range(4)]
+        confident = build_graph(net, card, confidence=True)  # once, since it takes seconds
+        graph = without_confidence(confident)
+        for kind, proto in (("fp32", graph), ("int8", quantize(graph, frames)), ("confidence", confident)):
+            certain = kind == "confidence"
+            model = describe(
+                proto.SerializeToString(deterministic=True),
+                card,
+                folder / f"{kind}.onnx",
+                precision="int8" if kind == "int8" else "fp32",
+                stride=net.stride,
+                confidence=certain,
+                native_confidence=certain,
+                any_size=True,
+            )
+            write(model, {"source": "not compared"})
+
+    folder = once("exported", fill)
+    return {kind: folder / f"{kind}.onnx" for kind in ("fp32", "int8", "confidence")}
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aaff.images import write_image
+from aaff.published import default_name
 
 BLOCK = """
 import importlib.util, sys
@@ -55,11 +56,19 @@ except aaff.AaffError as error:
     assert "torch is not installed" in done.stdout
 
 
-def test_the_bundled_model_is_loaded_by_its_name(tmp_path: Path) -> None:
+def test_the_bundled_model_is_loaded_by_its_name_and_bench_takes_its_files(tmp_path: Path) -> None:
     done = core(
-        "import aaff; from aaff.published import default_name; print(aaff.load(default_name()).engine.name)", tmp_path
+        """
+import aaff
+from aaff.bench.subjects import Exporter, find_subject
+from aaff.published import default_name
+print(aaff.load(default_name()).engine.name)
+subject = find_subject(default_name(), None, Exporter(None, ["fp32", "int8"]))
+print(*sorted(subject.files), subject.net)
+""",
+        tmp_path,
     )
-    assert (done.returncode, done.stdout) == (0, "openvino\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "openvino\nfp32 int8 None\n"), done.stderr
 
 
 def test_models_lists_what_is_ready_and_says_what_more_would_take(tmp_path: Path) -> None:
@@ -80,27 +89,9 @@ def test_what_needs_an_extra_names_the_command_that_installs_it(tmp_path: Path, 
 
 def test_predict_and_evaluate_run_the_bundled_model(tmp_path: Path, scenes_dir: Path, scene: object) -> None:
     write_image(tmp_path / "a.png", scene.image)  # type: ignore[attr-defined]
-    name = core("from aaff.published import default_name; print(default_name())", tmp_path).stdout.strip()
-    for words in (
-        ["predict", "a.png", "--out", "maps"],
-        ["evaluate", name, "--data", str(scenes_dir), "--json", "scores.json"],
-    ):
-        done = command(words, tmp_path)
-        assert done.returncode == 0, done.stderr
+    predict = ["predict", "a.png", "--out", "maps"]
+    evaluate = ["evaluate", default_name(), "--data", str(scenes_dir), "--json", "scores.json"]
+    done = core(f"from aaff.cli import main; sys.exit(main({predict!r}) or main({evaluate!r}))", tmp_path)
+    assert done.returncode == 0, done.stderr
     assert (tmp_path / "maps" / "a_overlay.png").is_file()
     assert (tmp_path / "scores.json").is_file()
-
-
-def test_bench_takes_the_bundled_files(tmp_path: Path) -> None:
-    done = core(
-        """
-from aaff.bench.subjects import Exporter, find_subject
-from aaff.published import default_name
-subject = find_subject(default_name(), None, Exporter(None, ["fp32", "int8"]))
-print(*sorted(subject.files), subject.net)
-""",
-        tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "None" in done.stdout
-    assert "int8" in done.stdout

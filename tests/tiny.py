@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import onnx
 from torch import Tensor, nn
 
 from aaff.networks.base import SegmentationNetwork
 from aaff.networks.blocks import ConvBlock, resize_to
+from aaff.runtime.model_file import LOGITS, NORMALIZED, OUTPUT
 
 
 class TinyNetwork(SegmentationNetwork):
@@ -34,6 +36,27 @@ class TinyNetwork(SegmentationNetwork):
         fine = self.depthwise(self.stem(x))
         coarse = self.coarse(fine)
         return self.classify(fine + resize_to(coarse * self.gate(coarse), fine.shape[-2:])), {}
+
+
+def without_confidence(model: onnx.ModelProto) -> onnx.ModelProto:
+    """An exported graph as it would be without confidence: tracing a network a second time takes seconds."""
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    del plain.metadata_props[:]  # of an exported file they say that it has one
+    graph = plain.graph
+    wanted = {OUTPUT, NORMALIZED, LOGITS}
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+    for values in (graph.output, graph.value_info, graph.initializer):
+        kept = [value for value in values if value.name in wanted]
+        del values[:]
+        values.extend(kept)
+    nodes = [node for node in graph.node if wanted.intersection(node.output)]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(plain)
+    return plain
 
 
 def tiny(num_classes: int) -> TinyNetwork:

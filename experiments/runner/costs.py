@@ -7,8 +7,7 @@ from pathlib import Path
 
 from aaff.card import ModelCard
 from aaff.files import read_json, write_json
-from aaff.networks import create_model
-from aaff.networks.complexity import complexity
+from aaff.networks.complexity import count
 from aaff.networks.weights import read_checkpoint
 from aaff.preprocess import Size
 from aaff.training.recipe import Recipe
@@ -33,7 +32,7 @@ class Costs:
         }
         key = json.dumps([model, chosen, self.num_classes, str(size)], sort_keys=True)
         if key not in self._known:
-            found = complexity(create_model(model, self.num_classes, **chosen), size)
+            found = count(model, self.num_classes, size, **chosen)
             self._known[key] = {"parameters": found.parameters, "macs": found.macs}
             if self.path is not None:
                 write_json(self.path, self._known)

@@ -1,6 +1,7 @@
 """``aaff bench``: what its rows are made of and what it refuses; no time is asserted."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from aaff.labels import CAMVID11
 from aaff.networks import create_model
 from aaff.networks.complexity import complexity
 from aaff.networks.engine import TorchEngine
-from aaff.networks.weights import save_checkpoint
+from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.preprocess import Size
 from aaff.runtime.model_file import read_model_file
 from aaff.runtime.openvino_core import has_bf16
@@ -33,18 +34,20 @@ OPTIONS = {"width": 0.25, "sides": 1, "spatial": False}
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A tiny network as checkpoint ``net.safetensors``, ``fp32.onnx`` and ``int8.onnx``, and itself.  Read only.
+def models(tiny_checkpoint, exported, tmp_path_factory):
+    """The tiny network as checkpoint ``net.safetensors``, ``fp32.onnx`` and ``int8.onnx``, and itself.  Read only.
 
-    The file in int8 only claims to be, since quantising takes long and is tested where it is done.
+    The file in int8 only claims to be, so that its multiplications can be counted as those of the network.
     """
     folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
+    state, card = read_checkpoint(tiny_checkpoint)
+    card = replace(card, size=SIZE)
     net = tiny(11).eval()
-    card = ModelCard("tiny", {}, CAMVID11, "camvid11", SIZE)
-    save_checkpoint(folder / "net.safetensors", net.state_dict(), card)
-    exported = export.write(export.build(net, card, folder / "fp32.onnx"), {})
-    export.write(export.describe(exported.data, card, folder / "int8.onnx", precision="int8", stride=4), {})
+    net.load_state_dict(state)
+    save_checkpoint(folder / "net.safetensors", state, card)
+    data = exported["fp32"].read_bytes()
+    for precision in ("fp32", "int8"):
+        export.write(export.describe(data, card, folder / f"{precision}.onnx", precision=precision, stride=4), {})
     return folder, net
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from aaff import published
 from aaff.card import ModelCard
 from aaff.cli import main
 from aaff.errors import DataError
-from aaff.export.export import build
+from aaff.export.export import describe
 from aaff.export.parity import compare
 from aaff.labels import CAMVID11
 from aaff.loading import load
@@ -78,42 +81,65 @@ def test_int8_is_not_judged_without_labels_and_nothing_without_frames():
         compare(Fixed("torch", "fp32"), [Fixed("openvino", "fp32")], pairs(frames=0), "made up")
 
 
-def test_a_run_becomes_a_file_beside_its_checkpoint_compared_on_drawn_scenes(small_checkpoint, capsys):
-    report = small_checkpoint.parent / "parity.json"
-    assert main(["export", str(small_checkpoint.parent), "--size", "64x48", "--json", str(report)]) == 0
+@pytest.fixture
+def built(exported, monkeypatch):
+    """What ``build`` was asked for; it gives graphs that exist, since making them takes long and is tested elsewhere."""
+    asked = []
+
+    def build(net, card, path, *, calibration, confidence):
+        asked.append((calibration and {frame.shape for frame in calibration}, confidence))
+        kind = "int8" if calibration else "fp32"
+        data = read_model_file(exported[kind]).data
+        return describe(data, card, path, precision=kind, stride=net.stride, any_size=True)
+
+    monkeypatch.setattr("aaff.export.export.build", build)
+    return asked
+
+
+def test_a_run_becomes_a_file_beside_its_checkpoint_compared_on_synthetic_scenes(
+    tiny_checkpoint, tiny_network, built, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("aaff.cli.export.SYNTHETIC", 4)
+    run, report = tmp_path / "run", tmp_path / "parity.json"
+    run.mkdir()
+    shutil.copy(tiny_checkpoint, run)
+    assert main(["export", str(run), "--size", "64x48", "--json", str(report)]) == 0
+    assert built == [(None, False)]
     said = capsys.readouterr().out
     assert "synthetic street scenes" in said
     assert said.count("passed") == 2
     assert "for tests only" in said  # the licence of the weights
-    written = read_model_file(small_checkpoint.with_name("best-fp32.onnx"))
+    written = read_model_file(run / "best-fp32.onnx")
     assert written.card.size == Size(64, 48)
+    assert written.score == {}  # synthetic scenes are no split
     assert written.parity == json.loads(report.read_text())
     assert [row["engine"] for row in written.parity["rows"]] == ["openvino", "onnxruntime"]
     assert all(row["agreement"] >= 0.999 for row in written.parity["rows"])
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(published, "weights_folder", lambda: run)
     written.path.unlink()
+    assert main(["export", "best"]) == 0
+    assert Path("best-fp32.onnx").is_file()
+    assert not written.path.exists(), "published weights are left alone"
 
 
 def test_int8_from_the_command_line_and_the_gate_that_refuses(
-    tiny_checkpoint, tiny_network, scenes_dir, tmp_path, capsys, monkeypatch
+    tiny_checkpoint, tiny_network, built, scenes_dir, tmp_path, capsys, monkeypatch
 ):
     out = tmp_path / "model.onnx"
     words = ["export", str(tiny_checkpoint), "--precision", "int8", "--data", str(scenes_dir), "--out", str(out)]
     monkeypatch.setattr("aaff.export.parity.LOSS", -1.0)  # nothing can pass
     monkeypatch.setattr("aaff.export.quantization.FRAMES", 4)
-    built = []
-
-    def build_once(*args, **kwargs):  # it takes seconds
-        built[:] = built or [build(*args, **kwargs)]
-        return built[0]
-
-    monkeypatch.setattr("aaff.export.export.build", build_once)
     assert main(words) == 2
     assert "was not written" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+    assert built == [({(64, 96, 3)}, False)]
     assert main([*words, "--force"]) == 0
     assert "did NOT pass" in capsys.readouterr().out
     assert read_model_file(out).parity["passed"] is False
     assert read_model_file(out).parity["source"] == "camvid11 val"
+    assert read_model_file(out).score["split"] == "val"
     frame = np.zeros((48, 64, 3), np.uint8)
     assert load(out)(frame).class_map.shape == (48, 64)
 

@@ -81,11 +81,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def aaff(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run ``aaff`` where the plug-in is installed."""
+def aaff(site: Path, *commands: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run commands of ``aaff``, until one fails, in a process where the plug-in is installed."""
     path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    code = f"import sys\nfrom aaff.cli import main\nsys.exit(next(filter(None, map(main, {list(commands)!r})), 0))"
     return subprocess.run(
-        [sys.executable, "-m", "aaff", *words],
+        [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         check=False,
         capture_output=True,
@@ -94,27 +95,23 @@ def aaff(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_installed_package_trains_exports_and_runs(site: Path, blocks_dir: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
+    run, model, out, other = (tmp_path / name for name in ("run", "tiny.onnx", "out", "other"))
+    other.mkdir()
+    for path in blocks_dir.iterdir():
+        (other / path.name).symlink_to(path)
+    (other / "elsewhere").touch()
     line = "--model tiny_plugin --epochs 1 --batch 4 --augment.crop 64x48 --render-every 0 --engine.threads 1"
     more = "--loss.terms plugin_loss=0.1 --augment.transforms plugin_flip"
-    done = aaff(site, "train", "--data", str(blocks_dir), "--out", str(run), *line.split(), *more.split())
-    assert done.returncode == 0, done.stderr
-    exported = aaff(site, "export", str(run), "--out", str(tmp_path / "tiny.onnx"))
-    assert exported.returncode == 0, exported.stderr
     frame = next((blocks_dir / "val").glob("*.png"))
-    predicted = aaff(
-        site, "predict", str(frame), "--model", str(tmp_path / "tiny.onnx"), "--out", str(tmp_path / "out")
+    done = aaff(
+        site,
+        ["data", "stats", str(other), "--layout", "elsewhere"],
+        ["train", "--data", str(blocks_dir), "--out", str(run), *line.split(), *more.split()],
+        ["export", str(run), "--out", str(model)],
+        ["predict", str(frame), "--model", str(model), "--out", str(out)],
     )
-    assert predicted.returncode == 0, predicted.stderr
-    assert list((tmp_path / "out").rglob("*.png"))
-
-
-def test_a_layout_of_a_package_is_found(site: Path, blocks_dir: Path, tmp_path: Path) -> None:
-    for path in blocks_dir.iterdir():
-        (tmp_path / path.name).symlink_to(path)
-    (tmp_path / "elsewhere").touch()
-    done = aaff(site, "data", "stats", str(tmp_path), "--layout", "elsewhere")
     assert done.returncode == 0, done.stderr
+    assert list(out.rglob("*.png"))
 
 
 def test_a_broken_package_is_named(blocks_dir: Path, tmp_path: Path) -> None:
@@ -123,7 +120,7 @@ def test_a_broken_package_is_named(blocks_dir: Path, tmp_path: Path) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[aaff.networks]\nbroken = broken\n")
-    done = aaff(tmp_path, "models")
+    done = aaff(tmp_path, ["models"])
     assert done.returncode == 2
     assert "broken-plugin" in done.stderr
     assert "Traceback" not in done.stderr

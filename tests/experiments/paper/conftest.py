@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,15 +39,17 @@ def made_up(tmp_path: Path) -> MakeUp:
 
 
 @pytest.fixture(scope="session")
-def finished(scenes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(scenes_dir: Path, once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """Folder of an experiment whose two runs are trained and scored.  Read only."""
-    out = tmp_path_factory.mktemp("experiment")
-    runs = experiment(scenes_dir, out).runs
-    shop = Workshop(out, scenes_dir, None, 1, 1, {run.name: {"device": "cpu", "precision": "fp32"} for run in runs})
-    for run in runs:
-        assert do_next(shop, run) == 0
-        assert do_next(shop, run) == 0
-    return out
+
+    def carry_out(out: Path) -> None:
+        runs = experiment(scenes_dir, out).runs
+        shop = Workshop(out, scenes_dir, None, 1, 1, {run.name: {"device": "cpu", "precision": "fp32"} for run in runs})
+        for run in runs:
+            assert do_next(shop, run) == 0
+            assert do_next(shop, run) == 0
+
+    return once("experiment", carry_out)
 
 
 @pytest.fixture

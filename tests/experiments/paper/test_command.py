@@ -35,7 +35,8 @@ def words(scenes_dir: Path, copied: Path, tmp_path: Path, counted: Path) -> Iter
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump({key: value for key, value in recipe.items() if value is not None}))
     yield ["--data", str(scenes_dir), "--out", str(copied), "--recipe", str(path)]
-    shutil.copy(copied / "costs.json", counted)
+    if (copied / "costs.json").is_file():
+        shutil.copy(copied / "costs.json", counted)
 
 
 def test_status_shows_what_is_done_and_what_is_left(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
