@@ -183,6 +183,8 @@ class TestErrors:
         ("error", "status", "said"),
         [
             (DataError("there is no folder x"), 2, "aaff: there is no folder x\n"),
+            (DataError("there is no file \x1b[31ma\0"), 2, "aaff: there is no file \\x1b[31ma\\x00\n"),
+            (DataError("a" * 3000), 2, f"aaff: {'a' * 1000} … {'a' * 1000}\n"),
             (KeyboardInterrupt(), 130, "aaff: interrupted\n"),
             (MemoryError(), 2, "aaff: out of memory; try a smaller batch, a smaller size or fewer workers\n"),
             (

@@ -79,6 +79,8 @@ def test_names_that_are_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ["predict", "NAME", "--out", "o"],
         ["predict", "NAME.png", "--out", "o"],
         ["predict", "NAME.mp4", "--out", "o"],
+        ["predict", "http://[NAME/a.png", "--out", "o"],
+        ["predict", "rtsp://[NAME", "--out", "o"],
         ["predict", "in/c.gif", "--out", "o", "--model", "NAME"],
         ["data", "check", "NAME"],
         ["data", "stats", "NAME"],

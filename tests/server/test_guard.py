@@ -55,7 +55,7 @@ def test_pages_of_other_sites_are_refused(client: TestClient, png: bytes) -> Non
     assert post("https://localhost:8000") == 200  # behind a proxy with TLS
     twice = [("Host", "localhost:8000"), ("Host", "evil.example")]
     assert client.get("/healthz", headers=twice).status_code == 403
-    for origin in ("https://evil.example", "null"):
+    for origin in ("https://evil.example", "null", "http://[::1"):
         with (
             pytest.raises(WebSocketDisconnect) as refused,
             client.websocket_connect(LIVE, headers={"Origin": origin}),

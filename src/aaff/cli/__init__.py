@@ -43,6 +43,8 @@ VERBS: dict[str, str] = {
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+_LONGEST = 2000
+"""Characters of a message."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _SMALLER = "out of memory; try a smaller batch, a smaller size or fewer workers"
@@ -232,6 +234,10 @@ def _help(group: str = "") -> str:
 
 
 def _fail(sentence: str) -> int:
+    # A name that was typed may be as long as a command line, and hold what steers the terminal.
+    if len(sentence) > _LONGEST:
+        sentence = f"{sentence[: _LONGEST // 2]} … {sentence[-_LONGEST // 2 :]}"
+    sentence = "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in sentence)
     with contextlib.suppress(OSError):  # nobody reads it
         print(f"aaff: {sentence}", file=sys.stderr)
     return 2

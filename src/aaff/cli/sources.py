@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from aaff.errors import OptionError
@@ -36,7 +35,7 @@ def localised(words: Sequence[str]) -> Iterator[list[Named]]:
         DataError: an address cannot be read.
     """
     from aaff.folders import is_image_file
-    from aaff.runtime.address import fetched, is_address
+    from aaff.runtime.address import fetched, is_address, split_address
 
     if not words:
         raise OptionError("aaff predict needs a SOURCE: an image, a folder, a video, camera:0, an address or -")
@@ -44,7 +43,7 @@ def localised(words: Sequence[str]) -> Iterator[list[Named]]:
         found = []
         for word in words:
             if word.startswith("file://"):
-                word = url2pathname(urlsplit(word).path)
+                word = url2pathname(split_address(word).path)
             place = word
             if word == "-":
                 place = str(stack.enter_context(_standard_input()))

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import Request, urlopen
 
-from aaff.errors import DataError
+from aaff.errors import DataError, brief
 
 _TIMEOUT = 30
 _LARGEST = 200_000_000
@@ -27,6 +27,22 @@ def is_address(text: object) -> bool:
     return isinstance(text, str) and text.lower().startswith(("http://", "https://"))
 
 
+def split_address(address: str) -> SplitResult:
+    """The parts of an address.
+
+    >>> split_address("http://[::1/a.png")
+    Traceback (most recent call last):
+    aaff.errors.DataError: http://[::1/a.png is not an address: Invalid IPv6 URL
+
+    Raises:
+        DataError: it has none.
+    """
+    try:
+        return urlsplit(address)
+    except ValueError as error:
+        raise DataError(f"{brief(address)} is not an address: {error}") from error
+
+
 @contextlib.contextmanager
 def fetched(address: str) -> Iterator[Path]:
     """Yield a temporary file with what an address gives, named as the end of the address.
@@ -34,7 +50,7 @@ def fetched(address: str) -> Iterator[Path]:
     Raises:
         DataError: the address cannot be read; says why.
     """
-    name = Path(unquote(urlsplit(address).path)).name or "image"
+    name = Path(unquote(split_address(address).path)).name or "image"
     shown = address.partition("?")[0]
     with tempfile.TemporaryDirectory(prefix="aaff-") as folder:
         path = Path(folder) / name[-100:]

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from aaff.errors import DataError, OptionError
 from aaff.folders import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from aaff.images import is_animated, is_image
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
+from aaff.runtime.address import split_address
 
 DEFAULT_RATE = Fraction(30)
 """Frames per second where a source does not say."""
@@ -164,7 +164,7 @@ def short_name(source: str | Path | int) -> str:
     """
     text = shown_name(str(source))
     if "://" in text:
-        parts = urlsplit(text)
+        parts = split_address(text)
         words = [word for word in parts.path.split("/") if word] or [parts.hostname or "stream"]
         name = words[-1] if not _on_the_web(text) else Path(words[-1]).stem
     elif text.startswith("camera:") or text.isdecimal():
@@ -179,5 +179,5 @@ def short_name(source: str | Path | int) -> str:
 
 
 def _on_the_web(address: str) -> bool:
-    parts = urlsplit(address)
+    parts = split_address(address)
     return parts.scheme in ("http", "https") and Path(parts.path).suffix.lower() in VIDEO_SUFFIXES
