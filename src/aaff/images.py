@@ -84,6 +84,21 @@ def pixel_limit() -> int:
     return int(text)
 
 
+@contextlib.contextmanager
+def allowing_pixels(most: int | None) -> Iterator[None]:
+    """Another ``pixel_limit`` while a block runs, in processes started from here too; None changes nothing."""
+    before = os.environ.get(MAX_PIXELS_VARIABLE)
+    if most is not None:
+        os.environ[MAX_PIXELS_VARIABLE] = str(most)
+    try:
+        yield
+    finally:
+        if most is not None:
+            os.environ.pop(MAX_PIXELS_VARIABLE)
+            if before is not None:
+                os.environ[MAX_PIXELS_VARIABLE] = before
+
+
 def check_pixels(width: int, height: int, where: str, limit: int | None = None) -> None:
     """Refuse a picture above the limit: ``limit`` pixels where it is given, else ``pixel_limit``.
 

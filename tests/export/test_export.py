@@ -83,7 +83,7 @@ def test_int8_is_not_judged_without_labels_and_nothing_without_frames():
 
 @pytest.fixture
 def built(exported, monkeypatch):
-    """What ``build`` was asked for; it gives graphs that exist, since making them takes long and is tested elsewhere."""
+    """What ``build`` was asked for; it gives graphs that exist, since making them takes seconds, once elsewhere."""
     asked = []
 
     def build(net, card, path, *, calibration, confidence):

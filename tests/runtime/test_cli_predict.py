@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aaff.cli import main
-from aaff.images import read_ids, read_image, write_image
+from aaff.images import MAX_PIXELS, pixel_limit, read_ids, read_image, write_image
 from aaff.labels import CAMVID11
 from aaff.loading import load
 
@@ -87,6 +87,12 @@ def test_a_single_unreadable_image_is_an_error(checkpoint, tmp_path, capsys):
     assert predict(checkpoint, tmp_path / "text.png", tmp_path / "out") == 2
     assert "is not an image" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_limit_of_pixels_ends_with_the_command(checkpoint, pictures, tmp_path, capsys):
+    assert predict(checkpoint, pictures / "a.png", tmp_path / "out", "--max-pixels", "10") == 2
+    assert "pixels" in capsys.readouterr().err
+    assert pixel_limit() == MAX_PIXELS
 
 
 def test_nothing_readable_is_an_error(checkpoint, tmp_path, capsys):

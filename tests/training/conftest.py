@@ -11,7 +11,13 @@ from aaff.cli import main
 from aaff.data.layouts import write_dataset
 from aaff.data.sample import Sample
 from aaff.labels import CAMVID11
-from tests.training.processes import words
+from tests.training.processes import leave_out, words
+
+
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing the curves takes longer than an epoch; the run ``trained`` has some."""
+    monkeypatch.setattr("aaff.training.progress.draw_curves", leave_out)
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,8 @@ class TestTimeLimit:
         assert main(words(blocks_dir, run, "--minutes", "1e-9")) == 0
         assert load_snapshot(run / STATE).position.step == 1
         assert main(words(blocks_dir, run, "--resume")) == 0
-        assert all(torch.equal(value, weights(run)[name]) for name, value in weights(trained).items())
+        found = weights(run)
+        assert all(torch.equal(value, found[name]) for name, value in weights(trained).items())
 
     def test_must_be_positive(self, blocks_dir: Path, refused: Refused) -> None:
         assert "--minutes" in refused(blocks_dir, "--minutes", "0")

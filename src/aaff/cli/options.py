@@ -134,6 +134,8 @@ def parse(args: type[ArgsT], words: Sequence[str], *, prog: str, default: ArgsT 
     if "" in words or any(word.startswith("--") and word.endswith("=") for word in words):
         # An empty path would be the current folder.
         raise OptionError(f"an argument of {prog} is empty; is a variable of your shell not set?")
+    if any("\0" in word for word in words):
+        raise OptionError(f"an argument of {prog} has a zero byte, which no name can have")
     with events.on_parse_error(refuse):
         return tyro.cli(
             args,

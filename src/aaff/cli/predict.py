@@ -84,15 +84,19 @@ class Args:
 
 def run(args: Args) -> int:
     """Write the results and print a line about them; status 1 when something could not be read."""
+    from aaff.images import allowing_pixels
+
+    with allowing_pixels(args.max_pixels):
+        return _run(args)
+
+
+def _run(args: Args) -> int:
     from aaff.cli.predict_plan import Plan, check_results, make_plan
     from aaff.cli.sources import default_folder, localised
     from aaff.errors import OptionError
-    from aaff.images import MAX_PIXELS_VARIABLE
     from aaff.runtime.frames import find_images
     from aaff.video.sources import short_name, source_kind
 
-    if args.max_pixels is not None:
-        os.environ[MAX_PIXELS_VARIABLE] = str(args.max_pixels)
     if args.out is not None and args.out.exists() and not args.out.is_dir():
         raise OptionError(f"--out {args.out} is a file; name a folder")
     if args.frames is not None and args.frames < 1:
