@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aaff.errors import AaffError, DataError, ModelError, OptionError, shown
-from aaff.textfile import MAX_YAML, parse_json, parse_yaml, read_json, read_text, read_yaml
+from aaff.textfile import MAX_YAML, parse_json, parse_yaml, read_json, read_text, read_yaml, to_yaml
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]\n"
@@ -54,9 +54,10 @@ def test_yaml_gives_plain_values() -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(), st.lists, max_leaves=8))
-def test_what_pyyaml_writes_is_read_back(value: object) -> None:
-    text = yaml.safe_dump({"key": value}, allow_unicode=True)
-    assert parse_yaml(text, "it") == {"key": value}
+@example("\x85\u2028\u2029")
+def test_what_is_written_is_read_back(value: object) -> None:
+    assert parse_yaml(to_yaml({"key": value}), "it") == {"key": value}
+    assert parse_yaml(yaml.safe_dump({"key": value}), "it") == {"key": value}
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,18 @@ def to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
+def to_yaml(value: Any) -> str:
+    """YAML that ``parse_yaml`` reads back, letters of all languages as they are.
+
+    >>> to_yaml({"name": "Stra\u00dfe"})
+    'name: Stra\u00dfe\\n'
+    """
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    # PyYAML leaves the line breaks of Unicode as they are, and reads the first of them as a space.
+    breaks = any(sign in text for sign in "\x85\u2028\u2029")
+    return yaml.safe_dump(value, sort_keys=False) if breaks else text
+
+
 def read_yaml(path: str | Path, *, kind: type[AaffError] = DataError) -> Any:
     """Read a YAML file, see ``parse_yaml``.
 

@@ -64,8 +64,8 @@ class Blocks(SegmentationNetwork):
     """What networks of other papers have and the paper's have not, each once: the whole graphs are slow to export."""
 
     def __init__(self) -> None:
-        super().__init__(CAMVID11.num_classes, 2)  # open sizes are traced faster the less they are divided
-        self.stem = nn.Sequential(ConvBlock(3, 8), DenseConcatenation(8, 16, 2))
+        super().__init__(CAMVID11.num_classes, 8)
+        self.stem = nn.Sequential(ConvBlock(3, 8, 3, 4), DenseConcatenation(8, 16, 2))
         self.down = nn.Sequential(nn.Conv2d(16, 16, 3, 4, 1), nn.ReLU())
         self.aggregation = GuidedAggregation(16, nearest=True, relu=True)
         self.pools = nn.ModuleList([SimplePyramidPooling(16, 16), ParallelAggregationPyramidPooling(16, 8, 16)])

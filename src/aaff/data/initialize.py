@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from aaff.data.discovery import Discovery, Found, find_pairs
 from aaff.data.division import divide
@@ -21,6 +20,7 @@ from aaff.errors import DataError, OptionError
 from aaff.files import write_text
 from aaff.images import read_ids, read_mask
 from aaff.labels import CAMVID_RAW, CITYSCAPES19, IGNORE, RGB
+from aaff.textfile import to_yaml
 
 Value = int | RGB
 """What a pixel of a mask holds: an id, or a colour."""
@@ -177,7 +177,7 @@ def write(seen: Survey, proposal: Proposal) -> list[Path]:
         plain["classes"][name] = color if value in (place, tuple(color)) else {"color": color, "values": [value]}
     plain["ignore"] = [list(value) if isinstance(value, tuple) else value for value in proposal.ignore]
     file = seen.root / FILE
-    write_text(file, yaml.safe_dump({**plain, "splits": splits}, sort_keys=False, allow_unicode=True))
+    write_text(file, to_yaml({**plain, "splits": splits}))
     return [file, *written]
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
 from torch import Tensor
 
 from aaff.card import ModelCard
@@ -33,6 +32,7 @@ from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
 from aaff.provenance import provenance
 from aaff.signals import interrupts
+from aaff.textfile import to_yaml
 from aaff.training.allocator import keep_freed_memory
 from aaff.training.distributed import PATIENCE, Group, join, leave
 from aaff.training.engine import TrainingEngine, loading_processes, resolve
@@ -226,7 +226,7 @@ class Trainer:
         self.group.share_weights(self.learner.net)
         if self.group.main:
             with _how_to_continue():
-                write_text(self.folder / "recipe.yaml", yaml.safe_dump(self.recipe.to_dict(), sort_keys=False))
+                write_text(self.folder / "recipe.yaml", to_yaml(self.recipe.to_dict()))
         self.save_state()
 
     def restore(self, snapshot: Snapshot) -> None:

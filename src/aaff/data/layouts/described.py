@@ -41,8 +41,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
-
 from aaff.data.layouts.base import ColorReader, IdReader, Layout, Meaning, checked, ordered_splits
 from aaff.data.layouts.lists import read_frame_list
 from aaff.data.layouts.tables import unused_color
@@ -54,7 +52,7 @@ from aaff.files import write_text
 from aaff.folders import is_image_file
 from aaff.images import read_image, write_image
 from aaff.labels import CAMVID11, IGNORE, RGB, ColorEntry, ColorTable, LabelMap, UInt8Array, to_rgb
-from aaff.textfile import read_yaml
+from aaff.textfile import read_yaml, to_yaml
 
 FILE = "dataset.yaml"
 
@@ -135,7 +133,7 @@ class Described(Layout):
             write_image(root / "images" / split / f"{sample.name}.png", sample.image)
             write_image(root / "labels" / split / f"{sample.name}.png", sample.label)
         splits[split] = {"images": f"images/{split}", "labels": f"labels/{split}"}
-        write_text(file, yaml.safe_dump({**plain, "splits": splits}, sort_keys=False, allow_unicode=True))
+        write_text(file, to_yaml({**plain, "splits": splits}))
 
     def licence(self, root: Path) -> str | None:
         data = read_yaml(root / FILE)
