@@ -170,6 +170,17 @@ def test_it_is_measured(net, model, frames):
         row.alone()
 
 
+def test_a_network_that_asks_for_its_size_is_exported_for_that_size_alone(frames):
+    class Asking(Strided):
+        def native(self, x):
+            return super().native(2 * x if x.shape[-1] == SIZE.width else x)
+
+    net = Asking(2).eval()
+    model = build(net, CARD, Path("asking.onnx"))
+    assert not model.any_size
+    assert (OpenVinoEngine(model).infer(frames)[0] == TorchEngine(net, CARD).infer(frames)[0]).mean() > 0.999
+
+
 def test_another_stride_is_refused():
     with pytest.raises(ModelError, match="stride 3"):
         Strided(3)

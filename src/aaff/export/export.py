@@ -9,7 +9,7 @@ from typing import Any, Literal
 import onnx
 
 from aaff.card import ModelCard
-from aaff.export.graph import build_graph
+from aaff.export.graph import build_graph, takes_any_size
 from aaff.export.parity import Pair, Parity, compare
 from aaff.export.quantization import quantize
 from aaff.files import replacing
@@ -70,7 +70,7 @@ def build(
         packing=net.packing,
         confidence=confidence,
         native_confidence=confidence,
-        any_size=True,
+        any_size=takes_any_size(graph),
     )
 
 

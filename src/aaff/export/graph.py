@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import onnx
@@ -55,7 +55,8 @@ def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool =
     """The deployed graph in fp32.
 
     Batch norm is folded into the convolutions.  Batch, height and width are open, so that one file serves frames of
-    any size; the engines fix height and width before they compile, and every size inside is then a constant.
+    any size; the engines fix height and width before they compile, and every size inside is then a constant.  A network
+    that cannot be traced so gets a graph for ``card.size`` alone.
 
     Args:
         net: a trained network.
@@ -66,32 +67,49 @@ def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool =
         A valid model with the input and outputs, and the tensors inside, that
         ``aaff.runtime.model_file`` names.
     """
-    size = card.size
     module = DeployedNetwork(net, card, confidence=confidence).cpu().eval()
-    example = torch.zeros(2, size.height, size.width, 3, dtype=torch.uint8)
     public = [OUTPUT, CONFIDENCE] if confidence else [OUTPUT]
     inside = [NORMALIZED, LOGITS, NATIVE_CONFIDENCE] if confidence else [NORMALIZED, LOGITS]
-    with _quiet():
-        program = torch.onnx.export(
-            module,
-            (example,),
-            dynamo=True,
-            dynamic_shapes={"frames": dict.fromkeys(range(3), torch.export.Dim.DYNAMIC)},
-            input_names=[INPUT],
-            output_names=[*public, *inside],  # a tensor has a name of our choice only as an output
-            opset_version=OPSET,
-            verbose=False,
-            optimize=True,
-        )
+    names = [*public, *inside]  # a tensor has a name of our choice only as an output
+    try:
+        program = _trace(module, card.size, names, open_axes=3)
+    except torch.onnx.OnnxExporterError:
+        # Some networks choose their steps by the size, which cannot be traced while it is open.
+        program = _trace(module, card.size, names, open_axes=1)
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     model.graph.value_info.extend(model.graph.output[len(public) :])
     del model.graph.output[len(public) :]
     for dimension, name in zip(model.graph.input[0].type.tensor_type.shape.dim, AXES, strict=False):
-        _rename_axis(model, dimension.dim_param, name)
+        if dimension.dim_param:
+            _rename_axis(model, dimension.dim_param, name)
     _strip(model)
     onnx.checker.check_model(model)
     return model
+
+
+def _trace(
+    module: DeployedNetwork, size: Size, names: Sequence[str], *, open_axes: int
+) -> torch.onnx.ONNXProgram | None:
+    example = torch.zeros(2, size.height, size.width, 3, dtype=torch.uint8)
+    with _quiet():
+        return torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            dynamic_shapes={"frames": dict.fromkeys(range(open_axes), torch.export.Dim.DYNAMIC)},
+            input_names=[INPUT],
+            output_names=names,
+            opset_version=OPSET,
+            verbose=False,
+            optimize=True,
+        )
+
+
+def takes_any_size(model: onnx.ModelProto) -> bool:
+    """Whether height and width of a graph's frames are open."""
+    axes = model.graph.input[0].type.tensor_type.shape.dim
+    return bool(axes[1].dim_param and axes[2].dim_param)
 
 
 def _rename_axis(model: onnx.ModelProto, name: str, new: str) -> None:
