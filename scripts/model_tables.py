@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from scripts.tables import model_name, percent, read, source, table
@@ -82,3 +83,18 @@ def confidence() -> str:
         f"({latency['with']:.1f} against {latency['without']:.1f} ms, in turns in one run).\n"
     )
     return text + source("street_confidence")
+
+
+def serving() -> str:
+    """What the server keeps of the engine's rate with many clients."""
+    found = read("serve_load")
+    memory = found["memory_mib"]
+    text = (
+        f"{found['clients']} clients at once for {found['seconds']:.0f} s, each with a JPEG of {found['size']} that is "
+        f"answered as JSON: {found['server_fps']:.0f} requests a second, {percent(found['of_engine'], 0)} % of the "
+        f"bare engine's rate (batches of decoded frames in memory); half of them within "
+        f"{found['p50_ms'] / 1000:.1f} s, 99 % within {found['p99_ms'] / 1000:.1f} s; {found['failures']} of "
+        f"{found['requests']:,} failed; {memory['first_third']:.0f} MiB of memory in the first third, "
+        f"{memory['last_third']:.0f} in the last.\n"
+    )
+    return f"{textwrap.fill(text, 120)}\n" + source("serve_load")

@@ -25,6 +25,7 @@ PAGES = (
     "docs/deployment.md",
     "docs/models.md",
     "docs/networks.md",
+    "docs/server.md",
 )
 BLOCK = re.compile(r"(?P<open><!-- numbers: (?P<name>[\w-]+) -->\n).*?(?P<close><!-- end -->)", re.DOTALL)
 
@@ -282,6 +283,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "street-speed": model_tables.speed,
     "street-aspect": model_tables.aspect,
     "street-confidence": model_tables.confidence,
+    "serving": model_tables.serving,
 }
 
 
