@@ -1,4 +1,4 @@
-"""Networks that the modern comparison needs beside aaff_lite0; importing this module registers them.
+"""Networks that the modern comparison needs beside aaff_lite0; ``plugin.py`` registers them.
 
 ``pyramid_lite0``: a plain feature pyramid in the place of the AAFF blocks (T.-Y. Lin et al., "Feature Pyramid Networks
 for Object Detection", CVPR 2017).  1×1 convolutions bring the backbone's maps to the same channels, coarser ones are
@@ -20,7 +20,6 @@ from aaff.networks.aaff_lite import AAFFLite, Fusion
 from aaff.networks.base import Head, SegmentationNetwork
 from aaff.networks.blocks import ConvBlock, initialize
 from aaff.networks.efficientnet_lite import EfficientNetLite
-from aaff.networks.registry import register_model
 
 
 class PyramidLite(SegmentationNetwork):
@@ -62,7 +61,6 @@ class PyramidLite(SegmentationNetwork):
         return logits, {"context": levels[3], "eighth": levels[1]}
 
 
-@register_model(paper="T.-Y. Lin et al., FPN, CVPR 2017; M. Tan and Q. Le, EfficientNet, ICML 2019")
 def pyramid_lite0(
     num_classes: int, *, channels: int = 48, fine: int = 36, pretrained: bool = False, auxiliary: bool = False
 ) -> PyramidLite:
@@ -98,7 +96,6 @@ class TwoSides(AAFFLite):
         return left[0] + right[0], left[1] + right[1], left[2] + right[2]
 
 
-@register_model(paper="Y. Cheng, Attention and Feature Fusion Network; M. Tan and Q. Le, EfficientNet, ICML 2019")
 def two_sides_lite0(num_classes: int, *, pretrained: bool = False, auxiliary: bool = False) -> TwoSides:
     """aaff_lite0 with two sides of AAFF blocks.
 

@@ -21,7 +21,7 @@ STREETS_VAL = f"{STREETS}-val"
 SIX = ("sky", "building", "road", "pavement", "tree", "car")
 """Classes that people labelled on the street photos; the mean over them is what is told."""
 
-MODULE = "experiments.paper.lite_networks"
+MODULE = "experiments.paper.plugin"
 
 AAFF, UNGATED_LITE, PYRAMID = (
     Variant("aaff_lite0", "aaff_lite0"),

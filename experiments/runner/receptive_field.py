@@ -73,8 +73,9 @@ def windows(weights: npt.NDArray[np.float64], shares: Sequence[float]) -> list[f
     [0.5, 1.0]
     """
     rows, columns = weights.shape
-    down = np.abs(np.arange(rows) + 0.5 - rows / 2) / (rows / 2)
-    across = np.abs(np.arange(columns) + 0.5 - columns / 2) / (columns / 2)
+    # The farther edge of each pixel, as a share of the way from the centre to the frame's side.
+    down = (np.abs(np.arange(rows) + 0.5 - rows / 2) + 0.5) / (rows / 2)
+    across = (np.abs(np.arange(columns) + 0.5 - columns / 2) + 0.5) / (columns / 2)
     distance = np.maximum(down[:, None], across[None, :]).ravel()
     order = np.argsort(distance)
     held = np.cumsum(weights.ravel()[order]) / weights.sum()

@@ -1,6 +1,6 @@
 """A layout that keeps one drive out of the train split, so that one training is scored on val and on that drive.
 
-Protocol ``camvid11-drives`` trains on train + val and could not be scored on val.  Importing this module registers it.
+Protocol ``camvid11-drives`` trains on train + val and could not be scored on val.  ``plugin.py`` registers it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from aaff.data.layouts import Layout, find_layout, list_layouts, register_layout
+from aaff.data.layouts import Layout, find_layout, list_layouts
 from aaff.data.layouts.base import Meaning
 from aaff.data.pairing import Listing
 from aaff.data.protocols import drive
@@ -25,7 +25,6 @@ lies between training frames; 0001TP has 62 frames at dusk and would ask about l
 TRAIN, HELD_OUT = f"train-without-{DRIVE}", f"drive-{DRIVE}"
 
 
-@register_layout
 class DriveOut(Layout):
     """The data set's own layout, its train split divided into ``TRAIN`` and ``HELD_OUT``; val stays."""
 

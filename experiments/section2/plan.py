@@ -18,7 +18,7 @@ from aaff.training.recipe import Recipe
 from experiments.runner.planned import PlannedRun, Scoring, Variant
 from experiments.section2.drive_out import HELD_OUT, TRAIN
 
-MODULE = "experiments.section2.drive_out"
+MODULE = "experiments.section2.plugin"
 
 LIMIT = 3.0
 """Steps of depthwise_aaff that a step of any network may cost."""

@@ -17,6 +17,7 @@ from aaff.errors import OptionError
 from aaff.files import write_json
 from aaff.labels import CAMVID11
 from aaff.networks import create_model
+from aaff.plugins import import_module
 from aaff.preprocess import Normalization
 from experiments.runner.command import full_recipe
 from experiments.runner.receptive_field import gradient, windows
@@ -24,7 +25,7 @@ from experiments.runner.results import RunResult
 from experiments.section2.__main__ import RECIPE, main
 from experiments.section2.claims import Claim, Evidence, judge
 from experiments.section2.drive_out import HELD_OUT, TRAIN, DriveOut
-from experiments.section2.plan import NETWORKS, NOISE, make_plan
+from experiments.section2.plan import MODULE, NETWORKS, NOISE, make_plan
 
 COSTS: dict[str, Any] = {
     "networks": {name: {"width": 0.25 if name == "unet" else 1.0, "ratio": 1.0} for name in NETWORKS}
@@ -85,6 +86,8 @@ def test_a_drive_is_kept_out_of_training_and_val_stays(tmp_path: Path) -> None:
 
     write_dataset("segnet", tmp_path, "train", [sample(n) for n in ("0006R0_1", "0016E5_1", "0016E5_2")], CAMVID11)
     write_dataset("segnet", tmp_path, "val", [sample("0016E5_3")], CAMVID11)
+
+    import_module(MODULE)
 
     def names(split: str) -> list[str]:
         return [pair.name for pair in open_dataset(tmp_path, split, layout=DriveOut.name).pairs]
