@@ -67,7 +67,7 @@ class Args:
     """Train nothing: score what is trained, and write the report."""
     test_split: bool = False
     """Score the test split too, with every seed whose checkpoint or published weights are there; the report says how
-    many.  Once for a release, since a split that was looked at often is no test."""
+    many.  Once for a release, since a split that is scored often no longer tests anything."""
     publish: Path | None = None
     """Root of a repository: write docs/experiment, results/experiment and weights there, with synthetic streets for
     frames.  Give it again as runs finish: every finished run is a file of its own, to be committed."""

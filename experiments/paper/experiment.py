@@ -36,7 +36,7 @@ class Experiment(Queue):
         data: folder of the data set.
         out: folder of the experiment.
         settings: what the plan consists of; its ``folds`` are filled in by ``all_folds``.
-        layout: of the data set; found out when left out.
+        layout: of the data set; detected by default.
         others: folders of further data sets, by the names that the plan uses.
         order: of the groups.
         archive: folder of results whose runs count as done though their folders are gone.

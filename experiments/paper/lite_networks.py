@@ -26,7 +26,7 @@ class PyramidLite(SegmentationNetwork):
     """See ``pyramid_lite0`` for the options."""
 
     def __init__(self, num_classes: int, backbone: EfficientNetLite, channels: int, fine: int, auxiliary: bool) -> None:
-        super().__init__(num_classes, stride=2)
+        super().__init__(num_classes, stride=2, packing=2)
         widths = (fine, channels, channels, channels)
         inputs = backbone.channels[1:]
         self.lateral = nn.ModuleList(
@@ -37,7 +37,7 @@ class PyramidLite(SegmentationNetwork):
             nn.Identity() if coarse == n else nn.Conv2d(coarse, n, 1, bias=False) for n, coarse in pairwise(widths)
         )
         self.smooth = nn.ModuleList(ConvBlock(n, n, 3) for n in widths)
-        self.classify = nn.Conv2d(fine, num_classes * 4, 1)
+        self.classify = nn.Conv2d(fine, num_classes * self.packing**2, 1)
         if auxiliary:
             self.auxiliary["context"] = Head(channels, num_classes)
             self.auxiliary["eighth"] = Head(channels, num_classes)
@@ -56,9 +56,7 @@ class PyramidLite(SegmentationNetwork):
             enlarged = F.interpolate(self.bridge[index](levels[0]), scale_factor=2.0, mode="bilinear")
             summed = F.relu(maps[index] + enlarged[..., :rows, :columns])
             levels.insert(0, self.smooth[index](summed))
-        rows, columns = (-(-side // self.stride) for side in x.shape[-2:])
-        logits = F.pixel_shuffle(self.classify(levels[0]), 2)[..., :rows, :columns]
-        return logits, {"context": levels[3], "eighth": levels[1]}
+        return self.classify(levels[0]), {"context": levels[3], "eighth": levels[1]}
 
 
 def pyramid_lite0(

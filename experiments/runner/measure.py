@@ -46,7 +46,7 @@ def measure_run(folder: Path, scorings: Sequence[Scoring], data: Mapping[str, Pa
         folder: of the run.
         scorings: the splits.
         data: folders of the data sets by name, the first one's empty.
-        layout: of the first data set; found out when left out.
+        layout: of the first data set; detected by default.
 
     Raises:
         AaffError: the checkpoint or a frame cannot be read.

@@ -36,7 +36,7 @@ class Queue:
         data: folder of the data set.
         out: folder of the runs.
         costs: of the networks.
-        layout: of the data set; found out when left out.
+        layout: of the data set; detected by default.
         others: folders of further data sets, by the names that the plan uses.
         archive: folder of results whose runs count as done though their folders are gone.
         say: told in a line what happens.

@@ -22,8 +22,8 @@ from experiments.section2.claims import (
 from experiments.section2.drive_out import DRIVE, HELD_OUT
 from experiments.section2.plan import LIMIT, NOISE, read_costs
 
-BENCH = "bench_networks_480x360.json"
-"""What ``aaff bench`` wrote about all networks in one run, in the folder above the results."""
+BENCH, SIZE = "bench_networks.json", "480x360"
+"""What ``aaff bench`` wrote about all networks in one run, beside the results; and the size that counts."""
 
 WAITING = "not run yet"
 
@@ -42,7 +42,7 @@ def write_page(page: Path, results: Path, runs: Sequence[PlannedRun]) -> None:
     finished = read_results(results)[1] if (results / "plan.json").is_file() else []
     costs = read_costs(results)
     bench = results.parent / BENCH
-    rows = read_json(bench)["rows"] if bench.is_file() else []
+    rows = [row for row in read_json(bench)["rows"] if row["size"] == SIZE] if bench.is_file() else []
     evidence = Evidence(finished, fastest(rows), {r["network"]: r["parameters"] for r in rows if r.get("parameters")})
     write_text(page, render(evidence, costs, runs, finished))
 
@@ -133,7 +133,7 @@ def _networks(evidence: Evidence, costs: dict[str, Any], runs: Sequence[PlannedR
     note = (
         ""
         if any(evidence.fps(name) for name in PAPER)
-        else (f"\nFrames/s wait for `results/{BENCH}`: `aaff bench` with all networks at 480x360 in one run.")
+        else (f"\nFrames/s wait for `results/{BENCH}`: `aaff bench` with all networks at {SIZE} in one run.")
     )
     return _table(columns, rows, 1) + note
 
