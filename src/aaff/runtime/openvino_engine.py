@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -89,14 +88,35 @@ class OpenVinoEngine:
         if streams == 1 or len(frames) < streams:  # fewer frames would leave threads without work
             return stack([self._maps(self._alone, frame) for frame in frames], self.card.size)
         several = self._side_by_side(streams)
-        return stack(list(several.pool.map(lambda frame: self._maps(several, frame), frames)), self.card.size)
+        return stack(list(self._overlapping(several, frames, streams)), self.card.size)
 
     def _maps(self, requests: _Requests, frame: UInt8Array) -> Maps:
-        with requests.one() as request:
+        request = requests.take()
+        request.get_input_tensor().data[0] = frame
+        request.infer()
+        return self._finished(requests, request)
+
+    def _overlapping(self, requests: _Requests, frames: UInt8Array, streams: int) -> Iterator[Maps]:
+        """The maps of a batch; one frame more than there are streams is begun, so that none of them waits for a map."""
+        running: deque[Any] = deque()
+        for frame in frames:
+            request = requests.take()
             request.get_input_tensor().data[0] = frame
-            request.infer()
-            outputs = [request.get_output_tensor(i).data for i in requests.order]
-            return self._graph.maps(outputs, confidence=self.confidence)
+            request.start_async()
+            running.append(request)
+            if len(running) > streams:
+                yield self._waited(requests, running.popleft())
+        while running:
+            yield self._waited(requests, running.popleft())
+
+    def _waited(self, requests: _Requests, request: Any) -> Maps:
+        request.wait()
+        return self._finished(requests, request)
+
+    def _finished(self, requests: _Requests, request: Any) -> Maps:
+        maps = self._graph.maps([request.get_output_tensor(i).data for i in requests.order], confidence=self.confidence)
+        requests.give_back(request)  # not after an error: its state is then unknown
+        return maps
 
     def _side_by_side(self, streams: int) -> _Requests:
         with self._compiling:
@@ -106,7 +126,7 @@ class OpenVinoEngine:
 
     def _compile(self, streams: int) -> _Requests:
         config = _config(PRECISIONS[self._model.precision][self.precision], self._threads, streams)
-        return _Requests(_compile(self._model, self._graph.data, config), streams)
+        return _Requests(_compile(self._model, self._graph.data, config))
 
 
 class _Requests:
@@ -115,25 +135,23 @@ class _Requests:
     Attributes:
         compiled: OpenVINO's own object.
         order: indices of the outputs, class map first.
-        pool: as many threads as the model has streams.
     """
 
-    def __init__(self, compiled: Any, streams: int) -> None:
+    def __init__(self, compiled: Any) -> None:
         self.compiled = compiled
         outputs = compiled.outputs
         self.order = sorted(range(len(outputs)), key=lambda i: bool(outputs[i].get_names() & _SECOND))
-        self.pool = ThreadPoolExecutor(streams, thread_name_prefix="aaff-stream")
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-    @contextmanager
-    def one(self) -> Iterator[Any]:
+    def take(self) -> Any:
         """A request that no other thread has."""
         try:
-            request = self._idle.get_nowait()
+            return self._idle.get_nowait()
         except queue.Empty:
-            request = self.compiled.create_infer_request()
-        yield request
-        self._idle.put(request)  # not after an error: its state is then unknown
+            return self.compiled.create_infer_request()
+
+    def give_back(self, request: Any) -> None:
+        self._idle.put(request)
 
 
 def network_alone(
