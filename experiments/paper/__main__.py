@@ -35,7 +35,7 @@ class Args:
     """Train the paper's networks as its experiment should have been, and write its sections IV and V anew.
 
     The command works through a plan: interrupt it at any moment and give it again to resume.  Groups:
-    seeds (six networks, three seeds), drives (every drive held out once), long-drives (the same with 60 epochs and
+    seeds (six networks, three seeds), drives (every drive held out once), long-drives (the same with more steps and
     three seeds), ablation (the AAFF block taken apart), modern (AAFF blocks on a pretrained backbone against none),
     modern-ablation (its choices one by one), fault (the published error at small scale).
     """

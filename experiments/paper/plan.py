@@ -4,7 +4,7 @@ Groups of runs (rules: ``docs/experiment``):
 
 ``seeds``            the paper's four networks and the two controls, every seed, the paper's recipe, trained on train.
 ``drives``           the six under ``camvid11-drives``: every drive held out once, one seed, 15 epochs.
-``long-drives``      the same with 60 epochs and every seed.
+``long-drives``      the same with 3.2 times the steps and every seed.
 ``ablation``         depthwise_aaff: gate × fusion, one side, no spatial path; a short recipe, one seed.
 ``modern``           AAFF blocks on a pretrained backbone against none, every seed (``experiments.paper.modern``).
 ``modern-ablation``  the choices of aaff_lite0 one by one, one seed.
