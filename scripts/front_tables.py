@@ -8,7 +8,7 @@ from typing import Any
 from aaff.loading import read_card
 from aaff.networks import list_models, model_info
 from aaff.networks.complexity import count
-from aaff.published import DEFAULT, bundled_precisions, find_bundled, list_bundled
+from aaff.published import DEFAULT, exported_files, list_exported
 from scripts.tables import ROOT, model_name, percent, read, table
 
 
@@ -17,9 +17,8 @@ def models() -> str:
     rows: list[list[str]] = []
     licences: dict[str, str] = {}
     sources: dict[str, None] = {}
-    for name in sorted(list_bundled(), key=lambda name: name != DEFAULT):
-        for precision in bundled_precisions(name):
-            file = find_bundled(name, precision)
+    for name in sorted(list_exported(), key=lambda name: name != DEFAULT):
+        for precision, file in exported_files(name).items():
             card = read_card(file)
             licences[name] = card.licence
             scored, score = _score(name, precision)
@@ -85,6 +84,7 @@ def networks() -> str:
         if not info.factory.__module__.startswith("aaff."):
             continue  # a plug-in of whoever runs this
         cost = count(name)
-        rows.append([f"`{name}`", f"{cost.parameters / 1e6:.2f} M", f"{cost.macs / 1e9:.2f} G", info.summary.rstrip(".")])
+        size = f"{cost.parameters / 1e6:.2f} M", f"{cost.macs / 1e9:.2f} G"
+        rows.append([f"`{name}`", *size, info.summary.rstrip(".")])
     columns = ["network", "parameters", "multiply-accumulates, 480×360", "what it is"]
     return table(columns, rows).replace("| ---: | ---: | ---: |", "| ---: | ---: | --- |")

@@ -21,7 +21,7 @@ import aaff
 import aaff.server.run
 from aaff.cli import main, parse_words
 from aaff.images import write_image
-from aaff.published import find_bundled
+from aaff.published import find_exported
 from aaff.runtime.prediction import Prediction
 
 ROOT = Path(__file__).parents[1]
@@ -135,7 +135,7 @@ def test_javascript_gives_the_same_map_without_python(tmp_path: Path) -> None:
     seg = aaff.load("street", precision="fp32", size=(480, 360))
     frame = next(iter(seg.stream(CLIP))).image
     write_image(tmp_path / "frame.ppm", frame)
-    model = find_bundled("street", "fp32")
+    model = find_exported("street", "fp32")
     words = ["node", "segment.mjs", str(model), str(tmp_path / "frame.ppm"), str(tmp_path / "ids.pgm")]
     told = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr

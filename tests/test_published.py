@@ -96,11 +96,23 @@ class TestBundled:
 
     def test_a_precision_that_is_not_bundled_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(published, "BUNDLED", tmp_path)
+        monkeypatch.setattr(published, "weights_folder", lambda: tmp_path / "weights")
         (tmp_path / "street-fp32.onnx").touch()
-        assert published.find_bundled("street", "bf16") == tmp_path / "street-fp32.onnx"
-        assert published.find_bundled() == tmp_path / "street-fp32.onnx"
+        assert published.find_exported("street", "bf16") == tmp_path / "street-fp32.onnx"
+        assert published.find_exported() == tmp_path / "street-fp32.onnx"
         with pytest.raises(ModelError, match="fp32, not in int8"):
-            published.find_bundled(None, "int8")
+            published.find_exported(None, "int8")
+
+    def test_an_exported_file_of_the_clone_is_found_too(
+        self, bundled: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """As the models that are too many for the wheel."""
+        shutil.move(bundled / "depthwise_aaff-fp32.onnx", weights / "other-fp32.onnx")
+        assert find_model("other") == weights / "other-fp32.onnx"
+        assert aaff.load("other").engine.name == "openvino"
+        assert main(["models"]) == 0
+        assert "other" in capsys.readouterr().out
+        assert "other" not in published.list_bundled()
 
 
 def test_the_bundled_model_is_found_by_its_name() -> None:
@@ -114,5 +126,5 @@ def test_what_the_repository_ships_is_small_and_has_a_card() -> None:
     assert {path.stem for path in models} == {*PAPER_ORDER, published.DEFAULT}
     assert all(path.stat().st_size <= LARGEST and path.with_suffix(".md").is_file() for path in models)
     for name in published.list_bundled():
-        files = [published.find_bundled(name, precision) for precision in published.bundled_precisions(name)]
+        files = published.exported_files(name).values()
         assert sum(path.stat().st_size for path in files) <= 12 * 2**20

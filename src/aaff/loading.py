@@ -17,7 +17,7 @@ from aaff.errors import MissingExtraError, ModelError, OptionError, UnknownNameE
 from aaff.installation import pip_install
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
-from aaff.published import DEFAULT, find_bundled, find_published, list_bundled, list_published
+from aaff.published import DEFAULT, find_exported, find_published, list_exported, list_published
 from aaff.runtime.engine import Engine
 from aaff.runtime.prediction import Prediction
 from aaff.runtime.segmenter import Segmenter
@@ -229,9 +229,9 @@ def frame_to_map(segmenter: Segmenter) -> tuple[Callable[[UInt8Array], UInt8Arra
 def find_model(path: str | Path | None = None, *, precision: str | None = None, engine: str = "auto") -> Path:
     """The file that a model's name stands for.
 
-    A path on disk comes before a name.  A name stands for the bundled model of that name, else for the checkpoint
-    in ``weights/`` of a clone.  A run folder stands for its best checkpoint, else its last; where torch is not
-    installed, or another engine is asked for, it stands for the exported file that lies there.
+    A path on disk comes before a name.  A name stands for the exported file of that name, bundled or in ``weights/``
+    of a clone, else for the checkpoint there.  A run folder stands for its best checkpoint, else its last; where torch
+    is not installed, or another engine is asked for, it stands for the exported file that lies there.
 
     Args:
         path: a file, a run folder, a name, or None for the bundled model.
@@ -244,7 +244,7 @@ def find_model(path: str | Path | None = None, *, precision: str | None = None, 
     """
     _check_engine(engine)
     if path is None:
-        return find_bundled(None, precision) if engine != "torch" else _by_name(DEFAULT, precision, engine)
+        return find_exported(None, precision) if engine != "torch" else _by_name(DEFAULT, precision, engine)
     _refuse_other(path)
     name, path = str(path), Path(path)
     if os.path.isdir(path):
@@ -267,14 +267,14 @@ def _check_engine(engine: str) -> None:
 
 
 def _by_name(name: str, precision: str | None, engine: str) -> Path:
-    if engine != "torch" and name in list_bundled():
-        return find_bundled(name, precision)
+    if engine != "torch" and name in list_exported():
+        return find_exported(name, precision)
     published = find_published(name)
     if published is not None:
         return published
-    if name in list_bundled():
-        raise ModelError(f"{name} is bundled as an exported file; this needs a checkpoint (.safetensors)")
-    known = sorted({*list_bundled(), *list_published()})
+    if name in list_exported():
+        raise ModelError(f"{name} is there as an exported file; this needs a checkpoint (.safetensors)")
+    known = sorted({*list_exported(), *list_published()})
     beside = [str(path) for path in Path(name).parent.glob("*")] if os.path.isdir(Path(name).parent) else []
     close = nearest(name, known, cutoff=0.6) or nearest(name, beside, cutoff=0.8)
     raise ModelError(

@@ -1,7 +1,7 @@
-"""Models found by name: those bundled with the package, and the checkpoints in ``weights/`` of a clone.
+"""Models found by name: those bundled with the package, and those in ``weights/`` of a clone.
 
-A bundled model is a deployed file ``shipped/NAME-PRECISION.onnx`` inside the package and runs without torch.  The
-checkpoints of the paper's experiment stand in ``weights/`` of the repository; the wheel leaves them out.
+An exported file ``NAME-PRECISION.onnx`` runs without torch; the bundled ones lie in ``shipped/`` of the package,
+others in ``weights/``.  Checkpoints ``NAME.safetensors`` lie in ``weights/`` alone, which the wheel leaves out.
 """
 
 from __future__ import annotations
@@ -42,9 +42,20 @@ def list_bundled() -> list[str]:
     return sorted({path.stem.rpartition("-")[0] for path in BUNDLED.glob("*-*.onnx")})
 
 
-def bundled_precisions(name: str) -> list[str]:
-    """``"int8"`` and ``"fp32"``, as far as a bundled model comes in them."""
-    return [kind for kind in ("int8", "fp32") if (BUNDLED / f"{name}-{kind}.onnx").is_file()]
+def list_exported() -> list[str]:
+    """Names of the models that run without torch, bundled or in ``weights_folder``."""
+    return sorted({path.stem.rpartition("-")[0] for folder in _folders() for path in folder.glob("*-*.onnx")})
+
+
+def exported_files(name: str) -> dict[str, Path]:
+    """``"int8"`` and ``"fp32"`` → the file, as far as a model comes in them; a bundled file before one of the clone."""
+    places = {kind: [folder / f"{name}-{kind}.onnx" for folder in _folders()] for kind in ("int8", "fp32")}
+    found = {kind: [path for path in paths if path.is_file()] for kind, paths in places.items()}
+    return {kind: paths[0] for kind, paths in found.items() if paths}
+
+
+def _folders() -> tuple[Path, Path]:
+    return BUNDLED, weights_folder()
 
 
 def bundled_name(path: Path) -> str | None:
@@ -62,28 +73,27 @@ def default_name() -> str:
     return DEFAULT if DEFAULT in names else next(iter(names), DEFAULT)
 
 
-def find_bundled(name: str | None = None, precision: str | None = None) -> Path:
-    """The deployed file of a bundled model.
+def find_exported(name: str | None = None, precision: str | None = None) -> Path:
+    """The exported file of a model.
 
     Args:
-        name: one of ``list_bundled``; the default model if None.
+        name: one of ``list_exported``; the default model if None.
         precision: what it will run in: ``"fp32"`` and ``"bf16"`` take the file in fp32, everything else the one
             in int8, which is faster.  None takes int8 where there is such a file, else fp32.
 
     Raises:
-        ModelError: no such model is bundled, or not in that precision.
+        ModelError: there is no such model, or not in that precision.
     """
     name = name or default_name()
-    there = {kind: BUNDLED / f"{name}-{kind}.onnx" for kind in bundled_precisions(name)}
+    there = exported_files(name)
     wanted = None if precision is None else "fp32" if precision in ("fp32", "bf16") else "int8"
     if wanted is None and there:
         return next(iter(there.values()))
     if wanted in there:
         return there[wanted]
     if there:
-        raise ModelError(
-            f"the bundled model {name} comes in {' and '.join(there)}, not in {precision}; leave the precision out"
-        )
+        kinds = " and ".join(there)
+        raise ModelError(f"the model {name} comes in {kinds}, not in {precision}; leave the precision out")
     raise ModelError(
         "no model is bundled with this copy of aaff; name a checkpoint or a run folder, "
         "or train one with: aaff train --data DIR --model depthwise_aaff"

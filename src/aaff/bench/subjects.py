@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aaff.errors import MissingExtraError, UnknownNameError, brief
 from aaff.loading import EXPORTED, find_model
 from aaff.preprocess import Size
-from aaff.published import bundled_precisions, find_bundled, find_published, list_bundled, list_published
+from aaff.published import exported_files, find_published, list_exported, list_published
 from aaff.runtime.model_file import LOGITS, ModelFile, ending_at, read_model_file
 
 if TYPE_CHECKING:
@@ -197,8 +197,8 @@ def _from_file(word: str, path: Path, size: Size | None) -> Subject:
 
 def _from_name(word: str, size: Size | None, exporter: Exporter) -> Subject:
     published = find_published(word)
-    if word in list_bundled() and (published is None or importlib.util.find_spec("torch") is None):
-        return _bundled(word, size, exporter.wanted)
+    if word in list_exported() and (published is None or importlib.util.find_spec("torch") is None):
+        return _exported(word, size, exporter.wanted)
     from aaff.networks import list_models
     from aaff.networks.weights import load_checkpoint
 
@@ -206,17 +206,18 @@ def _from_name(word: str, size: Size | None, exporter: Exporter) -> Subject:
         net, card = load_checkpoint(published)
         return exporter.subject(word, net, replace(card, size=size or card.size), "published weights")
     if word not in list_models():
-        raise UnknownNameError("model", word, sorted({*list_models(), *list_published(), *list_bundled()}))
+        raise UnknownNameError("model", word, sorted({*list_models(), *list_published(), *list_exported()}))
     net, card = exporter.untrained(word, size or Size(480, 360))
     return exporter.subject(word, net, card, "weights without training")
 
 
-def _bundled(name: str, size: Size | None, wanted: Sequence[str]) -> Subject:
-    """The files that come with the package, which need no torch."""
-    paths = [find_bundled(name, precision) for precision in bundled_precisions(name) if precision in wanted]
-    subjects = [_from_file(name, path, size) for path in paths or [find_bundled(name)]]
+def _exported(name: str, size: Size | None, wanted: Sequence[str]) -> Subject:
+    """The exported files of that name, which need no torch."""
+    there = exported_files(name)
+    paths = [path for precision, path in there.items() if precision in wanted] or list(there.values())[:1]
+    subjects = [_from_file(name, path, size) for path in paths]
     files = {precision: model for subject in subjects for precision, model in subject.files.items()}
-    return replace(subjects[0], files=files, origin="bundled with aaff")
+    return replace(subjects[0], files=files, origin="published file")
 
 
 def graph_macs(model: ModelFile) -> int:

@@ -58,10 +58,10 @@ def run(args: Args) -> int:
 
 def _ready(name: str) -> dict[str, Path]:
     """The files of the models that can be loaded by a name."""
-    from aaff.published import find_bundled, find_published, list_bundled, list_published
+    from aaff.published import find_exported, find_published, list_exported, list_published
 
     found = {known: find_published(known) for known in list_published()}
-    found |= {known: find_bundled(known) for known in list_bundled()}
+    found |= {known: find_exported(known) for known in list_exported()}
     return {known: path for known, path in sorted(found.items()) if path is not None and fnmatchcase(known, name)}
 
 

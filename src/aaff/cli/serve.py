@@ -103,14 +103,14 @@ def find_loaders(args: Args) -> dict[str, Callable[[], Segmenter]]:
         AaffError: there is no such model.
     """
     from aaff.loading import find_model
-    from aaff.published import default_name, list_bundled
+    from aaff.published import default_name, list_bundled, list_exported
 
     words = args.model or tuple(sorted(list_bundled(), key=lambda name: name != default_name()))
     loaders: dict[str, Callable[[], Segmenter]] = {}
     for word in words:
         find_model(word, precision=args.precision, engine=args.engine)
         path = Path(word)
-        name = word if word in list_bundled() else path.name if path.is_dir() else path.stem
+        name = word if word in list_exported() else path.name if path.is_dir() else path.stem
         number, free = 1, name
         while free in loaders:
             number += 1
