@@ -21,8 +21,8 @@ RECIPES = Path(__file__).with_name("recipes")
 WEIGHTS = Path(__file__).parents[2] / "weights"
 """Published weights of the repository; they show the maps of results whose checkpoints are gone."""
 
-Group = Literal["seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation"]
-Part = Literal["seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation", "fault"]
+Group = Literal["seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation", "modern-drives"]
+Part = Literal["seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation", "modern-drives", "fault"]
 
 PLANNED_SEEDS = (0, 1, 2)
 
@@ -37,7 +37,8 @@ class Args:
     The command works through a plan: interrupt it at any moment and give it again to resume.  Groups:
     seeds (six networks, three seeds), drives (every drive held out once), long-drives (the same with more steps and
     three seeds), ablation (the AAFF block taken apart), modern (AAFF blocks on a pretrained backbone against none),
-    modern-ablation (its choices one by one), fault (the published error at small scale).
+    modern-ablation (its choices one by one), modern-drives (the same network, every drive held out once), fault (the
+    published error at small scale).
     """
 
     data: Path | None = None
@@ -52,7 +53,9 @@ class Args:
     """Folder of the experiment: its runs, and its report unless --publish names another place."""
     only: tuple[Part, ...] = ()
     """Work on these groups alone; the plan and the report keep all of them."""
-    order: tuple[Group, ...] = ("drives", "ablation", "seeds", "modern", "modern-ablation", "long-drives")
+    order: tuple[Group, ...] = (
+        *("drives", "ablation", "seeds", "modern-drives", "modern", "modern-ablation", "long-drives"),
+    )
     """Groups in this order, after the first seed of all networks."""
     seeds: tuple[int, ...] = ()
     """Of groups with several seeds, work on these alone; the plan has 0, 1 and 2, and those named here."""
@@ -175,7 +178,7 @@ def make_experiment(args: Args, data: Path) -> Experiment:
     from aaff.data import splits
     from aaff.errors import DataError, OptionError
     from experiments.paper.experiment import Experiment, all_folds
-    from experiments.paper.plan import Settings, resized
+    from experiments.paper.plan import HOLDING_OUT, Settings, resized
 
     if not data.is_dir():
         raise DataError(f"there is no folder {data}")
@@ -184,6 +187,7 @@ def make_experiment(args: Args, data: Path) -> Experiment:
         "drives": args.drives_recipe or str(RECIPES / "drives.yaml"),
         "long-drives": str(RECIPES / "long-drives.yaml"),
         "ablation": args.ablation_recipe or str(RECIPES / "ablation.yaml"),
+        "modern-drives": str(RECIPES / "modern-drives.yaml"),
     }
     if args.streets is not None:
         names |= dict.fromkeys(MODERN, str(RECIPES / "modern.yaml"))
@@ -194,10 +198,10 @@ def make_experiment(args: Args, data: Path) -> Experiment:
     try:
         folds = all_folds(data, args.layout)
     except DataError as error:
-        if {"drives", "long-drives"} & set(args.only) or args.folds:
+        if set(HOLDING_OUT) & set(args.only) or args.folds:
             raise
-        print(f"without groups drives and long-drives: {error}")
-        del recipes["drives"], recipes["long-drives"]
+        print(f"without groups {', '.join(HOLDING_OUT)}: {error}")
+        recipes = {group: recipe for group, recipe in recipes.items() if group not in HOLDING_OUT}
     if args.test_split and "test" not in splits(data, args.layout):
         print(f"{data} has no test split: the report will say so, and --report-only adds it later")
     settings = Settings(

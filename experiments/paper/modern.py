@@ -1,7 +1,7 @@
 """A modern network: AAFF blocks on a pretrained backbone, against none (group ``modern``), and its choices one by one
 (group ``modern-ablation``).
 
-All by one recipe, from ImageNet weights, on CamVid and the street photos, scored on val of both.  Latency does not
+Both by one recipe, from ImageNet weights, on CamVid and the street photos, scored on val of both.  Latency does not
 depend on the weights and is measured once, by ``experiments.paper.modern_latency``.
 """
 

@@ -8,6 +8,7 @@ Groups of runs (rules: ``docs/experiment``):
 ``ablation``         depthwise_aaff: gate × fusion, one side, no spatial path; a short recipe, one seed.
 ``modern``           AAFF blocks on a pretrained backbone against none, every seed (``experiments.paper.modern``).
 ``modern-ablation``  the choices of aaff_lite0 one by one, one seed.
+``modern-drives``    aaff_lite0 from ImageNet weights and CamVid alone, every drive held out once, 15 epochs.
 
 A run is a network, a recipe and a folder; nothing here trains.
 """
@@ -24,8 +25,9 @@ from aaff.training.recipe import Recipe
 from experiments.paper import modern
 from experiments.runner.planned import Macs, PlannedRun, Scoring, Variant
 
-GROUPS = ("seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation")
-"""Groups of runs."""
+GROUPS = ("seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation", "modern-drives")
+HOLDING_OUT = ("drives", "long-drives", "modern-drives")
+"""Groups of runs, and those of them that hold out drives."""
 
 PAPER_ORDER = ("bisenet", "depthwise_bisenet", "depthwise_aaff", "depthwise_aaff2")
 """The four networks as the paper's Table 1 lists them."""
@@ -36,7 +38,7 @@ UNGATED, WIDENED = "depthwise_aaff-ungated", "depthwise_bisenet-widened"
 ABLATION_GATES = ("sigmoid", "relu", "hard_sigmoid", "none")
 ABLATION_FUSIONS = ("concat", "add")
 
-DEFAULT_ORDER = ("drives", "ablation", "seeds", "modern", "modern-ablation", "long-drives")
+DEFAULT_ORDER = ("drives", "ablation", "seeds", "modern-drives", "modern", "modern-ablation", "long-drives")
 """After the first seed of all four networks: what the answer needs most for its time comes first."""
 
 _FIRST = ("depthwise_aaff", "depthwise_bisenet", "bisenet", "depthwise_aaff2")
@@ -127,17 +129,25 @@ def _controls(settings: Settings, base: Recipe, macs: Macs) -> list[Variant]:
 
 
 def _drives(settings: Settings, macs: Macs) -> list[PlannedRun]:
-    return _held_out("drives", settings, settings.seeds[:1], macs)
+    return _held_out("drives", settings, settings.seeds[:1], _six(settings, "drives", macs))
 
 
 def _long_drives(settings: Settings, macs: Macs) -> list[PlannedRun]:
-    return _held_out("long-drives", settings, settings.seeds, macs)
+    return _held_out("long-drives", settings, settings.seeds, _six(settings, "long-drives", macs))
 
 
-def _held_out(group: str, settings: Settings, seeds: Sequence[int], macs: Macs) -> list[PlannedRun]:
+def _modern_drives(settings: Settings, _: Macs) -> list[PlannedRun]:
+    return _held_out("modern-drives", settings, settings.seeds[:1], [modern.AAFF])
+
+
+def _six(settings: Settings, group: str, macs: Macs) -> list[Variant]:
+    """The four networks and the controls."""
+    return [*_four(settings), *_controls(settings, settings.recipes[group], macs)]
+
+
+def _held_out(group: str, settings: Settings, seeds: Sequence[int], variants: Sequence[Variant]) -> list[PlannedRun]:
     """Every drive held out once, for each seed."""
     base = settings.recipes[group]
-    variants = [*_four(settings), *_controls(settings, base, macs)]
     runs = []
     for seed in seeds:
         for fold in settings.folds:
@@ -178,6 +188,7 @@ _GROUP: Mapping[str, Callable[[Settings, Macs], list[PlannedRun]]] = {
     "ablation": _ablation,
     "modern": _modern,
     "modern-ablation": _modern_ablation,
+    "modern-drives": _modern_drives,
 }
 
 

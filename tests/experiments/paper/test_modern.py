@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from experiments.paper.blocks import Table
@@ -11,10 +12,12 @@ from experiments.paper.results import Results
 from experiments.runner.results import RunResult
 
 
-def run(name: str, seed: int, miou: float) -> RunResult:
+def run(name: str, seed: int, miou: float, group: str = "modern", fold: str | None = None) -> RunResult:
     scores = {"val": {"miou": miou}, STREETS_VAL: {"per_class": {label: {"iou": 0.5} for label in SIX}}}
+    if fold:
+        scores = {f"drive-{fold}": {"miou": miou}}
     return RunResult(
-        *("modern", name, name, seed, None, f"seed {seed}", [], 2_000_000, 10**9, "480x360", []),
+        *(group, name, name, seed, fold, f"seed {seed}", [], 2_000_000, 10**9, "480x360", []),
         scores=scores,
         recipe={},
         data="",
@@ -47,6 +50,19 @@ def tables(found: Results) -> list[Table]:
 
 def test_nothing_is_said_without_a_plan() -> None:
     assert chapter(Results({"runs": []}, [])) == []
+
+
+def test_drives_stand_beside_those_of_the_papers_network() -> None:
+    found = results({"aaff_lite0": 1})
+    more = [
+        run("aaff_lite0", 0, 0.5, "modern-drives", "0006R0"),
+        run("aaff_lite0", 0, 0.3, "modern-drives", "0016E5"),
+    ]
+    more.append(run("depthwise_aaff", 0, 0.25, "drives", "0006R0"))
+    drives = next(
+        table for table in tables(replace(found, runs=[*found.runs, *more])) if table.columns[0] == "held-out drive"
+    )
+    assert drives.rows == (("0006R0", "25.0", "50.0"), ("0016E5", "not run yet", "30.0"), ("mean", "25.0", "40.0"))
 
 
 def test_a_verdict_waits_for_all_seeds() -> None:
