@@ -1,4 +1,4 @@
-"""Tables of the bundled street model for ``docs/models.md``, made from its result files."""
+"""Tables of the street model and the CamVid model for ``docs/models.md``, made from their result files."""
 
 from __future__ import annotations
 
@@ -22,6 +22,36 @@ def scores() -> str:
     classes = [[name, _iou(camvid, name), _iou(streets, name)] for name in camvid["per_class"]]
     text += "\n" + table(["class", "IoU %, CamVid val", "IoU %, other towns"], classes)
     return text + source("street_camvid_val", "street_streets_val")
+
+
+def camvid() -> str:
+    """The CamVid model in both precisions, IoU of each class, and the same network on drives that it never saw."""
+    found = read("camvid_lite0_camvid_val")
+    rows = [
+        [f"`camvid_lite0`, {kind}", percent(read(f"shipped_camvid_lite0_{kind}")["rows"][0]["miou"])]
+        for kind in ("int8", "fp32")
+    ]
+    text = table(["CamVid val (101 frames, camvid11)", "mean IoU %"], rows)
+    classes = [[name, _iou(found, name)] for name in found["per_class"]]
+    text += "\n" + table(["class", "IoU %, int8"], classes)
+    return text + source("camvid_lite0_camvid_val", "shipped_camvid_lite0_int8", "shipped_camvid_lite0_fp32")
+
+
+def held_out() -> str:
+    """Each drive of CamVid held out once: the recipe of the CamVid model beside the paper's network."""
+    runs = ROOT / "results" / "experiment" / "runs"
+    found = [
+        {path.name.split("-")[2]: read(str(path.relative_to(ROOT / "results").with_suffix(""))) for path in sorted(paths)}
+        for paths in (runs.glob("drives/depthwise_aaff-without-*.json"), runs.glob("modern-drives/*.json"))
+    ]
+    if not found[1]:
+        return "Not measured yet.\n"
+    scores = [{fold: run["scores"][f"drive-{fold}"]["miou"] for fold, run in runs.items()} for runs in found]
+    folds = sorted(scores[1])
+    rows = [[fold, *(percent(of[fold]) for of in scores)] for fold in folds]
+    rows.append(["mean", *(percent(sum(of[fold] for fold in folds) / len(folds)) for of in scores)])
+    text = table(["held-out drive, 15 epochs", "`depthwise_aaff`, mean IoU %", "`aaff_lite0`, mean IoU %"], rows)
+    return text + "\n(`results/experiment/runs/drives` and `modern-drives`.)\n"
 
 
 def _iou(found: dict[str, Any], name: str) -> str:

@@ -283,6 +283,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "street-speed": model_tables.speed,
     "street-aspect": model_tables.aspect,
     "street-confidence": model_tables.confidence,
+    "camvid-scores": model_tables.camvid,
+    "camvid-drives": model_tables.held_out,
     "serving": model_tables.serving,
 }
 
