@@ -15,12 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 import aaff
 from aaff.files import replacing
 from aaff.server import Settings, create_app
-from scripts.make_readme_picture import make
 from scripts.tables import ROOT
 from tests.server.browser import Browser, open_browser, running
 
@@ -38,7 +38,7 @@ def main() -> None:
     args = parser.parse_args()
     frame = args.drives / FRAME if args.drives.is_dir() else args.drives
     args.out.mkdir(parents=True, exist_ok=True)
-    write(args.out / "street.jpg", make(frame))
+    write(args.out / "street.jpg", pair(frame))
     settings = Settings(port=0)
     with (
         tempfile.TemporaryDirectory() as profile,
@@ -57,6 +57,14 @@ def main() -> None:
         write(args.out / "page-phone.jpg", photograph(browser))
 
 
+def pair(frame: Path) -> bytes:
+    """The frame and, at its right, the frame under its predicted classes, 640 pixels wide."""
+    prediction = aaff.load()(frame)
+    both = np.hstack([prediction.image, prediction.overlay(alpha=0.6, legend=False)])
+    height, width = both.shape[:2]
+    return as_jpeg(Image.fromarray(both).resize((640, round(height * 640 / width)), Image.Resampling.LANCZOS), 92)
+
+
 def drop(browser: Browser, frame: Path) -> None:
     """Drop the frame on the page and wait for its classes."""
     browser.js("document.getElementById('legend').replaceChildren()")
@@ -67,8 +75,13 @@ def drop(browser: Browser, frame: Path) -> None:
 
 def photograph(browser: Browser) -> bytes:
     """What the window shows, as a small JPEG."""
+    return as_jpeg(Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB"), 82)
+
+
+def as_jpeg(picture: Image.Image, quality: int) -> bytes:
+    """The picture without metadata."""
     data = io.BytesIO()
-    Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB").save(data, "jpeg", quality=82, optimize=True)
+    picture.save(data, "jpeg", quality=quality, optimize=True)
     return data.getvalue()
 
 

@@ -41,7 +41,10 @@ def held_out() -> str:
     """Each drive of CamVid held out once: the recipe of the CamVid model beside the paper's network."""
     runs = ROOT / "results" / "experiment" / "runs"
     found = [
-        {path.name.split("-")[2]: read(str(path.relative_to(ROOT / "results").with_suffix(""))) for path in sorted(paths)}
+        {
+            path.name.split("-")[2]: read(str(path.relative_to(ROOT / "results").with_suffix("")))
+            for path in sorted(paths)
+        }
         for paths in (runs.glob("drives/depthwise_aaff-without-*.json"), runs.glob("modern-drives/*.json"))
     ]
     if not found[1]:
