@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from scripts.tables import model_name, percent, read, source, table
+from scripts.tables import ROOT, model_name, percent, read, source, table
 
 
 def scores() -> str:
