@@ -78,7 +78,16 @@ class TwoSides(AAFFLite):
     """AAFFLite whose maps at 1/8, 1/16 and 1/32 are sums of two sides of AAFF blocks with weights of their own."""
 
     def __init__(self, num_classes: int, backbone: EfficientNetLite, auxiliary: bool) -> None:
-        super().__init__(num_classes, backbone, width=1.0, gate="sigmoid", stride=2, context=True, auxiliary=auxiliary)
+        super().__init__(
+            num_classes,
+            backbone,
+            width=1.0,
+            gate="sigmoid",
+            stride=2,
+            context=True,
+            detail=False,
+            auxiliary=auxiliary,
+        )
         _, c4, c8, c16, c32 = backbone.channels
         self.right = nn.ModuleList(
             [Fusion(c4, c8, 64, "sigmoid"), Fusion(64, c16, 64, "sigmoid"), Fusion(64, c32, 128, "sigmoid")]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from aaff.errors import AaffError, MissingExtraError, ModelError
+from aaff.errors import AaffError, MissingExtraError, ModelError, OptionError
 from aaff.networks import create_model, list_models, model_info
 from aaff.networks.aaff_lite import Add
 from aaff.networks.blocks import FUSIONS, GATES, GridPool
@@ -239,3 +239,23 @@ def test_a_map_is_doubled_by_exactly_two_at_odd_sizes():
             half[0].weight.fill_(1)
         odd, even = (add(ramp, torch.zeros(1, 1, 23, columns)) for columns in (23, 24))
     torch.testing.assert_close(odd, even[..., :23])  # a cell stands where it stood, whatever was cut off
+
+
+@pytest.mark.parametrize("size", [(64, 96), (65, 97), (67, 101)], ids=str)
+def test_detail_begins_as_the_network_without_it_and_learns(size):
+    """So that trained weights can be taken up: at any size, and with a gradient into the new layers."""
+    plain = create_model("aaff_lite0", 5, width=0.25).eval()
+    fine = create_model("aaff_lite0", 5, width=0.25, detail=True).eval()
+    missing, unexpected = fine.load_state_dict(plain.state_dict(), strict=False)
+    assert missing
+    assert all(name.startswith("detail.") for name in missing)
+    assert not unexpected
+    x = torch.randn(1, 3, *size)
+    torch.testing.assert_close(fine(x), plain(x))
+    fine(x).square().mean().backward()
+    assert fine.detail[-1].weight.grad.abs().sum() > 0
+
+
+def test_detail_needs_logits_that_are_fine_enough():
+    with pytest.raises(OptionError, match="stride 2 or 4"):
+        create_model("aaff_lite0", 5, stride=8, detail=True)

@@ -45,11 +45,12 @@ class Add(nn.Module):
         self.first = nn.Sequential(nn.Conv2d(first, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
         self.second = nn.Sequential(nn.Conv2d(second, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
 
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+    def forward(self, a: Tensor, b: Tensor, more: Tensor | None = None) -> Tensor:
         projected = self.first(a)
         if a.shape[-1] != b.shape[-1] or a.shape[-2] != b.shape[-2]:
             projected = _double(projected, b.shape[-2], b.shape[-1])
-        return F.relu(projected + self.second(b))
+        total = projected + self.second(b)
+        return F.relu(total if more is None else total + more)
 
 
 def _double(x: Tensor, rows: int, columns: int) -> Tensor:
@@ -59,6 +60,25 @@ def _double(x: Tensor, rows: int, columns: int) -> Tensor:
     would move it against the finer map, by up to one cell at the far edge, which costs accuracy at 480×360.
     """
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)[..., :rows, :columns]
+
+
+class Detail(nn.Sequential):
+    """Every four neighbours of a map at 1/2 as one at 1/4: a 2×2 convolution of stride 2, and batch norm.
+
+    Whether a thin object lies in the left or the right of two columns is known at 1/2 alone, and logits at 1/2 need it.
+    It begins with zeros, so that a network that was trained without it computes what it did.
+
+    Args:
+        inputs: channels of the map [N, inputs, H, W].
+        outputs: channels of the result [N, outputs, ⌈H/2⌉, ⌈W/2⌉].
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        norm = nn.BatchNorm2d(outputs)
+        # Where a side is even, the last row or column of zeros is not reached.
+        super().__init__(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(inputs, outputs, 2, stride=2, bias=False), norm)
+        self.apply(initialize)
+        nn.init.zeros_(norm.weight)
 
 
 class Fusion(nn.Module):
@@ -97,13 +117,16 @@ class AAFFLite(SegmentationNetwork):
         gate: str,
         stride: int,
         context: bool,
+        detail: bool,
         auxiliary: bool,
     ) -> None:
         if stride not in (2, 4, 8):
             raise OptionError(f"stride is {stride}; choose 2, 4 or 8")
+        if detail and stride == 8:
+            raise OptionError("detail needs logits at 1/2 or 1/4; leave it out or choose stride 2 or 4")
         super().__init__(num_classes, stride, packing=max(4 // stride, 1))  # each map at 1/4 gives four logits at 1/2
         n, deep = scaled(64, width), scaled(128, width)
-        _, c4, c8, c16, c32 = backbone.channels
+        c2, c4, c8, c16, c32 = backbone.channels
         self.aaff8 = Fusion(c4, c8, n, gate)
         self.aaff16 = Fusion(n, c16, n, gate)
         self.aaff32 = Fusion(n, c32, deep, gate)
@@ -123,6 +146,7 @@ class AAFFLite(SegmentationNetwork):
             self.auxiliary["context"] = Head(deep, num_classes)
             self.auxiliary["eighth"] = Head(n, num_classes)
         self.apply(initialize)
+        self.detail = Detail(c2, channels) if detail else None
         self.backbone = backbone
 
     @property
@@ -136,14 +160,14 @@ class AAFFLite(SegmentationNetwork):
         return n8, n16, self.aaff32(n16, c32)
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        _, c4, c8, c16, c32 = self.backbone(x)
+        c2, c4, c8, c16, c32 = self.backbone(x)
         n8, n16, n32 = self.down(c4, c8, c16, c32)
         if self.context is not None:
             n32 = n32 + self.context(c32)
         u16 = self.refine16(self.add16(n32, n16))
         u8 = y = self.refine8(self.add8(u16, n8))
         if self.add4 is not None and self.refine4 is not None:
-            y = self.refine4(self.add4(u8, c4))
+            y = self.refine4(self.add4(u8, c4, None if self.detail is None else self.detail(c2)))
         return self.classify(y), {"context": n32, "eighth": u8}
 
 
@@ -160,6 +184,7 @@ def aaff_lite0(
     gate: str = "sigmoid",
     stride: int = 2,
     context: bool = True,
+    detail: bool = False,
     stages: int = 6,
     blocks: int = 3,
     pretrained: bool = False,
@@ -175,6 +200,7 @@ def aaff_lite0(
         gate: activation of the AAFF blocks' attention.
         stride: of the native logits, 2, 4 or 8.
         context: add the globally pooled context at 1/32.
+        detail: add the backbone's map at 1/2 to the finest one, for logits at 1/2 or 1/4.
         stages: of an EfficientNet that are kept, 6 or 7.
         blocks: of the last kept stage that are kept, 0 for all.
         pretrained: begin with ImageNet weights; timm downloads them, and may want another normalisation.
@@ -187,7 +213,16 @@ def aaff_lite0(
         features = EfficientNetLite(backbone, stages, blocks)
         if pretrained and next(features.parameters()).device.type != "meta":
             features.load_imagenet()
-    return AAFFLite(num_classes, features, width=width, gate=gate, stride=stride, context=context, auxiliary=auxiliary)
+    return AAFFLite(
+        num_classes,
+        features,
+        width=width,
+        gate=gate,
+        stride=stride,
+        context=context,
+        detail=detail,
+        auxiliary=auxiliary,
+    )
 
 
 @register_model(paper=_PAPER, options_of=aaff_lite0)
