@@ -15,7 +15,7 @@ from aaff.bench.untrained import fit_logits
 from aaff.card import ModelCard
 from aaff.data.sample import Sample
 from aaff.export.export import describe
-from aaff.export.graph import build_graph
+from aaff.export.graph import build_graph, takes_any_size
 from aaff.export.quantization import quantize
 from aaff.labels import CAMVID11
 from aaff.networks import create_model
@@ -82,6 +82,18 @@ def test_unpooling_is_exported_and_quantised():
         model = describe(exported.SerializeToString(), card, Path("x.onnx"), precision=precision, stride=net.stride)
         maps = [engine(model, precision=precision).infer(frames)[0] for engine in (OpenVinoEngine, OnnxRuntimeEngine)]
         assert all((found == expected).mean() >= least for found in maps)
+    even = Size(52, 40)  # halves to other odd sides than the size of the export
+    other = describe(
+        graph.SerializeToString(),
+        card,
+        Path("x.onnx"),
+        precision="fp32",
+        stride=net.stride,
+        any_size=takes_any_size(graph),
+    ).at(even)
+    frames = np.stack([render(number, 0, even).image for number in range(2)])
+    expected = TorchEngine(net, other.card).infer(frames)[0]
+    assert (OnnxRuntimeEngine(other).infer(frames)[0] == expected).mean() >= 0.999
 
 
 def test_macs_of_a_transposed_convolution_are_those_of_its_inputs():

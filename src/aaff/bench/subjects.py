@@ -149,8 +149,11 @@ class Exporter:
 
         calibration = None
         if precision == "int8":
+            from aaff.export.graph import takes_any_size
+
             half = Size(*(max(32, side // 2) for side in card.size))
-            calibration = [scene.image for scene in self.scenes(half, _CALIBRATION)]
+            size = half if takes_any_size(graph()) else card.size
+            calibration = [scene.image for scene in self.scenes(size, _CALIBRATION)]
         place = path or Path(f"{card.network} in {precision}")
         model = build(net, card, place, calibration=calibration, graph=graph())
         return model if path is None else write(model, {})

@@ -87,10 +87,9 @@ class Down(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Positions]:
         pooled, positions = max_pool(x)
-        rows, columns = positions.size
-        if rows % 2 or columns % 2:
-            x = F.pad(x, (0, columns % 2, 0, rows % 2))
-        return self.activation(self.branch(x) + F.pad(pooled, (0, 0, 0, 0, 0, self.added))), positions
+        # A second row and column for windows at an odd border; where the side is even, the convolution leaves them out.
+        halved = self.branch(F.pad(x, (0, 1, 0, 1)))
+        return self.activation(halved + F.pad(pooled, (0, 0, 0, 0, 0, self.added))), positions
 
 
 class DecoderBottleneck(nn.Module):

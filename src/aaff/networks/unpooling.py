@@ -38,12 +38,21 @@ def max_pool(x: Tensor) -> tuple[Tensor, Positions]:
     At an odd border a window has the two values or the one value that are there.
     """
     height, width = x.shape[-2:]
-    whole = x.detach()
-    if height % 2 or width % 2:
-        # Copies of the border come after the original in reading order, so they are never chosen.
-        whole = F.pad(whole, (0, width % 2, 0, height % 2), mode="replicate")
-    a, b, c, d = (whole[..., row::2, column::2] for row in (0, 1) for column in (0, 1))
-    positions = Positions(torch.maximum(c, d) > torch.maximum(a, b), b > a, d > c, (height, width))
+    rows, columns = height // 2, width // 2  # of the lower row and the right column of windows, which a border may lack
+    rest = x.detach()
+    upper, lower = rest[..., ::2, :], rest[..., 1::2, :]
+    pairs = F.max_pool2d(rest, (1, 2), ceil_mode=True)
+
+    def grown(flag: Tensor) -> Tensor:
+        """False where a window has no second row or column; without a condition, since a graph's sizes are open."""
+        return F.pad(flag, (0, 1, 0, 1))[..., : (height + 1) // 2, : (width + 1) // 2]
+
+    positions = Positions(
+        grown(pairs[..., 1::2, :] > pairs[..., ::2, :][..., :rows, :]),
+        grown(upper[..., 1::2] > upper[..., ::2][..., :columns]),
+        grown(lower[..., 1::2] > lower[..., ::2][..., :columns]),
+        (height, width),
+    )
     return F.max_pool2d(x, 2, ceil_mode=True), positions
 
 
