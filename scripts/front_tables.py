@@ -8,7 +8,7 @@ from typing import Any
 from aaff.loading import read_card
 from aaff.networks import list_models, model_info
 from aaff.networks.complexity import count
-from aaff.published import DEFAULT, exported_files, list_exported
+from aaff.published import DEFAULT, exported_files, list_bundled, list_exported
 from scripts.tables import ROOT, model_name, percent, read, table
 
 
@@ -34,7 +34,9 @@ def models() -> str:
                     f"{file.stat().st_size / 1e6:.1f} MB",
                 ]
             )
-    told = "\n".join(f"- Weights of `{name}`: {licence}." for name, licence in licences.items())
+    away = ", ".join(f"`{name}`" for name in licences if name not in list_bundled())
+    told = f"- Not in the package, but in `weights/` of a clone: {away}.\n" if away else ""
+    told += "\n".join(f"- Weights of `{name}`: {licence}." for name, licence in licences.items())
     machines = dict.fromkeys(_machine(name) for name in sources if name.startswith("bench"))
     return (
         table(["model", "split, protocol", "mean IoU", "latency", "input", "file"], rows)
