@@ -82,7 +82,7 @@ def find_exported(name: str | None = None, precision: str | None = None) -> Path
             in int8, which is faster.  None takes int8 where there is such a file, else fp32.
 
     Raises:
-        ModelError: there is no such model, or not in that precision.
+        ModelError: the model is unknown, or has no file in that precision.
     """
     name = name or default_name()
     there = exported_files(name)
