@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -39,7 +39,7 @@ class Contender:
     """One row.
 
     Attributes:
-        subject: the model.
+        subject: the model, without its network and files.
         engine: what runs it.
         precision: what it computes in.
         whole: from a frame RGB uint8 [H, W, 3] to its class map uint8 [H, W].
@@ -168,7 +168,9 @@ def _contender(
     whole(frame)
     if alone is not None:
         alone()
-    return Contender(subject, engine, precision, whole, alone, streamed, time.perf_counter() - began)
+    # Engines have weights of their own: a row that kept those of its subject too would hold them twice.
+    row = replace(subject, net=None, files={})
+    return Contender(row, engine, precision, whole, alone, streamed, time.perf_counter() - began)
 
 
 def planar_input(frame: UInt8Array, card: ModelCard) -> npt.NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Speed of deployed models by one definition: end-to-end latency, and beside it the network alone.
 
 End-to-end latency runs from a uint8 RGB frame in memory to a uint8 class map of the same size in memory.  The
-network alone goes from a float planar input to the native logits.  All rows take turns in short rounds,
+network alone goes from a float planar input to the native logits.  All rows of a size take turns in short rounds,
 so that a machine whose speed drifts favours none.
 """
 
@@ -124,6 +124,24 @@ def measure_models(
         ],
         "convolution": f"{peak.LAYERS} times 3x3, {peak.CHANNELS} to {peak.CHANNELS} channels, {peak.SIDE}x{peak.SIDE}",
         **({"note": note} if note else {}),
+    }
+
+
+def joined(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What ``measure_models`` gave for the rows of several sizes, as one: the most runs, and the highest of each peak.
+
+    A share of the peak stays the one beside the convolution of its own turns.
+    """
+    peaks: dict[tuple[str, str], dict[str, Any]] = {}
+    for found in (found for result in results for found in result["peaks"]):
+        known = peaks.setdefault((found["engine"], found["precision"]), found)
+        if found["gops"] > known["gops"]:
+            peaks[found["engine"], found["precision"]] = found
+    return {
+        **results[0],
+        "rows": [row for result in results for row in result["rows"]],
+        "runs": max(result["runs"] for result in results),
+        "peaks": list(peaks.values()),
     }
 
 

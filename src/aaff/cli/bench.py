@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Args:
     """Measure models side by side: end-to-end latency and the network alone, in every engine and precision.
 
-    Ratios are to the first row of the same size. All rows take turns in one run, on synthetic street scenes. Leave the
+    Ratios are to the first row of the same size. All rows of a size take turns, on synthetic street scenes. Leave the
     machine alone meanwhile. A model that cannot be exported or run is named with the reason; the others are measured.
     """
 
@@ -53,7 +53,7 @@ class Args:
 def run(args: Args) -> int:
     """Print and write the figures; status 0, or 1 where a model could not be measured."""
     from aaff.bench.contenders import Contender, Failure, contenders, graphs_needed, plan
-    from aaff.bench.speed import measure_models
+    from aaff.bench.speed import joined, measure_models
     from aaff.bench.subjects import Exporter, find_subject
     from aaff.cli.data_tables import reading
     from aaff.cli.outputs import check_json
@@ -65,23 +65,34 @@ def run(args: Args) -> int:
     check_json(args.json)
     planned = plan(args.engine, args.precision)
     exporter = Exporter(scenes, graphs_needed(planned), args.exports)
-    rows: list[Contender] = []
-    failed: list[Failure] = []
+    subjects = []
     for word in args.models:
         print(f"preparing {word}", file=sys.stderr, flush=True)
-        subject = find_subject(word, args.size[0] if args.size else None, exporter)
-        for size in args.size or (subject.card.size,):
-            resized, frame = subject.at(size), drive(size, 1)[0]
-            own = list(contenders(resized, planned, frame, args.threads, throughput=args.throughput))
-            if not own:
-                raise OptionError(f"{word} ({subject.origin}) runs in none of the engines and precisions asked for")
-            rows += [row for row in own if isinstance(row, Contender)]
-            failed += [row for row in own if isinstance(row, Failure)]
-    if not rows:
+        subjects.append(find_subject(word, args.size[0] if args.size else None, exporter))
+    sizes = args.size or tuple(dict.fromkeys(subject.card.size for subject in subjects))
+    seconds = None if args.minutes is None else 60 * args.minutes / len(sizes)
+    measured: list[dict[str, Any]] = []
+    failed: list[Failure] = []
+    for size in sizes:
+        rows: list[Contender] = []  # those of one size at a time: the engines of large networks fill the memory
+        for subject in subjects:
+            if size in (args.size or (subject.card.size,)):
+                resized, frame = subject.at(size), drive(size, 1)[0]
+                own = list(contenders(resized, planned, frame, args.threads, throughput=args.throughput))
+                if not own:
+                    word, origin = subject.word, subject.origin
+                    raise OptionError(f"{word} ({origin}) runs in none of the engines and precisions asked for")
+                rows += [row for row in own if isinstance(row, Contender)]
+                failed += [row for row in own if isinstance(row, Failure)]
+        if rows:
+            with reading(f"measuring at {size}") as report:
+                result = measure_models(
+                    rows, drive, runs=args.runs, threads=args.threads, seconds=seconds, report=report
+                )
+            measured.append(result)
+    if not measured:
         raise ModelError("; ".join(dict.fromkeys(f"{row.subject.word} {row.reason}" for row in failed)))
-    with reading("measuring") as progress:
-        seconds = None if args.minutes is None else 60 * args.minutes
-        result = measure_models(rows, drive, runs=args.runs, threads=args.threads, seconds=seconds, report=progress)
+    result = joined(measured)
     result["failed"] = [
         {
             "model": row.subject.word,

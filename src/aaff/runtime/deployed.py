@@ -29,11 +29,13 @@ class Graph:
     stride, and in files that come from elsewhere.
 
     Attributes:
-        data: an ONNX file.
+        model: the whole file.
+        tensors: those inside that the graph ends in; none for the whole graph.
         upsampler: takes the native logits; None when the graph ends in maps itself.
     """
 
-    data: bytes
+    model: ModelFile
+    tensors: tuple[str, ...]
     upsampler: Upsampler | None
 
     @classmethod
@@ -42,9 +44,14 @@ class Graph:
         wanted = confidence and model.confidence
         size, stride = model.card.size, model.stride
         if stride is None or not fits(size, stride) or (wanted and not model.native_confidence):
-            return cls(model.data, None)
+            return cls(model, (), None)
         tensors = (LOGITS, NATIVE_CONFIDENCE) if wanted else (LOGITS,)
-        return cls(ending_at(model, *tensors), Upsampler(size, stride, model.packing))
+        return cls(model, tensors, Upsampler(size, stride, model.packing))
+
+    @property
+    def data(self) -> bytes:
+        """An ONNX file, made when it is asked for: a runtime has a copy of its own, and some are 500 MB."""
+        return ending_at(self.model, *self.tensors) if self.tensors else self.model.data
 
     def maps(self, outputs: Sequence[npt.NDArray[Any]], *, confidence: bool) -> Maps:
         """The maps of one frame, arrays of the caller's own.

@@ -71,7 +71,7 @@ class OpenVinoEngine:
         self.card: ModelCard = model.card
         self.precision = choose_precision(model, precision, PRECISIONS)
         self.confidence = confidence and model.confidence
-        self._model, self._graph = model, Graph.of(model, confidence=confidence)
+        self._graph = Graph.of(model, confidence=confidence)
         self._threads, self._streams = threads or usable_cores(), streams
         self._alone = self._compile(streams)
         self._several: _Requests | None = None
@@ -125,8 +125,8 @@ class OpenVinoEngine:
             return self._several
 
     def _compile(self, streams: int) -> _Requests:
-        config = _config(PRECISIONS[self._model.precision][self.precision], self._threads, streams)
-        return _Requests(_compile(self._model, self._graph.data, config))
+        config = _config(PRECISIONS[self._graph.model.precision][self.precision], self._threads, streams)
+        return _Requests(_compile(self._graph, config))
 
 
 class _Requests:
@@ -203,11 +203,12 @@ def _config(kind: str, threads: int, streams: int) -> dict[str, Any]:
     }
 
 
-def _compile(model: ModelFile, graph: bytes, config: dict[str, Any]) -> Any:
+def _compile(graph: Graph, config: dict[str, Any]) -> Any:
     """The compiled model, from the cache where it has been compiled before."""
+    data = graph.data
     cpu = [core().get_property(DEVICE, name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
-    size = model.card.size
-    key = key_of(hashlib.sha256(graph).hexdigest(), str(size), openvino.get_version(), *cpu, sorted(config.items()))
+    size = graph.model.card.size
+    key = key_of(hashlib.sha256(data).hexdigest(), str(size), openvino.get_version(), *cpu, sorted(config.items()))
     kept = load_compiled(key)
     if kept is not None:
         try:
@@ -215,11 +216,11 @@ def _compile(model: ModelFile, graph: bytes, config: dict[str, Any]) -> Any:
         except RuntimeError:
             pass  # by another build of the same version, for instance; compile it anew
     try:
-        network = core().read_model(graph)
+        network = core().read_model(data)
         network.reshape([1, size.height, size.width, 3])  # fixed shapes are faster than open ones
         compiled = core().compile_model(network, DEVICE, config)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise ModelError(f"OpenVINO cannot run {model.shown}: {reason}") from error
+        raise ModelError(f"OpenVINO cannot run {graph.model.shown}: {reason}") from error
     store_compiled(key, compiled.export_model().getvalue())
     return compiled
