@@ -2,8 +2,8 @@
 
 ``pyramid_lite0``: a plain feature pyramid in the place of the AAFF blocks (T.-Y. Lin et al., "Feature Pyramid Networks
 for Object Detection", CVPR 2017).  1×1 convolutions bring the backbone's maps to the same channels, coarser ones are
-enlarged and added, a 3×3 convolution follows each sum.  Backbone, classifier, pixel shuffle and auxiliary heads are
-those of ``aaff.networks.aaff_lite``.
+enlarged and added, a 3×3 convolution follows each sum.  Backbone, the map at 1/2, classifier, pixel shuffle and
+auxiliary heads are those of ``aaff.networks.aaff_lite``.
 
 ``two_sides_lite0``: aaff_lite0 with a second side of AAFF blocks, as DepthwiseAAFF has two.
 """
@@ -16,7 +16,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aaff.networks.aaff_lite import AAFFLite, Fusion
+from aaff.networks.aaff_lite import AAFFLite, Detail, Fusion
 from aaff.networks.base import Head, SegmentationNetwork
 from aaff.networks.blocks import ConvBlock, initialize
 from aaff.networks.efficientnet_lite import EfficientNetLite
@@ -42,6 +42,7 @@ class PyramidLite(SegmentationNetwork):
             self.auxiliary["context"] = Head(channels, num_classes)
             self.auxiliary["eighth"] = Head(channels, num_classes)
         self.apply(initialize)
+        self.detail = Detail(backbone.channels[0], fine)
         self.backbone = backbone
 
     @property
@@ -49,7 +50,9 @@ class PyramidLite(SegmentationNetwork):
         return self.classify
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        maps = [lateral(c) for lateral, c in zip(self.lateral, self.backbone(x)[1:], strict=True)]
+        finest, *rest = self.backbone(x)
+        maps = [lateral(c) for lateral, c in zip(self.lateral, rest, strict=True)]
+        maps[0] = maps[0] + self.detail(finest)
         levels = [self.smooth[-1](F.relu(maps[-1]))]
         for index in range(len(maps) - 2, -1, -1):
             rows, columns = maps[index].shape[-2:]
@@ -85,7 +88,7 @@ class TwoSides(AAFFLite):
             gate="sigmoid",
             stride=2,
             context=True,
-            detail=False,
+            detail=True,
             auxiliary=auxiliary,
         )
         _, c4, c8, c16, c32 = backbone.channels
@@ -115,7 +118,7 @@ def two_sides_lite0(num_classes: int, *, pretrained: bool = False, auxiliary: bo
 
 
 def _backbone(pretrained: bool) -> EfficientNetLite:
-    backbone = EfficientNetLite("lite0", 6, 3)
+    backbone = EfficientNetLite("lite0", 6, 2)
     if pretrained and next(backbone.parameters()).device.type != "meta":
         backbone.load_imagenet()
     return backbone

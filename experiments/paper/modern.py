@@ -34,13 +34,14 @@ COMPARISON = AAFF, UNGATED_LITE, PYRAMID
 ABLATION = (
     Variant("two-sides", "two_sides_lite0", (), MODULE),
     Variant("stride-4", "aaff_lite0", ("stride=4",)),
-    Variant("stride-8", "aaff_lite0", ("stride=8",)),
+    Variant("stride-8", "aaff_lite0", ("stride=8", "detail=false")),
     Variant("half-width", "aaff_lite0", ("width=0.5",)),
     Variant("wide", "aaff_lite0", ("width=1.5",)),
-    Variant("detail", "aaff_lite0", ("detail=true",)),
+    Variant("no-detail", "aaff_lite0", ("detail=false",)),
     Variant("no-context", "aaff_lite0", ("context=false",)),
     Variant("no-auxiliary", "aaff_lite0", ("auxiliary=false",)),
     Variant("one-block", "aaff_lite0", ("blocks=1",)),
+    Variant("three-blocks", "aaff_lite0", ("blocks=3",)),
     Variant("all-stages", "aaff_lite0", ("stages=7", "blocks=0")),
 )
 """One choice each; its other side is aaff_lite0 of group ``modern`` with the same seed.  Whether the gate and the
@@ -51,17 +52,18 @@ CHOICES = {
     "pyramid_lite0": "wiring: plain feature pyramid of equal operations (group modern)",
     "two-sides": "sides of AAFF blocks: two",
     "stride-4": "native stride: 4",
-    "stride-8": "native stride: 8",
+    "stride-8": "native stride: 8, without the map at 1/2",
     "half-width": "decoder width: 0.5",
     "wide": "decoder width: 1.5",
-    "detail": "finest map: with that at 1/2",
+    "no-detail": "finest map: without that at 1/2",
     "no-context": "context pooling: none",
     "no-auxiliary": "auxiliary heads: none",
-    "one-block": "last stage cut after 1 block of 3",
+    "one-block": "last stage cut after 1 block",
+    "three-blocks": "last stage cut after 3 blocks",
     "all-stages": "last stages: nothing cut",
 }
-"""What a variant changes in aaff_lite0, whose own choices are: sigmoid, one side, 2, 1, pooled, two heads, 3 blocks of
-stage 6."""
+"""What a variant changes in aaff_lite0, whose own choices are: sigmoid, one side, 2, 1, with the map at 1/2, pooled,
+two heads, 2 blocks of stage 6."""
 
 
 def comparison(recipe: Recipe, seeds: tuple[int, ...], protocol: str | None) -> list[PlannedRun]:

@@ -123,7 +123,7 @@ class AAFFLite(SegmentationNetwork):
         if stride not in (2, 4, 8):
             raise OptionError(f"stride is {stride}; choose 2, 4 or 8")
         if detail and stride == 8:
-            raise OptionError("detail needs logits at 1/2 or 1/4; leave it out or choose stride 2 or 4")
+            raise OptionError("stride 8 leaves no map at 1/4 for detail; add detail=false or choose stride 2 or 4")
         super().__init__(num_classes, stride, packing=max(4 // stride, 1))  # each map at 1/4 gives four logits at 1/2
         n, deep = scaled(64, width), scaled(128, width)
         c2, c4, c8, c16, c32 = backbone.channels
@@ -184,9 +184,9 @@ def aaff_lite0(
     gate: str = "sigmoid",
     stride: int = 2,
     context: bool = True,
-    detail: bool = False,
+    detail: bool = True,
     stages: int = 6,
-    blocks: int = 3,
+    blocks: int = 2,
     pretrained: bool = False,
     auxiliary: bool = False,
 ) -> AAFFLite:
@@ -200,7 +200,7 @@ def aaff_lite0(
         gate: activation of the AAFF blocks' attention.
         stride: of the native logits, 2, 4 or 8.
         context: add the globally pooled context at 1/32.
-        detail: add the backbone's map at 1/2 to the finest one, for logits at 1/2 or 1/4.
+        detail: add the backbone's map at 1/2 to the finest one; must be false for stride 8.
         stages: of an EfficientNet that are kept, 6 or 7.
         blocks: of the last kept stage that are kept, 0 for all.
         pretrained: begin with ImageNet weights; timm downloads them, and may want another normalisation.

@@ -44,7 +44,7 @@ def plan() -> list[PlannedRun]:
 
 
 def test_all_runs_of_the_experiment_are_there_once(plan: list[PlannedRun]) -> None:
-    assert len({run.name for run in plan}) == len(plan) == 6 * 3 + 6 * 3 + 6 * 3 * 3 + 4 * 2 + 2 + 3 * 3 + 10 + 3
+    assert len({run.name for run in plan}) == len(plan) == 6 * 3 + 6 * 3 + 6 * 3 * 3 + 4 * 2 + 2 + 3 * 3 + 11 + 3
     for group in ("seeds", "drives", "long-drives"):
         assert {run.variant.name for run in plan if run.group == group} == {*PAPER_ORDER, UNGATED, WIDENED}
     gates = {run.variant.options for run in plan if run.group == "ablation"}
