@@ -32,7 +32,7 @@ def source(*names: str) -> str:
     """Where the figures above come from."""
     about = read(names[0])["provenance"]
     files = " and ".join(f"`results/{name}.json`" for name in names)
-    cores = f"{about['cores']} cores of an {about['processor']}"
+    cores = f"{about['cores']} core{'s' if about['cores'] != 1 else ''} of an {about['processor']}"
     return f"\n({files}, {about['date'][:10]}, {cores}.)\n"
 
 
