@@ -68,7 +68,7 @@ class TestEveryNetwork:
     def test_gradient_reaches_every_parameter(self, name):
         torch.manual_seed(0)
         net = create_model(name, 5, auxiliary=True, **NARROW)
-        for parameter in net.parameters():  # a layer behind a norm that begins with zeros gets its gradient a step later
+        for parameter in net.parameters():  # behind zeros a layer has its gradient a step later
             if not parameter.any():
                 torch.nn.init.normal_(parameter)
         logits, auxiliary = net.logits_with_auxiliary(torch.randn(4, 3, 64, 96))
