@@ -1,6 +1,7 @@
 import string
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,18 @@ def test_a_split_is_usable_when_it_alone_is_present(frame: Sample, tmp_path: Pat
         write_dataset(layout, tmp_path / layout, "test", [frame], labels)
         assert splits(tmp_path / layout) == ["test"]
         assert same(list(open_dataset(tmp_path / layout, "test")), [frame])
+
+
+def test_several_splits_can_be_opened_as_one(frame: Sample, tmp_path: Path) -> None:
+    write_dataset("segnet", tmp_path, "train", [replace(frame, name="b")], CAMVID11)
+    write_dataset("segnet", tmp_path, "val", [replace(frame, name="a")], CAMVID11)
+    both = open_dataset(tmp_path, "train+val")
+    assert both.split == "train+val"
+    assert [both[index].name for index in range(len(both))] == ["b", "a"]
+    with pytest.raises(OptionError, match="twice"):
+        open_dataset(tmp_path, "train+train")
+    with pytest.raises(UnknownNameError, match="tset"):
+        open_dataset(tmp_path, "train+tset")
 
 
 def test_half_a_split_says_which_half_is_missing(frame: Sample, tmp_path: Path) -> None:

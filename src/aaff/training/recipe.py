@@ -120,7 +120,7 @@ class Recipe:
     protocol: str | None = None
     """Classes and scores: camvid11, camvid32, camvid11-drives; default: what the data set's layout implies."""
     train_split: str = "train"
-    """Split to train on."""
+    """Split to train on; several as one: train+val, then with --val-split none."""
     val_split: str = "val"
     """Split that is scored during training and chooses the best epoch; "none" trains without."""
     size: Size | None = None

@@ -17,7 +17,7 @@ from aaff.data.licence import find_licence
 from aaff.data.pairing import Listing
 from aaff.data.protocols import DRIVES, drive_splits, select_drive_split
 from aaff.data.sample import Dataset, Sample
-from aaff.errors import DataError, UnknownNameError
+from aaff.errors import DataError, OptionError, UnknownNameError
 from aaff.files import is_unfinished
 from aaff.labels import LabelMap
 from aaff.plugins import Registry
@@ -116,7 +116,7 @@ def open_dataset(root: str | Path, split: str, *, protocol: str | None = None, l
 
     Args:
         root: folder of the data set.
-        split: one of ``splits``; it is usable when it alone is present.
+        split: one of ``splits``, or several as one, as in ``"train+val"``; it is usable when it alone is present.
         protocol: what scores are called, see ``aaff.data.protocols``; None takes the layout's own:
             ``"camvid11"`` for the CamVid layouts.
         layout: one of ``list_layouts``; None looks at the folder.
@@ -133,7 +133,10 @@ def open_dataset(root: str | Path, split: str, *, protocol: str | None = None, l
         everything = [pair for listing in _train_and_val(found, root) for pair in listing.pairs()]
         pairs = select_drive_split(everything, split)
     else:
-        pairs = _listing(found, root, split).pairs()
+        parts = [split] if split in found.splits(root) else split.split("+")
+        if len(set(parts)) < len(parts):
+            raise OptionError(f"split {split!r} names a split twice; name each once, such as train+val")
+        pairs = tuple(pair for part in parts for pair in _listing(found, root, part).pairs())
     licence = found.licence(root) or find_licence(root, (pair.name for pair in pairs))
     return Dataset(root, found.name, meaning.protocol, split, meaning.labels, pairs, meaning.read_label, licence)
 
