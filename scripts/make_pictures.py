@@ -3,8 +3,8 @@
     python -m scripts.make_pictures DRIVES
 
 ``DRIVES`` is a folder with the frames of the Drive.ai Sample Dataset (CC BY 4.0, credited below every picture), or one
-frame.  Written are ``street.jpg``, ``page.jpg`` and ``page-phone.jpg`` in ``docs/images``.  Needs Chromium with its
-driver, and the packages of the extras ``server`` and ``dev``.
+frame.  Written are ``street.jpg``, ``street-weak.jpg``, ``page.jpg`` and ``page-phone.jpg`` in ``docs/images``.  Needs
+Chromium with its driver, and the packages of the extras ``server`` and ``dev``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from tests.server.browser import Browser, open_browser, running
 IMAGES = ROOT / "docs" / "images"
 FRAME = "0025.jpg"
 """The frame in use: road, cars, trees, buildings, poles and signs at once."""
+WEAK = ("0119.jpg", "0001.jpg")
+"""Frames that the model gets wrong in parts: among the least confident ones, and trunks that become poles."""
 _READY = "document.querySelectorAll('#legend button').length > 3 && document.getElementById('busy').hidden"
 
 
@@ -37,8 +39,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures; default: docs/images")
     args = parser.parse_args()
     frame = args.drives / FRAME if args.drives.is_dir() else args.drives
+    weak = [args.drives / name for name in WEAK] if args.drives.is_dir() else [frame]
     args.out.mkdir(parents=True, exist_ok=True)
-    write(args.out / "street.jpg", pair(frame))
+    write(args.out / "street.jpg", pairs(frame))
+    write(args.out / "street-weak.jpg", pairs(*weak))
     settings = Settings(port=0)
     with (
         tempfile.TemporaryDirectory() as profile,
@@ -57,12 +61,16 @@ def main() -> None:
         write(args.out / "page-phone.jpg", photograph(browser))
 
 
-def pair(frame: Path) -> bytes:
-    """The frame and, at its right, the frame under its predicted classes, 640 pixels wide."""
-    prediction = aaff.load()(frame)
-    both = np.hstack([prediction.image, prediction.overlay(alpha=0.6, legend=False)])
-    height, width = both.shape[:2]
-    return as_jpeg(Image.fromarray(both).resize((640, round(height * 640 / width)), Image.Resampling.LANCZOS), 92)
+def pairs(*frames: Path) -> bytes:
+    """Each frame and, at its right, the frame under its predicted classes, 640 pixels wide, below each other."""
+    segment = aaff.load()
+    rows = []
+    for frame in frames:
+        prediction = segment(frame)
+        both = np.hstack([prediction.image, prediction.overlay(alpha=0.6, legend=False)])
+        height, width = both.shape[:2]
+        rows.append(Image.fromarray(both).resize((640, round(height * 640 / width)), Image.Resampling.LANCZOS))
+    return as_jpeg(Image.fromarray(np.vstack([np.asarray(row) for row in rows])), 92)
 
 
 def drop(browser: Browser, frame: Path) -> None:
