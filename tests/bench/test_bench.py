@@ -150,6 +150,17 @@ def test_untrained_maps_look_like_streets():
     assert np.count_nonzero(matrix.counts.sum(axis=0)) >= 3
 
 
+def test_sizes_are_joined_with_the_highest_of_each_peak():
+    def measured(size, gops):
+        peaks = [{"engine": "torch", "precision": "fp32", "gops": gops}]
+        return {"rows": [{"size": size}], "runs": int(gops), "peaks": peaks}
+
+    result = speed.joined([measured("64x48", 3.0), measured("128x96", 5.0)])
+    assert [row["size"] for row in result["rows"]] == ["64x48", "128x96"]
+    assert [peak["gops"] for peak in result["peaks"]] == [5.0]
+    assert result["runs"] == 5
+
+
 def test_rows_take_turns():
     calls = []
     card = ModelCard("depthwise_aaff", {}, CAMVID11, "camvid11", SIZE)
