@@ -68,22 +68,22 @@ def run(args: Args) -> int:
     subjects = []
     for word in args.models:
         print(f"preparing {word}", file=sys.stderr, flush=True)
-        subjects.append(find_subject(word, args.size[0] if args.size else None, exporter))
-    sizes = args.size or tuple(dict.fromkeys(subject.card.size for subject in subjects))
+        subject = find_subject(word, args.size[0] if args.size else None, exporter)
+        subjects += [subject.at(size) for size in args.size or (subject.card.size,)]
+    sizes = tuple(dict.fromkeys(subject.card.size for subject in subjects))
     seconds = None if args.minutes is None else 60 * args.minutes / len(sizes)
     measured: list[dict[str, Any]] = []
     failed: list[Failure] = []
     for size in sizes:
         rows: list[Contender] = []  # those of one size at a time: the engines of large networks fill the memory
-        for subject in subjects:
-            if size in (args.size or (subject.card.size,)):
-                resized, frame = subject.at(size), drive(size, 1)[0]
-                own = list(contenders(resized, planned, frame, args.threads, throughput=args.throughput))
-                if not own:
-                    word, origin = subject.word, subject.origin
-                    raise OptionError(f"{word} ({origin}) runs in none of the engines and precisions asked for")
-                rows += [row for row in own if isinstance(row, Contender)]
-                failed += [row for row in own if isinstance(row, Failure)]
+        frame = drive(size, 1)[0]
+        for subject in (subject for subject in subjects if subject.card.size == size):
+            own = list(contenders(subject, planned, frame, args.threads, throughput=args.throughput))
+            if not own:
+                word, origin = subject.word, subject.origin
+                raise OptionError(f"{word} ({origin}) runs in none of the engines and precisions asked for")
+            rows += [row for row in own if isinstance(row, Contender)]
+            failed += [row for row in own if isinstance(row, Failure)]
         if rows:
             with reading(f"measuring at {size}") as report:
                 result = measure_models(
