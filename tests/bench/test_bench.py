@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -150,15 +151,40 @@ def test_untrained_maps_look_like_streets():
     assert np.count_nonzero(matrix.counts.sum(axis=0)) >= 3
 
 
-def test_sizes_are_joined_with_the_highest_of_each_peak():
-    def measured(size, gops):
-        peaks = [{"engine": "torch", "precision": "fp32", "gops": gops}]
-        return {"rows": [{"size": size}], "runs": int(gops), "peaks": peaks}
+def _result(size, gops, *models):
+    peaks = [{"engine": "torch", "precision": "fp32", "gops": gops}]
+    rows = [{"model": model, "engine": "torch", "precision": "fp32", "size": size, "gops": gops} for model in models]
+    return {"rows": rows, "runs": int(gops), "peaks": peaks}
 
-    result = speed.joined([measured("64x48", 3.0), measured("128x96", 5.0)])
+
+def test_sizes_are_joined_with_the_highest_of_each_peak():
+    result = speed.joined([_result("64x48", 3.0, "a"), _result("128x96", 5.0, "a")])
     assert [row["size"] for row in result["rows"]] == ["64x48", "128x96"]
     assert [peak["gops"] for peak in result["peaks"]] == [5.0]
     assert result["runs"] == 5
+
+
+def test_a_model_that_several_runs_have_stays_once():
+    result = speed.joined([_result("64x48", 3.0, "a", "b"), _result("64x48", 5.0, "a", "c")])
+    assert [(row["model"], row["gops"]) for row in result["rows"]] == [("a", 3.0), ("b", 3.0), ("c", 5.0)]
+
+
+def test_few_models_at_a_time_are_each_measured_beside_the_first(models, monkeypatch, capsys):
+    turns = []
+    measure = speed.measure_models
+
+    def watched(rows, *args, **options):
+        turns.append([Path(row.subject.word).name for row in rows])
+        return measure(rows, *args, **options)
+
+    monkeypatch.setattr(speed, "measure_models", watched)
+    words = [str(models[0] / name) for name in ("fp32.onnx", "int8.onnx", "net.safetensors")]
+    engine = ["--engine", "openvino", "--runs", "1", "--threads", "1", "--no-throughput"]
+    assert main(["bench", *words, *engine, "--together", "2"]) == 0
+    assert [rows[0] for rows in turns] == ["fp32.onnx"] * 2
+    assert [rows[1] for rows in turns] == ["int8.onnx", "net.safetensors"]
+    assert main(["bench", *words, *engine, "--together", "1"]) == 2
+    assert "--together" in capsys.readouterr().err
 
 
 def test_rows_take_turns():

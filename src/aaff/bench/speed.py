@@ -1,7 +1,7 @@
 """Speed of deployed models by one definition: end-to-end latency, and beside it the network alone.
 
 End-to-end latency runs from a uint8 RGB frame in memory to a uint8 class map of the same size in memory.  The
-network alone goes from a float planar input to the native logits.  All rows of a size take turns in short rounds,
+network alone goes from a float planar input to the native logits.  The rows of a run take turns in short rounds,
 so that a machine whose speed drifts favours none.
 """
 
@@ -128,21 +128,30 @@ def measure_models(
 
 
 def joined(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What ``measure_models`` gave for the rows of several sizes, as one: the most runs, and the highest of each peak.
+    """What ``measure_models`` gave in several runs, as one: the most calls, and the highest of each peak.
 
-    A share of the peak stays the one beside the convolution of its own turns.
+    A share of the peak stays the one beside the convolution of its own turns, and a ratio the one to the first row of
+    them.  A row that several runs have, as they are all compared with it, stays once.
     """
     peaks: dict[tuple[str, str], dict[str, Any]] = {}
     for found in (found for result in results for found in result["peaks"]):
         known = peaks.setdefault((found["engine"], found["precision"]), found)
         if found["gops"] > known["gops"]:
             peaks[found["engine"], found["precision"]] = found
+    rows: list[dict[str, Any]] = []
+    for result in results:
+        already = {_name(row) for row in rows}
+        rows += [row for row in result["rows"] if _name(row) not in already]
     return {
         **results[0],
-        "rows": [row for result in results for row in result["rows"]],
+        "rows": rows,
         "runs": max(result["runs"] for result in results),
         "peaks": list(peaks.values()),
     }
+
+
+def _name(row: dict[str, Any]) -> tuple[str, ...]:
+    return row["model"], row["engine"], row["precision"], row["size"]
 
 
 def _share_out(rows: Sequence[Contender], runs: int, seconds: float | None) -> tuple[int, list[int]]:

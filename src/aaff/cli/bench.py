@@ -14,6 +14,9 @@ from aaff.bench.contenders import EngineName, Precision
 from aaff.preprocess import Size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aaff.bench.subjects import Subject
     from aaff.data.sample import Sample
     from aaff.labels import UInt8Array
 
@@ -22,8 +25,9 @@ if TYPE_CHECKING:
 class Args:
     """Measure models side by side: end-to-end latency and the network alone, in every engine and precision.
 
-    Ratios are to the first row of the same size. All rows of a size take turns, on synthetic street scenes. Leave the
-    machine alone meanwhile. A model that cannot be exported or run is named with the reason; the others are measured.
+    Ratios are to the first row of the same size. All rows of a size take turns (see --together), on synthetic street
+    scenes. Leave the machine alone meanwhile. A model that cannot be exported or run is named with the reason; the
+    others are measured.
     """
 
     models: tyro.conf.Positional[tuple[str, ...]]
@@ -43,6 +47,9 @@ class Args:
     """What the timing may take, without the preparation: slow models then get fewer calls."""
     throughput: bool = True
     """Measure several frames at once too."""
+    together: int | None = None
+    """Models that take turns at a time, the first of all always among them, so that ratios still come from turns in
+    common; default: all. Give fewer where the engines of all do not fit into memory: large networks need gigabytes."""
     exports: Path | None = None
     """Keep what is exported in this folder and find it there the next time. Empty the folder after a change of the
     networks' code."""
@@ -71,13 +78,19 @@ def run(args: Args) -> int:
         subject = find_subject(word, args.size[0] if args.size else None, exporter)
         subjects += [subject.at(size) for size in args.size or (subject.card.size,)]
     sizes = tuple(dict.fromkeys(subject.card.size for subject in subjects))
-    seconds = None if args.minutes is None else 60 * args.minutes / len(sizes)
+    parts = [
+        part
+        for size in sizes
+        for part in _parts([subject for subject in subjects if subject.card.size == size], args.together)
+    ]
+    models = sum(map(len, parts))
     measured: list[dict[str, Any]] = []
     failed: list[Failure] = []
-    for size in sizes:
-        rows: list[Contender] = []  # those of one size at a time: the engines of large networks fill the memory
+    for part in parts:
+        rows: list[Contender] = []  # those of one part at a time: the engines of large networks fill the memory
+        size = part[0].card.size
         frame = drive(size, 1)[0]
-        for subject in (subject for subject in subjects if subject.card.size == size):
+        for subject in part:
             own = list(contenders(subject, planned, frame, args.threads, throughput=args.throughput))
             if not own:
                 word, origin = subject.word, subject.origin
@@ -85,6 +98,7 @@ def run(args: Args) -> int:
             rows += [row for row in own if isinstance(row, Contender)]
             failed += [row for row in own if isinstance(row, Failure)]
         if rows:
+            seconds = None if args.minutes is None else 60 * args.minutes * len(part) / models
             with reading(f"measuring at {size}") as report:
                 result = measure_models(
                     rows, drive, runs=args.runs, threads=args.threads, seconds=seconds, report=report
@@ -120,12 +134,21 @@ def _check(args: Args) -> None:
         raise OptionError("aaff bench needs a model: an exported file, a checkpoint, or a name such as depthwise_aaff")
     if args.runs < 1:
         raise OptionError(f"--runs {args.runs} measures nothing; give 1 or more")
+    if args.together is not None and args.together < 2:
+        raise OptionError(f"--together {args.together} leaves no model beside the first; give 2 or more")
     if args.threads is not None and args.threads < 1:
         raise OptionError(f"--threads {args.threads} cannot run a model; give 1 or more, or leave it out for all cores")
     if args.minutes is not None and not 0 < args.minutes < math.inf:
         raise OptionError(f"--minutes {args.minutes} must be above 0")
     for size in args.size:
         check_size(size)
+
+
+def _parts(subjects: Sequence[Subject], together: int | None) -> list[list[Subject]]:
+    """The models of one size in parts that are measured one after the other, each with the first one in front."""
+    first, rest = subjects[0], subjects[1:]
+    step = len(subjects) if together is None else together - 1
+    return [[first, *rest[start : start + step]] for start in range(0, max(1, len(rest)), step)]
 
 
 def scenes(size: Size, count: int) -> list[Sample]:
