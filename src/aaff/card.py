@@ -65,6 +65,10 @@ class ModelCard:
                 f"the temperature {self.temperature} is not in [{low:g}, {high:g}]; calibrate the model again"
             )
 
+    def trained_on(self, split: str) -> bool:
+        """Whether the frames of a split, such as ``"val"``, were among those that its recipe trained on."""
+        return split in str(self.recipe.get("train_split", "")).split("+")
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, read back by ``from_dict``."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}

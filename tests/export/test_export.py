@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from aaff.export.export import describe
 from aaff.export.parity import compare
 from aaff.labels import CAMVID11
 from aaff.loading import load
+from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.preprocess import Size
 from aaff.runtime.model_file import read_model_file
 
@@ -142,6 +144,25 @@ def test_int8_from_the_command_line_and_the_gate_that_refuses(
     assert read_model_file(out).score["split"] == "val"
     frame = np.zeros((48, 64, 3), np.uint8)
     assert load(out)(frame).class_map.shape == (48, 64)
+
+
+def test_a_network_that_saw_val_has_no_score_there_and_is_not_calibrated_there(
+    tiny_checkpoint, tiny_network, built, scenes_dir, tmp_path, capsys
+):
+    state, card = read_checkpoint(tiny_checkpoint)
+    source = tmp_path / "final.safetensors"
+    save_checkpoint(source, state, replace(card, recipe={"train_split": "train+val"}))
+    out = tmp_path / "model.onnx"
+    words = ["export", str(source), "--data", str(scenes_dir), "--out", str(out), "--confidence"]
+    assert main(words) == 2
+    assert "--temperature" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*words, "--temperature", "1.5"]) == 0
+    written = read_model_file(out)
+    assert written.card.temperature == 1.5
+    assert written.parity["source"] == "camvid11 val"
+    assert written.score == {}
+    assert main([*words, "--temperature", "0"]) == 2
 
 
 def test_what_cannot_be_exported_gets_a_sentence(small_checkpoint, exported, tmp_path, capsys):

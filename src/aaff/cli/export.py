@@ -43,6 +43,9 @@ class Args:
     """Size that the file resizes frames to unless it is told another one; default: the one it was trained at."""
     confidence: bool = False
     """Give a confidence for every pixel too, as a second output; calibrated on --split where --data is given."""
+    temperature: float | None = None
+    """Divide the logits by this before the confidence is taken, in place of calibrating it: for a network that was
+    trained on all labelled frames, the temperature of the same recipe without --split."""
     data: Path | None = None
     """Folder of a data set to compare on; without it a file in fp32 is compared on synthetic street scenes."""
     split: str = "val"
@@ -95,7 +98,14 @@ def run(args: Args) -> int:
         check_size(card.size)  # before the graph is built, which takes a minute
     pairs, what, frames = _frames(args, source, card)
     calibrated = None
-    if args.confidence and args.data is not None:
+    if args.temperature is not None:
+        card = replace(card, temperature=args.temperature)
+    elif args.confidence and args.data is not None:
+        if card.trained_on(args.split):
+            raise OptionError(
+                f"{source} was trained on {args.split}, where it is surer of itself than elsewhere; calibrate on "
+                "another --split, or give --temperature"
+            )
         calibrated = calibrate(TorchEngine(net, card), pairs)
         card = replace(card, temperature=calibrated.temperature)
         pairs, what, frames = _frames(args, source, card)  # again: frames are read as they are needed

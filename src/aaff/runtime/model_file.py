@@ -97,12 +97,16 @@ class ModelFile:
     def score(self) -> Mapping[str, Any]:
         """``"miou"`` and ``"split"`` of this very file, as OpenVINO scored it at its export.
 
-        Of a file that was exported without labelled frames the score of its checkpoint; empty where there is none.
+        Of a file that was exported without labelled frames the score of its checkpoint; empty where there is none, and
+        where it is that of frames which were trained on.
         """
+        split = str(self.parity.get("source", "")).rpartition(" ")[2]
+        if self.card.trained_on(split):
+            return {}
         rows = self.parity.get("rows")
         for row in rows if isinstance(rows, list) else []:
             if isinstance(row, dict) and row.get("engine") == "openvino" and isinstance(row.get("miou"), float):
-                return {"miou": row["miou"], "split": str(self.parity.get("source", "")).rpartition(" ")[2]}
+                return {"miou": row["miou"], "split": split}
         return self.card.score or {}
 
     def at(self, size: Size) -> ModelFile:
