@@ -39,11 +39,12 @@ def main() -> None:
     parser.add_argument("--source", action="append", default=[], help="a data set that they were trained on")
     parser.add_argument("--adjust", type=float, default=0.0, help="share of the class weights taken back, 0 to 1")
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="the data sets, for --adjust")
+    parser.add_argument("--out", type=Path, help="folder of the checkpoint, in place of weights/ and results/")
     parser.add_argument("--repeat", type=int, nargs="*", default=[1], help="as in the recipe")
     given = parser.parse_args()
     net, card = load_checkpoint(find_model(given.run, engine="torch"))
     if given.adjust:
-        split = mixed([open_dataset(root, "train") for root in given.data], given.repeat)
+        split = mixed([open_dataset(root, card.recipe["train_split"]) for root in given.data], given.repeat)
         loss = LossOptions(**{k: v for k, v in card.recipe["loss"].items() if k in _WEIGHTING})
         weights = class_weights(loss.class_weights, class_counts(split), loss.enet_constant, loss.class_weights_power)
         assert weights is not None
@@ -53,10 +54,10 @@ def main() -> None:
             bias -= given.adjust * weights.log().repeat_interleave(len(bias) // len(weights))
     provenance = {**card.provenance, "sources": given.source, "logit_adjustment": given.adjust}
     card = replace(card, licence=given.licence, provenance=provenance, score=None)
-    out = weights_folder() / f"{given.name}.safetensors"
+    out = (given.out or weights_folder()) / f"{given.name}.safetensors"
     save_checkpoint(out, net.state_dict(), card, dtype=torch.float16)
     metrics = (given.run if given.run.is_dir() else given.run.parent) / "metrics.jsonl"
-    if metrics.is_file():
+    if given.out is None and metrics.is_file():
         epochs = [json.loads(line) for line in metrics.read_text().splitlines()]
         history = {"recipe": card.recipe, "epochs": epochs, "provenance": card.provenance}
         write_json(Path("results") / f"{given.name}_training.json", history)

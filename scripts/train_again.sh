@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Train a published model again, from ImageNet weights to its exported files.
+#
+#   scripts/train_again.sh MODEL OUT DATA... [-- OPTIONS OF aaff train]
+#
+# MODEL and its DATA:
+#   camvid_lite0           CamVid; two stages on train
+#   camvid_lite0_trainval  CamVid; the first stage on train, the second on train + val
+#   street                 CamVid and what scripts.prepare_streets wrote; one stage, where the bundled weights had six
+#
+# OUT receives the runs (first, second), MODEL.safetensors, MODEL-int8.onnx and MODEL-fp32.onnx.  Hours to a day of two
+# cores; interrupted, the same call goes on where it was.
+#
+# Environment: PYTHON (python).
+set -euo pipefail
+
+usage() {
+    sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+}
+
+[ $# -ge 3 ] || usage
+model=$1 out=$2
+shift 2
+data=()
+while [ $# -gt 0 ] && [ "$1" != "--" ]; do
+    data+=("$1")
+    shift
+done
+[ $# -eq 0 ] || shift
+python=${PYTHON:-python}
+
+# stage RUN OPTIONS: a run from its recipe, or what is left of it.
+stage() {
+    local run=$1
+    shift
+    if [ -e "$run/last.state.safetensors" ]; then
+        "$python" -m aaff train --data "${data[@]}" --out "$run" --resume
+    else
+        "$python" -m aaff train --data "${data[@]}" --out "$run" "$@"
+    fi
+}
+
+second=(--recipe camvid --warm-start "$out/first/last.safetensors" --epochs 44 --optim.lr 1.2e-3 --optim.warmup 0.5)
+licence="research and other non-commercial use only"
+publish=(--adjust 1) export=()
+case $model in
+camvid_lite0)
+    second+=(--eval-every 11)
+    ;;
+camvid_lite0_trainval)
+    second+=(--train-split train+val --val-split none)
+    export=(--temperature 1.202) # that of camvid_lite0: no labelled frame is left to calibrate on
+    ;;
+street)
+    publish=(--adjust 0.5 --repeat 4 1)
+    ;;
+*)
+    usage
+    ;;
+esac
+
+if [ "$model" = street ]; then
+    stage "$out/first" --recipe streets "$@"
+    trained=$out/first
+else
+    stage "$out/first" --recipe camvid --options pretrained=true auxiliary=true blocks=3 detail=false "$@"
+    stage "$out/second" "${second[@]}" "$@"
+    trained=$out/second
+fi
+"$python" -m scripts.publish_model "$trained/last.safetensors" "$model" --out "$out" --licence "$licence" \
+    "${publish[@]}" --data "${data[@]}"
+for precision in int8 fp32; do
+    "$python" -m aaff export "$out/$model.safetensors" --precision "$precision" --confidence ${export[@]+"${export[@]}"} \
+        --data "${data[0]}" --overwrite --out "$out/$model-$precision.onnx"
+done

@@ -1,0 +1,63 @@
+"""The script that trains a published model again: what it calls, in which order."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from aaff.cli import parse_words
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "train_again.sh"
+RECORDER = """#!/bin/bash
+python3 -c 'import json, sys; print(json.dumps(sys.argv[1:]))' "$@" >> "$CALLS"
+"""
+
+
+def called(tmp_path: Path, *words: str) -> tuple[int, list[list[str]]]:
+    """Exit status, and the command lines that the script gives to Python; nothing is trained."""
+    recorder, calls = tmp_path / "python", tmp_path / "calls"
+    recorder.write_text(RECORDER)
+    recorder.chmod(0o755)
+    calls.write_text("")
+    env = {**os.environ, "PYTHON": str(recorder), "CALLS": str(calls)}
+    done = subprocess.run([str(SCRIPT), *words], env=env, check=False, capture_output=True)
+    return done.returncode, [json.loads(line) for line in calls.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("model", "verbs"),
+    [
+        ("camvid_lite0", ["train", "train", "publish", "export", "export"]),
+        ("camvid_lite0_trainval", ["train", "train", "publish", "export", "export"]),
+        ("street", ["train", "publish", "export", "export"]),
+    ],
+)
+def test_every_model_is_trained_and_exported_by_commands_that_exist(
+    tmp_path: Path, model: str, verbs: list[str]
+) -> None:
+    data = ["camvid", "streets"] if model == "street" else ["camvid"]
+    status, calls = called(tmp_path, model, str(tmp_path / "out"), *data, "--", "--engine.threads", "1")
+    assert status == 0
+    assert [call[2] if call[1] == "aaff" else "publish" for call in calls] == verbs
+    given = [parse_words(call[2:])[1] for call in calls if call[1] == "aaff"]
+    assert all(args.engine.threads == 1 for args in given[: verbs.count("train")])
+    assert [args.precision for args in given[-2:]] == ["int8", "fp32"]
+    if len(given) == 4:
+        assert given[1].warm_start == str(given[0].out / "last.safetensors")
+
+
+def test_a_begun_run_is_resumed_as_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "first").mkdir(parents=True)
+    (out / "first" / "last.state.safetensors").touch()
+    _, calls = called(tmp_path, "camvid_lite0", str(out), "camvid")
+    assert calls[0][-1] == "--resume"
+    assert "--resume" not in calls[1]
+
+
+def test_an_unknown_model_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    assert called(tmp_path, "bisenet", str(tmp_path / "out"), "camvid") == (2, [])
