@@ -19,7 +19,7 @@ from aaff.errors import ModelError
 from aaff.export.export import build
 from aaff.export.graph import build_graph
 from aaff.labels import CAMVID11
-from aaff.networks.base import SegmentationNetwork
+from aaff.networks.base import PaperNetwork, SegmentationNetwork, Tail
 from aaff.networks.bisenetv2 import GuidedAggregation
 from aaff.networks.blocks import ConvBlock
 from aaff.networks.engine import TorchEngine
@@ -58,6 +58,18 @@ class Strided(SegmentationNetwork):
 
     def native(self, x):
         return 2 * self.classify(self.body(x)), {}
+
+
+class Tailed(PaperNetwork):
+    """The paper's tail, which enlarges logits at 1/8 to 1/4 of any size."""
+
+    def __init__(self) -> None:
+        super().__init__(CAMVID11.num_classes, 4)
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 4, 1))
+        self.tail = Tail(8, CAMVID11.num_classes, 8)
+
+    def features(self, x):
+        return 5 * self.body(x), {}
 
 
 class Blocks(SegmentationNetwork):
@@ -107,10 +119,15 @@ def test_the_blocks_of_other_papers_give_the_same_maps_deployed(frames):
     assert quantized(int8, frames, TorchEngine(net, card).infer(frames)[0])["passed"]
 
 
-@pytest.fixture(params=[(2, 1), (8, 2)], ids=["stride 2", "stride 8 packed by 2"], scope="module")
+@pytest.fixture(
+    params=[(Strided, 2, 1), (Strided, 8, 2), (Tailed,)],
+    ids=["stride 2", "stride 8 packed by 2", "the paper's tail"],
+    scope="module",
+)
 def net(request):
     torch.manual_seed(2)
-    return Strided(*request.param).eval()
+    network, *values = request.param
+    return network(*values).eval()
 
 
 CARD = ModelCard("strided", {}, CAMVID11, "camvid11", SIZE, temperature=1.5)
@@ -144,10 +161,14 @@ def test_it_learns(net):
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_both_engines_give_the_maps_of_the_network(net, model, frames):
+@pytest.mark.parametrize("size", [SIZE, Size(97, 65), Size(66, 47)], ids=str)
+def test_both_engines_give_the_maps_of_the_network(net, model, size):
+    """At sizes that are no multiples of the stride as well: a graph of open size computes its own there."""
     assert (model.stride, model.packing) == (net.stride, net.packing)
-    expected, certain = TorchEngine(net, CARD).infer(frames)
-    for engine in (OpenVinoEngine(model), OnnxRuntimeEngine(model)):
+    frames = np.random.default_rng(0).integers(0, 256, (2, size.height, size.width, 3), np.uint8)
+    expected, certain = TorchEngine(net, replace(CARD, size=size)).infer(frames)
+    assert len(np.unique(expected)) > 1
+    for engine in (OpenVinoEngine(model.at(size)), OnnxRuntimeEngine(model.at(size))):
         class_map, confidence = engine.infer(frames)
         assert (class_map == expected).mean() > 0.999
         assert np.abs(confidence.astype(int) - certain).max() <= 2

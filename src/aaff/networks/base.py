@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aaff.errors import ModelError
-from aaff.networks.blocks import ConvBlock, resize_to
+from aaff.networks.blocks import ConvBlock, divided_up, resize_to
 
 
 class Tail(nn.Module):
@@ -25,7 +25,7 @@ class Tail(nn.Module):
         self.refine = ConvBlock(channels, channels, 3, dilation=2)
         self.classify = nn.Conv2d(channels, num_classes, 1)
 
-    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+    def forward(self, x: Tensor, size: Sequence[int]) -> Tensor:
         logits: Tensor = self.classify(self.refine(resize_to(self.reduce(x), size)))
         return logits
 
@@ -118,7 +118,7 @@ class SegmentationNetwork(nn.Module):
         """Logits at the native stride of what ``packed_logits`` gave for a batch of this height and width."""
         if self.packing == 1:
             return packed
-        rows, columns = (-(-side // self.stride) for side in size)
+        rows, columns = (divided_up(side, self.stride) for side in size)
         return F.pixel_shuffle(packed, self.packing)[..., :rows, :columns]
 
     def logits(self, x: Tensor) -> Tensor:
@@ -175,5 +175,5 @@ class PaperNetwork(SegmentationNetwork):
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         fused, supervised = self.features(x)
-        size = (-(-x.shape[-2] // self.stride), -(-x.shape[-1] // self.stride))
+        size = [divided_up(side, self.stride) for side in x.shape[-2:]]
         return self.tail(fused, size), supervised

@@ -38,6 +38,17 @@ def resize_to(x: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False)
 
 
+def divided_up(side: int, parts: int) -> int:
+    """⌈``side`` / ``parts``⌉ of a side of a batch.
+
+    ``-(-side // parts)`` will not do: of a graph whose sides are open ONNX Runtime rounds that division towards zero.
+
+    >>> divided_up(65, 4)
+    17
+    """
+    return (side + parts - 1) // parts
+
+
 class GridPool(nn.Module):
     """Averages over a grid of ``bins`` × ``bins`` cells, [N, C, h, w] → [N, C, bins, bins], as adaptive pooling does.
 

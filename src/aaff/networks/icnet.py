@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aaff.networks.base import SegmentationNetwork
-from aaff.networks.blocks import ConvBlock, GridPool, initialize, resize_to, scaled
+from aaff.networks.blocks import ConvBlock, GridPool, divided_up, initialize, resize_to, scaled
 from aaff.networks.registry import register_model
 
 BINS = (1, 2, 3, 6)
@@ -98,7 +98,7 @@ class ICNet(SegmentationNetwork):
         eighth = resize_to(self.fuse16(sixteenth, half), full.shape[-2:])
         # Classified before it is enlarged to 1/4, as a 1×1 convolution and bilinear interpolation commute exactly.
         logits = self.classify(self.fuse8(eighth, full))
-        quarter_size = [-(-side // self.stride) for side in x.shape[-2:]]
+        quarter_size = [divided_up(side, self.stride) for side in x.shape[-2:]]
         return resize_to(logits, quarter_size), {"sixteenth": sixteenth, "eighth": eighth}
 
 
@@ -108,7 +108,7 @@ def _stage(inputs: int, inner: int, blocks: int, dilation: int = 1) -> nn.Sequen
 
 
 def _halved(x: Tensor) -> list[int]:
-    return [-(-side // 2) for side in x.shape[-2:]]
+    return [divided_up(side, 2) for side in x.shape[-2:]]
 
 
 @register_model(paper="H. Zhao et al., ICNet, ECCV 2018")
