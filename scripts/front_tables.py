@@ -27,7 +27,7 @@ def models() -> str:
             rows.append(
                 [
                     f"`{name}`, {precision}",
-                    "CamVid val, camvid11",
+                    "none, val was trained on" if card.trained_on("val") else "CamVid val, camvid11",
                     f"{percent(score)} %" if score else "–",
                     f"{latency:.1f} ms" if latency else "–",
                     str(card.size).replace("x", "×"),
