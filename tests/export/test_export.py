@@ -169,6 +169,7 @@ def test_what_cannot_be_exported_gets_a_sentence(small_checkpoint, exported, tmp
     for words, said in (
         ([str(small_checkpoint), "--precision", "int8"], "give --data DIR"),
         ([str(exported["fp32"])], "exported already"),
+        ([str(small_checkpoint), "--temperature", "1.5"], "--confidence"),
         ([str(small_checkpoint), "--out", str(tmp_path / "model.pt")], ".onnx"),
         ([str(tmp_path / "nothing.onnx"), "--card", str(tmp_path / "card.json")], "card.json"),
     ):

@@ -79,6 +79,8 @@ def run(args: Args) -> int:
     from aaff.published import weights_folder
     from aaff.synthetic import check_size
 
+    if args.temperature is not None and not args.confidence:
+        raise OptionError("--temperature is that of the confidence; add --confidence, or leave it out")
     source = find_model(args.model, engine="torch")
     if source.suffix.lower() != CHECKPOINT:
         raise OptionError(
