@@ -35,7 +35,7 @@ class Args:
     """Train the paper's networks as its experiment should have been, and write its sections IV and V anew.
 
     The command works through a plan: interrupt it at any moment and give it again to resume.  Groups:
-    seeds (six networks, three seeds), drives (every drive held out once), long-drives (the same with more steps and
+    seeds (six networks, three seeds), drives (every drive held out once), long-drives (four of them with more steps and
     three seeds), ablation (the AAFF block taken apart), modern (AAFF blocks on a pretrained backbone against none),
     modern-ablation (its choices one by one), modern-drives (the same network, every drive held out once), fault (the
     published error at small scale).
@@ -58,7 +58,8 @@ class Args:
     )
     """Groups in this order, after the first seed of all networks."""
     seeds: tuple[int, ...] = ()
-    """Of groups with several seeds, work on these alone; the plan has 0, 1 and 2, and those named here."""
+    """Of groups with several seeds, work on these alone; the plan has 0, 1 and 2, for the controls in seeds 1, 2 and 3,
+    and those named here that are none of these."""
     folds: tuple[str, ...] = ()
     """Of groups that hold out drives, hold out these alone; the plan has all."""
     networks: tuple[str, ...] = ()
@@ -178,7 +179,7 @@ def make_experiment(args: Args, data: Path) -> Experiment:
     from aaff.data import splits
     from aaff.errors import DataError, OptionError
     from experiments.paper.experiment import Experiment, all_folds
-    from experiments.paper.plan import HOLDING_OUT, Settings, resized
+    from experiments.paper.plan import CONTROL_SEEDS, HOLDING_OUT, Settings, resized
 
     if not data.is_dir():
         raise DataError(f"there is no folder {data}")
@@ -204,9 +205,11 @@ def make_experiment(args: Args, data: Path) -> Experiment:
         recipes = {group: recipe for group, recipe in recipes.items() if group not in HOLDING_OUT}
     if args.test_split and "test" not in splits(data, args.layout):
         print(f"{data} has no test split: the report will say so, and --report-only adds it later")
+    further = [seed for seed in args.seeds if seed not in (*PLANNED_SEEDS, *CONTROL_SEEDS)]
     settings = Settings(
         recipes=recipes,
-        seeds=tuple(dict.fromkeys((*PLANNED_SEEDS, *args.seeds))),
+        seeds=(*PLANNED_SEEDS, *further),
+        control_seeds=(*CONTROL_SEEDS, *further),
         folds=folds,
         protocol=args.protocol,
         test=args.test_split and "test" in splits(data, args.layout),

@@ -57,7 +57,7 @@ def run_miniature(
             say(f"rendering {sum(frames)} synthetic frames")
             write_scenes(data, size=SIZE, train=frames[0], val=frames[1], test=frames[2])
             (data / ".whole").touch()
-    settings = Settings({"seeds": recipe}, seeds=(0,), test=True, controls=False)
+    settings = Settings({"seeds": recipe}, seeds=(0,), test=True, control_seeds=())
     experiment = Experiment(data, out, settings, say=say, miniature=True)
     status = experiment.work(experiment.runs, *share_cores(jobs, threads), every=15)
     if status:

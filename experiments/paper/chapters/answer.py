@@ -78,8 +78,8 @@ def _block_sentence(results: Results, group: str, where: str) -> str:
 
 
 def _depthwise_sentence(results: Results) -> str:
-    asked = questions(results).items()
-    told = " ".join(f"**{depthwise_headline(answer(results, group).depthwise, where)}**" for group, where in asked)
+    asked = ((answer(results, group).depthwise, where) for group, where in questions(results).items())
+    told = " ".join(f"**{depthwise_headline(cost, where)}**" for cost, where in asked if cost.planned)
     gains = [*_saved(results), *_faster(results)]
     listed = " and ".join([", ".join(gains[:-1]), gains[-1]] if len(gains) > 1 else gains)
     return told + (f" They save {listed}." if gains else "")
@@ -215,7 +215,8 @@ def chapter(results: Results) -> list[Block]:
         )
         blocks += [shown] if shown is not None else []
         blocks.append(comparison_table(rows, f"The comparisons {where}, in points of mean IoU"))
-        blocks.append(Prose(f"**{found.headline(where)}** {depthwise_headline(found.depthwise, where)}"))
+        cost = f" {depthwise_headline(found.depthwise, where)}" if found.depthwise.planned else ""
+        blocks.append(Prose(f"**{found.headline(where)}**{cost}"))
     tables = []
     for group, where in questions(results).items():
         accuracy = named(answer(results, group, "pixel_accuracy"))

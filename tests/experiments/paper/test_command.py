@@ -44,7 +44,7 @@ def test_status_shows_what_is_done_and_what_is_left(words: list[str], capsys: py
     told = capsys.readouterr().out
     assert re.search(rf"{NAMES[1]}\s+done\s+2/2", told)
     assert re.search(r"seeds/bisenet-seed1\s+waiting\s+0/2", told)
-    assert re.search(r"seeds: 2 of 18 done; .* in all, .* left", told)
+    assert re.search(r"seeds: 2 of 19 done; .* in all, .* left", told)
     assert "measured on the runs so far" in told
 
 
@@ -85,7 +85,7 @@ def test_publishing_writes_what_a_repository_keeps_and_no_frame(
     # The machine is lost: the repository alone tells that the runs are done.
     shutil.rmtree(copied / "seeds")
     assert main([*words, "--status"]) == 0
-    assert "seeds: 2 of 18 done" in capsys.readouterr().out
+    assert "seeds: 2 of 19 done" in capsys.readouterr().out
 
 
 def test_another_recipe_is_refused_with_status_2(

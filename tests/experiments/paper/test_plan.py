@@ -10,10 +10,12 @@ from aaff.errors import OptionError, UnknownNameError
 from aaff.plugins import import_module
 from aaff.preprocess import Size
 from aaff.training.recipe import Recipe
+from experiments.paper.analysis import TITLES
 from experiments.paper.modern import MODULE
 from experiments.paper.plan import (
     GROUPS,
     HOLDING_OUT,
+    PAIR,
     PAPER_ORDER,
     UNGATED,
     WIDENED,
@@ -44,9 +46,14 @@ def plan() -> list[PlannedRun]:
 
 
 def test_all_runs_of_the_experiment_are_there_once(plan: list[PlannedRun]) -> None:
-    assert len({run.name for run in plan}) == len(plan) == 6 * 3 + 6 * 3 + 6 * 3 * 3 + 4 * 2 + 2 + 3 * 3 + 11 + 3
-    for group in ("seeds", "drives", "long-drives"):
+    assert (
+        len({run.name for run in plan})
+        == len(plan)
+        == (4 * 3 + 1 + 2 * 3) + 6 * 3 + 4 * 3 * 3 + 4 * 2 + 2 + 3 * 3 + 11 + 3
+    )
+    for group in ("seeds", "drives"):
         assert {run.variant.name for run in plan if run.group == group} == {*PAPER_ORDER, UNGATED, WIDENED}
+    assert {run.variant.name for run in plan if run.group == "long-drives"} == {*PAIR, UNGATED, WIDENED}
     gates = {run.variant.options for run in plan if run.group == "ablation"}
     assert ("gate=none", "fusion=add") in gates
     assert ("sides=1",) in gates
@@ -61,6 +68,13 @@ def test_runs_of_a_group_differ_in_network_and_seed_alone(plan: list[PlannedRun]
             if run.group == group
         }
         assert len(bare) == 1
+
+
+def test_a_control_has_its_partner_at_every_seed(plan: list[PlannedRun]) -> None:
+    seeds = {name: {r.seed for r in plan if r.group == "seeds" and r.variant.name == name} for name in TITLES}
+    for control in (UNGATED, WIDENED):
+        assert len(seeds[control]) == 3
+        assert seeds[control] <= seeds["depthwise_aaff"]
 
 
 def test_a_complete_seed_of_the_modern_comparison_is_a_pair(plan: list[PlannedRun]) -> None:

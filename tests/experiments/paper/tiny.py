@@ -32,7 +32,7 @@ NAMES = ("seeds/depthwise_bisenet-seed0", "seeds/bisenet-seed0")
 
 def experiment(data: Path, out: Path, *, recipe: Recipe = TINY, archive: Path | None = None, **more: Any) -> Experiment:
     """The experiment in a folder; ``more`` goes to ``Settings``."""
-    chosen = {"seeds": (0,), "networks": ("bisenet", "depthwise_bisenet"), "controls": False} | more
+    chosen = {"seeds": (0,), "networks": ("bisenet", "depthwise_bisenet"), "control_seeds": ()} | more
     return Experiment(data, out, Settings({"seeds": recipe}, **chosen), archive=archive, say=lambda line: None)
 
 
