@@ -11,7 +11,7 @@ import torch
 
 from aaff import published
 from aaff.bench import peak, speed
-from aaff.bench.contenders import Contender, plan
+from aaff.bench.contenders import Contender, Failure, plan
 from aaff.bench.subjects import Exporter, Subject, find_subject, graph_macs
 from aaff.bench.untrained import fit_logits
 from aaff.card import ModelCard
@@ -185,6 +185,16 @@ def test_few_models_at_a_time_are_each_measured_beside_the_first(models, monkeyp
     assert [rows[1] for rows in turns] == ["int8.onnx", "net.safetensors"]
     assert main(["bench", *words, *engine, "--together", "1"]) == 2
     assert "--together" in capsys.readouterr().err
+
+
+def test_without_the_first_model_parts_have_nothing_to_be_compared_with(models, monkeypatch, capsys):
+    def broken(subject, planned, *_args, **_options):
+        return iter([Failure(subject, *planned[0][::2], "cannot be run")])
+
+    monkeypatch.setattr("aaff.bench.contenders.contenders", broken)
+    words = [str(models[0] / name) for name in ("fp32.onnx", "int8.onnx", "net.safetensors")]
+    assert main(["bench", *words, "--engine", "openvino", "--together", "2"]) == 2
+    assert "the first model, cannot be run" in capsys.readouterr().err
 
 
 def test_rows_take_turns():

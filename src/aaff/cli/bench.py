@@ -85,7 +85,7 @@ def run(args: Args) -> int:
     ]
     models = sum(map(len, parts))
     measured: list[dict[str, Any]] = []
-    failed: list[Failure] = []
+    failed: dict[tuple[Any, ...], Failure] = {}  # by row: the first model is in every part
     for part in parts:
         rows: list[Contender] = []  # those of one part at a time: the engines of large networks fill the memory
         size = part[0].card.size
@@ -96,7 +96,10 @@ def run(args: Args) -> int:
                 word, origin = subject.word, subject.origin
                 raise OptionError(f"{word} ({origin}) runs in none of the engines and precisions asked for")
             rows += [row for row in own if isinstance(row, Contender)]
-            failed += [row for row in own if isinstance(row, Failure)]
+            failed |= {(subject.word, size, row.engine, row.precision): row for row in own if isinstance(row, Failure)}
+            if args.together is not None and not rows and isinstance(own[0], Failure):
+                # the first model, which the ratios of all parts are to
+                raise ModelError(f"{subject.word}, the first model, {own[0].reason}; give another one first")
         if rows:
             seconds = None if args.minutes is None else 60 * args.minutes * len(part) / models
             with reading(f"measuring at {size}") as report:
@@ -105,7 +108,7 @@ def run(args: Args) -> int:
                 )
             measured.append(result)
     if not measured:
-        raise ModelError("; ".join(dict.fromkeys(f"{row.subject.word} {row.reason}" for row in failed)))
+        raise ModelError("; ".join(dict.fromkeys(f"{row.subject.word} {row.reason}" for row in failed.values())))
     result = joined(measured)
     result["failed"] = [
         {
@@ -116,7 +119,7 @@ def run(args: Args) -> int:
             "size": str(row.subject.card.size),
             "reason": row.reason,
         }
-        for row in failed
+        for row in failed.values()
     ]
     show(result)
     if args.json is not None:
