@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from experiments.paper.analysis import by_drive
+from experiments.paper.results import load_results
 from scripts.tables import ROOT, model_name, percent, read, source, table
 
 
@@ -40,17 +42,8 @@ def camvid() -> str:
 
 def held_out() -> str:
     """Each drive of CamVid held out once: the recipe of the CamVid model beside the paper's network."""
-    runs = ROOT / "results" / "experiment" / "runs"
-    found = [
-        {
-            path.name.split("-")[2]: read(str(path.relative_to(ROOT / "results").with_suffix("")))
-            for path in sorted(paths)
-        }
-        for paths in (runs.glob("drives/depthwise_aaff-without-*.json"), runs.glob("modern-drives/*.json"))
-    ]
-    if not found[1]:
-        return "Not measured yet.\n"
-    scores = [{fold: run["scores"][f"drive-{fold}"]["miou"] for fold, run in runs.items()} for runs in found]
+    results = load_results(ROOT / "results" / "experiment")
+    scores = [by_drive(results.of("drives", "depthwise_aaff")), by_drive(results.of("modern-drives"))]
     folds = sorted(scores[1])
     rows = [[fold, *(percent(of[fold]) for of in scores)] for fold in folds]
     rows.append(["mean", *(percent(sum(of[fold] for fold in folds) / len(folds)) for of in scores)])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aaff.preprocess import Size
+from experiments.paper.groups import DEFAULT_ORDER, HOLDING_OUT, SEVERAL_SEEDS, Group
 from experiments.runner.command import full_recipe, print_status, say
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ RECIPES = Path(__file__).with_name("recipes")
 WEIGHTS = Path(__file__).parents[2] / "weights"
 """Published weights of the repository; they show the maps of results whose checkpoints are gone."""
 
-Group = Literal["seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation", "modern-drives"]
-Part = Literal["seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation", "modern-drives", "fault"]
+Part = Literal[Group, "fault"]
 
 PLANNED_SEEDS = (0, 1, 2)
 
@@ -53,9 +53,7 @@ class Args:
     """Folder of the experiment: its runs, and its report unless --publish names another place."""
     only: tuple[Part, ...] = ()
     """Work on these groups alone; the plan and the report keep all of them."""
-    order: tuple[Group, ...] = (
-        *("drives", "ablation", "seeds", "modern-drives", "modern", "modern-ablation", "long-drives"),
-    )
+    order: tuple[Group, ...] = DEFAULT_ORDER
     """Groups in this order, after the first seed of all networks."""
     seeds: tuple[int, ...] = ()
     """Of groups with several seeds, work on these alone; the plan has 0, 1 and 2, for the controls in seeds 1, 2 and 3,
@@ -179,7 +177,7 @@ def make_experiment(args: Args, data: Path) -> Experiment:
     from aaff.data import splits
     from aaff.errors import DataError, OptionError
     from experiments.paper.experiment import Experiment, all_folds
-    from experiments.paper.plan import CONTROL_SEEDS, HOLDING_OUT, Settings, resized
+    from experiments.paper.plan import CONTROL_SEEDS, Settings, resized
 
     if not data.is_dir():
         raise DataError(f"there is no folder {data}")
@@ -247,7 +245,7 @@ def choose(runs: Sequence[PlannedRun], args: Args) -> list[PlannedRun]:
         run
         for run in runs
         if (not args.only or run.group in args.only)
-        and (run.group not in ("seeds", "long-drives", "modern") or not args.seeds or run.seed in args.seeds)
+        and (run.group not in SEVERAL_SEEDS or not args.seeds or run.seed in args.seeds)
         and (not run.fold or not args.folds or run.fold in args.folds)
         and (not args.networks or {run.variant.model, run.variant.name} & set(args.networks))
     ]

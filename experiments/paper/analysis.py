@@ -67,6 +67,11 @@ def seen(run: RunResult) -> str:
     return f"train-without-{run.fold}" if run.fold else "train"
 
 
+def by_drive(runs: Iterable[RunResult]) -> dict[str, float]:
+    """Mean IoU on the drive that each run has not seen, by the drive's name; runs of one network and seed."""
+    return {run.fold: float(run.scores[held_out(run)]["miou"]) for run in runs if run.fold}
+
+
 def scores_by_condition(
     results: Results, group: str, metric: str = "miou", split: Callable[[RunResult], str] = held_out
 ) -> Scores:

@@ -16,8 +16,9 @@ from aaff.provenance import file_hash
 from aaff.training.trainer import LAST
 from experiments.paper.document import write_report
 from experiments.paper.fault import Scale, demonstrate
+from experiments.paper.groups import DEFAULT_ORDER
 from experiments.paper.pictures import draw_pictures
-from experiments.paper.plan import DEFAULT_ORDER, PAPER_ORDER, Settings, chosen_folds, make_plan
+from experiments.paper.plan import PAPER_ORDER, Settings, chosen_folds, make_plan
 from experiments.paper.publish import publish, source_of
 from experiments.paper.results import Results, add_score, gather_baselines, load_results
 from experiments.runner.archive import LATER

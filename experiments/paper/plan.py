@@ -23,11 +23,8 @@ from aaff.errors import OptionError, UnknownNameError
 from aaff.preprocess import Size
 from aaff.training.recipe import Recipe
 from experiments.paper import modern
+from experiments.paper.groups import DEFAULT_ORDER, GROUPS
 from experiments.runner.planned import Macs, PlannedRun, Scoring, Variant
-
-GROUPS = ("seeds", "drives", "long-drives", "ablation", "modern", "modern-ablation", "modern-drives")
-HOLDING_OUT = ("drives", "long-drives", "modern-drives")
-"""Groups of runs, and those of them that hold out drives."""
 
 PAPER_ORDER = ("bisenet", "depthwise_bisenet", "depthwise_aaff", "depthwise_aaff2")
 """The four networks as the paper's Table 1 lists them."""
@@ -37,9 +34,6 @@ UNGATED, WIDENED = "depthwise_aaff-ungated", "depthwise_bisenet-widened"
 
 ABLATION_GATES = ("sigmoid", "relu", "hard_sigmoid", "none")
 ABLATION_FUSIONS = ("concat", "add")
-
-DEFAULT_ORDER = ("drives", "ablation", "seeds", "modern-drives", "modern", "modern-ablation", "long-drives")
-"""After the first seed of all four networks: what the answer needs most for its time comes first."""
 
 PAIR = ("depthwise_aaff", "depthwise_bisenet")
 """The two networks that the question is about; each has a control."""
@@ -99,7 +93,9 @@ def make_plan(settings: Settings, macs: Macs, *, order: Sequence[str] = DEFAULT_
     for group in order:
         if group not in GROUPS:
             raise UnknownNameError("group of the experiment", group, GROUPS)
-    made = {group: _GROUP[group](settings, macs) for group in GROUPS if group in settings.recipes}
+    made: dict[str, list[PlannedRun]] = {
+        group: _GROUP[group](settings, macs) for group in GROUPS if group in settings.recipes
+    }
     ordered = [*dict.fromkeys([*order, *GROUPS])]
     four = [run for run in made.get("seeds", []) if run.variant.name in PAPER_ORDER]
     first = [run for run in four if run.seed == settings.seeds[0]]

@@ -13,7 +13,7 @@ from experiments.paper.analysis import (
 )
 from experiments.paper.blocks import Block, Folded, Heading, Note, Prose, Table, figure
 from experiments.paper.figures import differences
-from experiments.paper.plan import GROUPS
+from experiments.paper.groups import GROUPS
 from experiments.paper.results import Results
 from experiments.paper.rule import MARGIN, Answer, Comparison, depthwise_headline, points, speed_gain
 from experiments.paper.speed import main_setting, speed_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from experiments.paper.analysis import conditions, scores_by_condition
+from experiments.paper.analysis import by_drive, conditions, scores_by_condition
 from experiments.paper.blocks import Block, Heading, Prose, Table
 from experiments.paper.chapters.answer import comparison_table
 from experiments.paper.modern import AAFF, ABLATION, CHOICES, COMPARISON, PYRAMID, SIX, STREETS_VAL, UNGATED_LITE
@@ -71,14 +71,12 @@ def _networks(results: Results) -> Table:
 
 def _held_out(results: Results) -> list[Block]:
     """What the pretrained backbone brings on drives that were not trained on, beside the paper's network."""
-    columns = {"depthwise_aaff": results.of("drives", "depthwise_aaff"), AAFF.name: results.of("modern-drives")}
-    folds = sorted({run.fold for run in columns[AAFF.name] if run.fold})
+    columns = {"depthwise_aaff": by_drive(results.of("drives", "depthwise_aaff"))}
+    columns[AAFF.name] = by_drive(results.of("modern-drives"))
+    folds = sorted(columns[AAFF.name])
     if not folds:
         return []
-    scores = [
-        {run.fold: run.scores[f"drive-{run.fold}"]["miou"] for run in runs if run.fold in folds}
-        for runs in columns.values()
-    ]
+    scores = [{fold: found[fold] for fold in folds if fold in found} for found in columns.values()]
     rows = [(fold, *(f"{100 * found[fold]:.1f}" if fold in found else _NOT_RUN for found in scores)) for fold in folds]
     rows.append(("mean", *(_mean(list(found.values())) for found in scores)))
     return [

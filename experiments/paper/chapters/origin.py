@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.paper.analysis import arithmetic
 from experiments.paper.blocks import Block, Folded, Heading, Prose, Table
-from experiments.paper.plan import GROUPS
+from experiments.paper.groups import GROUPS
 from experiments.paper.results import Results
 from experiments.runner.results import RunResult
 from experiments.runner.states import flatten

@@ -13,7 +13,8 @@ import yaml
 from aaff.files import read_json
 from aaff.training.recipe import Recipe
 from experiments.paper.__main__ import Args, archive_of, choose, main
-from experiments.paper.plan import GROUPS, Settings, make_plan
+from experiments.paper.groups import GROUPS
+from experiments.paper.plan import Settings, make_plan
 from tests.experiments.paper.made_up import MakeUp
 from tests.experiments.paper.tiny import NAMES, TINY
 

@@ -11,10 +11,9 @@ from aaff.plugins import import_module
 from aaff.preprocess import Size
 from aaff.training.recipe import Recipe
 from experiments.paper.analysis import TITLES
+from experiments.paper.groups import GROUPS, HOLDING_OUT
 from experiments.paper.modern import MODULE
 from experiments.paper.plan import (
-    GROUPS,
-    HOLDING_OUT,
     PAIR,
     PAPER_ORDER,
     UNGATED,
