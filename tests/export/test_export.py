@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from aaff import published
@@ -124,6 +125,20 @@ def test_a_run_becomes_a_file_beside_its_checkpoint_compared_on_synthetic_scenes
     assert main(["export", "best"]) == 0
     assert Path("best-fp32.onnx").is_file()
     assert not written.path.exists(), "published weights are left alone"
+
+
+def test_weights_in_int8_cannot_overflow_sums_of_two_products_in_16_bits(exported):
+    graph = onnx.load_from_string(read_model_file(exported["int8"]).data).graph
+    tables = {table.name: onnx.numpy_helper.to_array(table) for table in graph.initializer}
+    rounded = {n.output[0]: tables[n.input[0]] for n in graph.node if n.input[0] in tables and "Dequant" in n.op_type}
+    dense = [
+        rounded[node.input[1]]
+        for node in graph.node
+        if node.op_type == "Conv" and all(a.i == 1 for a in node.attribute if a.name == "group")
+    ]
+    largest = max(int(np.abs(table.astype(np.int16)).max()) for table in dense)
+    assert largest > 32
+    assert 2 * 255 * largest < 2**15
 
 
 def test_int8_from_the_command_line_and_the_gate_that_refuses(

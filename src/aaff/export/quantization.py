@@ -20,8 +20,9 @@ FRAMES = 96
 def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.ModelProto:
     """The same graph in int8, as pairs of ``QuantizeLinear`` and ``DequantizeLinear`` that runtimes fuse.
 
-    Weights are quantised per channel, activations per tensor.  What stands before the network
-    (normalisation) and behind its logits (resizing, choice of the class) stays as it is.
+    Weights are quantised per channel, those of dense convolutions to 7 bits, so that sums overflow on no processor;
+    activations per tensor.  What stands before the network (normalisation) and behind its logits (resizing, choice of
+    the class) stays as it is.
 
     Args:
         model: what ``aaff.export.graph.build_graph`` gave.
@@ -36,7 +37,7 @@ def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.Model
         raise DataError("no frame to calibrate on; int8 needs some frames of the training data")
     with some_home(), contextlib.redirect_stdout(sys.stderr):  # its progress is not this command's output
         import nncf
-        from nncf.quantization.advanced_parameters import QuantizationParameters
+        from nncf.quantization.advanced_parameters import OverflowFix, QuantizationParameters
 
         nncf.set_log_level("ERROR")
         quantized: onnx.ModelProto = nncf.quantize(
@@ -44,9 +45,12 @@ def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.Model
             nncf.Dataset([frame[None] for frame in frames], lambda batch: {INPUT: batch}),
             subset_size=len(frames),
             ignored_scope=nncf.IgnoredScope(names=_around(model)),
-            # Left alone, it gives each channel before a depthwise convolution its own range: ONNX Runtime cannot.
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                activations_quantization_params=QuantizationParameters(per_channel=False)
+                # 7 bits in dense layers: without VNNI instructions two products are added in 16 bits, which weights of
+                # 8 bits overflow.
+                overflow_fix=OverflowFix.ENABLE,
+                # Left alone, it gives each channel before a depthwise convolution its own range: ONNX Runtime cannot.
+                activations_quantization_params=QuantizationParameters(per_channel=False),
             ),
         )
     onnx.checker.check_model(quantized)
