@@ -10,11 +10,10 @@ network, so a run that was stopped resumes.
 In fp32 the engines must give the maps of the PyTorch network, at a size that the file was not exported for too.
 
 In int8 every layer rounds to 256 values.  An engine rounds at other places than the file is written, since it joins
-layers, and without VNNI instructions its sums saturate or its weights have 7 bits; over a hundred layers of a network
-without training that moves every tenth pixel to another class.  So pixels are not compared with the other engine's,
-but all with the PyTorch network's: an engine passes if it comes as close to them as the file does that is computed as
-it is written, every rounding a node of its own.  ``rounding`` is the share of the pixels that this leaves alone after
-the scales of the weights have changed by a millionth.
+layers; over a hundred layers of a network without training that moves every tenth pixel to another class.  So pixels
+are not compared with the other engine's, but all with the PyTorch network's: an engine passes if it comes as close to
+them as the file does that is computed as it is written, every rounding a node of its own.  ``rounding`` is the share
+of the pixels that this leaves alone after the scales of the weights have changed by a millionth.
 """
 
 from __future__ import annotations
