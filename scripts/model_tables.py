@@ -99,6 +99,23 @@ def aspect() -> str:
     return table(["aspect", *(f"{way}, mean IoU %" for way in ways)], rows) + source("street_aspect")
 
 
+def input_size() -> str:
+    """What a larger or smaller input gives and costs."""
+    found = read("street_input_size")
+    small = ("pole", "sign symbol", "pedestrian")
+    rows = [
+        [
+            row["size"].replace("x", "×"),
+            percent(row["miou"]),
+            *(percent(row["iou"][name]) for name in small),
+            f"{row['ratio']:.2f}",
+        ]
+        for row in found["rows"]
+    ]
+    columns = ["input", "mean IoU %", *(f"{name}, IoU %" for name in small), "latency beside the model's own size"]
+    return table(columns, rows) + source("street_input_size")
+
+
 def confidence() -> str:
     """What the confidence costs, and how sure the model is of pictures of streets and of others."""
     found = read("street_confidence")

@@ -282,6 +282,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "street-robustness": model_tables.robustness,
     "street-speed": model_tables.speed,
     "street-aspect": model_tables.aspect,
+    "street-input-size": model_tables.input_size,
     "street-confidence": model_tables.confidence,
     "camvid-scores": model_tables.camvid,
     "camvid-drives": model_tables.held_out,
