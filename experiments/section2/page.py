@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,14 @@ def _noise(evidence: Evidence) -> str:
     if any(value is None for value in found.values()):
         return "The noise is not known yet: it waits for the further seeds."
     told = ", ".join(f"{what} {100 * value:.1f}" for what, value in found.items() if value is not None)
-    return f"What a difference must exceed, in points: {told}."
+    spans = []
+    for name in NOISE:
+        values = [100 * run.scores["val"]["pixel_accuracy"] for run in evidence.runs if run.name == name]
+        spans.append(f"`{name}` {min(values):.1f} to {max(values):.1f}")
+    return textwrap.fill(
+        f"What a difference must exceed, in points: {told}. Pixel accuracy on val over the seeds: {'; '.join(spans)}.",
+        120,
+    )
 
 
 def _networks(evidence: Evidence, costs: dict[str, Any], runs: Sequence[PlannedRun]) -> str:
