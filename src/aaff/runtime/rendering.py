@@ -29,6 +29,8 @@ _OPAQUE = 0.8
 """How much a legend covers what is under it."""
 _LONGEST = 16
 """Lines of a legend before it takes a second column."""
+_FEWEST = 4
+"""Entries that a legend inside a picture must have space for, if there are as many: fewer hide more than they tell."""
 
 
 def color_map(class_map: UInt8Array, labels: LabelMap) -> UInt8Array:
@@ -172,7 +174,7 @@ class Inset:
 
     @classmethod
     def fitting(cls, size: Size, entries: Sequence[LegendEntry], *, shares: bool = True) -> Inset | None:
-        """The legend for pictures of a size; None where there is nothing to list or not enough space.
+        """The legend for pictures of a size; None where there is nothing to list, or space for a few of many alone.
 
         It takes at most a third of the height.  Entries that do not fit are left out, the last ones first.
 
@@ -185,7 +187,7 @@ class Inset:
         cell = _Cell.fitting(entries, text, shares=shares)
         columns = min((size.width - 2 * cell.gap) // cell.width, len(entries))
         lines = (size.height // 3 - 2 * cell.gap) // cell.height
-        if columns < 1 or lines < 1:
+        if columns < 1 or lines < 1 or columns * lines < min(_FEWEST, len(entries)):
             return None
         rows = list(entries[: columns * lines])
         return cls(_panel(rows, cell, -(-len(rows) // -(-len(rows) // columns))))
