@@ -5,7 +5,6 @@ from __future__ import annotations
 from experiments.paper.analysis import (
     TITLES,
     answer,
-    conditions,
     conditions_by_arithmetic,
     noise,
     seen,
@@ -126,7 +125,7 @@ def _uncertainty(results: Results) -> str:
     if deviation is not None:
         parts.append(f"another seed alone moves val mean IoU by {100 * deviation:.1f} points (standard deviation)")
     recipes = [
-        f"{len(conditions(results, group))} {group.removeprefix('long-')} of {runs[0].recipe['epochs']} epochs"
+        f"{len({run.condition for run in runs})} {group.removeprefix('long-')} of {runs[0].recipe['epochs']} epochs"
         for group in questions(results)
         if (runs := results.of(group))
     ]
