@@ -15,6 +15,12 @@ SEVERAL_SEEDS: tuple[Group, ...] = ("seeds", "long-drives", "modern")
 """Those with several seeds; the others have the first one."""
 
 DEFAULT_ORDER: tuple[Group, ...] = (
-    *("drives", "ablation", "seeds", "modern-drives", "modern", "modern-ablation", "long-drives"),
+    "drives",
+    "ablation",
+    "seeds",
+    "modern-drives",
+    "modern",
+    "modern-ablation",
+    "long-drives",
 )
 """After the first seed of all four networks: what the answer needs most for its time comes first."""
