@@ -27,6 +27,7 @@ from aaff.cli import VERBS, demo, main, parse_words
 from aaff.cli.options import parse
 from aaff.errors import DataError, OptionError
 from aaff.installation import install_command
+from aaff.labels import CAMVID11
 from aaff.networks import create_model, list_models
 from aaff.networks.complexity import count
 from aaff.preprocess import Size
@@ -337,7 +338,9 @@ class TestDemo:
         told = capsys.readouterr().out
         assert str(tmp_path / "demo-2" / "maps") in told
         assert str(tmp_path / "demo-2" / "report.html") in told
-        assert "80.0 %" in (tmp_path / "demo-2" / "report.html").read_text(encoding="utf-8")
+        report = (tmp_path / "demo-2" / "report.html").read_text(encoding="utf-8")
+        assert "80.0 %" in report
+        assert f"rgb{CAMVID11.colors[0]}" in report
         assert len(seen) == 6
         assert str(tmp_path / "demo-2" / "streets") in seen[0]
 

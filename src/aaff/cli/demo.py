@@ -14,7 +14,8 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>aaff demo
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <style>body {{ font: 16px/1.5 sans-serif; max-width: 60rem; margin: auto; padding: 1rem }} img {{ max-width: 100% }}
 pre {{ overflow-x: auto; background: #f4f5f7; padding: 1rem }}
-td + td {{ text-align: right; padding-left: 2rem }}</style>
+td + td {{ text-align: right; padding-left: 2rem }}
+i {{ display: inline-block; width: .9em; height: .9em; margin-right: .5em; vertical-align: -.1em }}</style>
 <h1>aaff demo</h1>
 <p>A small network, trained for minutes on synthetic streets. The scores show that everything works; they say nothing
 about real streets.</p>
@@ -95,12 +96,17 @@ def write_report(args: Args, folder: Path) -> Path:
     from html import escape
 
     from aaff.files import read_json, write_text
+    from aaff.labels import CAMVID11
 
     scores = read_json(folder / "scores.json")
     rows = {"mean IoU": scores["miou"], "pixel accuracy": scores["pixel_accuracy"]}
-    rows |= {f"IoU, {name}": row["iou"] for name, row in scores["per_class"].items()}
+    colors = dict(
+        zip(CAMVID11.names, CAMVID11.colors, strict=True)
+    )  # of the pictures, which are too small for a legend
+    for name, row in scores["per_class"].items():
+        rows[f'<i style="background: rgb{colors[name]}"></i>IoU, {escape(name)}'] = row["iou"]
     table = "".join(
-        f"<tr><td>{escape(name)}<td>{'–' if value is None else f'{100 * value:.1f} %'}" for name, value in rows.items()
+        f"<tr><td>{name}<td>{'–' if value is None else f'{100 * value:.1f} %'}" for name, value in rows.items()
     )
     overlays = sorted((folder / "maps").glob("*_overlay.png"))
     shown = overlays[:: max(1, len(overlays) // _SHOWN)][:_SHOWN]
