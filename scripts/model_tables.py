@@ -8,6 +8,7 @@ from typing import Any
 from experiments.paper.analysis import by_drive
 from experiments.paper.results import load_results
 from scripts.tables import ROOT, model_name, percent, read, source, table
+from scripts.training_history import THIN, changes
 
 
 def scores() -> str:
@@ -54,6 +55,25 @@ def held_out() -> str:
 def _iou(found: dict[str, Any], name: str) -> str:
     value = found["per_class"].get(name, {}).get("iou")
     return "–" if value is None else percent(value)
+
+
+def training(name: str) -> str:
+    """The stages of a model's training: what changed in the recipe, and what came of it."""
+    stages = read(f"{name}_training")["stages"]
+    rows = []
+    for number, (stage, changed) in enumerate(zip(stages, changes(stages), strict=True), 1):
+        last = stage["epochs"][-1]
+        told = ", ".join(f"`{option}` {_option(value)}" for option, value in changed.items())
+        scores = [last["miou"], *(last["iou"][thin] for thin in THIN)] if "miou" in last else []
+        rows.append(
+            [str(number), told or "–", str(last["step"]), *map(percent, scores), *["–"] * (1 + len(THIN) - len(scores))]
+        )
+    columns = ["stage", "changed in the recipe", "steps", "mean IoU %", *(f"{thin}, IoU %" for thin in THIN)]
+    return table(columns, rows) + source(f"{name}_training")
+
+
+def _option(value: object) -> str:
+    return " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
 
 
 def robustness() -> str:
@@ -114,6 +134,16 @@ def input_size() -> str:
     ]
     columns = ["input", "mean IoU %", *(f"{name}, IoU %" for name in small), "latency beside the model's own size"]
     return table(columns, rows) + source("street_input_size")
+
+
+def pole_offset() -> str:
+    """What raising the logit of poles gives, on val and on drives that a network has not seen."""
+    found = read("street_pole_offset")
+    splits = list(dict.fromkeys(row["split"] for row in found["rows"]))
+    cells = {(row["offset"], row["split"]): f"{percent(row['iou'])} / {percent(row['miou'])}" for row in found["rows"]}
+    offsets = dict.fromkeys(row["offset"] for row in found["rows"])
+    rows = [[f"{offset:+.1f}", *(cells[offset, split] for split in splits)] for offset in offsets]
+    return table(["added to the logit", *splits], rows) + source("street_pole_offset")
 
 
 def confidence() -> str:

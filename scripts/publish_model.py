@@ -1,5 +1,4 @@
-"""Put a trained checkpoint into ``weights/`` under a name, in half precision, with its licence and sources stated,
-and its epochs into ``results/``.
+"""Put a trained checkpoint into ``weights/`` under a name, in half precision, with its licence and sources stated.
 
     python -m scripts.publish_model runs/street-v2 street --licence "research only" --source "CamVid train" \
         --adjust 0.5 --data camvid streets-merged --repeat 2 1
@@ -12,7 +11,6 @@ adjustment", ICLR 2021, arXiv:2007.07314), which changes nothing but the biases 
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +18,6 @@ import torch
 
 from aaff.data.layouts import open_dataset
 from aaff.data.mixture import mixed
-from aaff.files import write_json
 from aaff.loading import find_model
 from aaff.networks.weights import load_checkpoint, save_checkpoint
 from aaff.published import weights_folder
@@ -39,7 +36,7 @@ def main() -> None:
     parser.add_argument("--source", action="append", default=[], help="a data set that they were trained on")
     parser.add_argument("--adjust", type=float, default=0.0, help="share of the class weights taken back, 0 to 1")
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="the data sets, for --adjust")
-    parser.add_argument("--out", type=Path, help="folder of the checkpoint, in place of weights/ and results/")
+    parser.add_argument("--out", type=Path, help="folder of the checkpoint, in place of weights/")
     parser.add_argument("--repeat", type=int, nargs="*", default=[1], help="as in the recipe")
     given = parser.parse_args()
     net, card = load_checkpoint(find_model(given.run, engine="torch"))
@@ -56,11 +53,6 @@ def main() -> None:
     card = replace(card, licence=given.licence, provenance=provenance, score=None)
     out = (given.out or weights_folder()) / f"{given.name}.safetensors"
     save_checkpoint(out, net.state_dict(), card, dtype=torch.float16)
-    metrics = (given.run if given.run.is_dir() else given.run.parent) / "metrics.jsonl"
-    if given.out is None and metrics.is_file():
-        epochs = [json.loads(line) for line in metrics.read_text().splitlines()]
-        history = {"recipe": card.recipe, "epochs": epochs, "provenance": card.provenance}
-        write_json(Path("results") / f"{given.name}_training.json", history)
     print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -284,7 +284,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "street-aspect": model_tables.aspect,
     "street-input-size": model_tables.input_size,
     "street-confidence": model_tables.confidence,
+    "street-stages": lambda: model_tables.training("street"),
+    "street-pole-offset": model_tables.pole_offset,
     "camvid-scores": model_tables.camvid,
+    "camvid-stages": lambda: model_tables.training("camvid_lite0"),
     "camvid-drives": model_tables.held_out,
     "serving": model_tables.serving,
 }
