@@ -85,7 +85,7 @@ def test_python_gives_what_the_command_wrote(folder: Path) -> None:
 def test_a_run_is_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (folder / "run" / "best.safetensors").read_bytes()
     assert main(["train", "--data", str(folder / "scenes"), "--out", str(folder / "run")]) == 2
-    assert "holds a run already" in capsys.readouterr().err
+    assert "already contains a run" in capsys.readouterr().err
     assert (folder / "run" / "best.safetensors").read_bytes() == before
 
 

@@ -139,8 +139,8 @@ def test_a_folder_as_video(quick, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--fps", "25"], "--fps is the rate of a folder"),
-        (["--frames", "0"], "leaves nothing to do"),
+        (["--fps", "25"], "--fps sets the frame rate"),
+        (["--frames", "0"], "--frames is 0"),
         (["--write", "overlays"], "overlay"),
     ],
 )

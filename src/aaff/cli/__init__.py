@@ -1,11 +1,11 @@
-"""The command ``aaff``: finds the verb, reads its options, runs it, and says in one sentence what went wrong.
+"""The ``aaff`` command: parse the subcommand and its options, run it, and report errors in one sentence.
 
-A verb is a line in ``VERBS`` and a module beside this file (``data check`` is ``data_check.py``)
-with a dataclass ``Args`` and ``run(args) -> int``.  Only the module of the chosen verb is imported,
-and its heavy imports stand inside its functions, so that help comes at once.
+Each subcommand ("verb") has a line in ``VERBS`` and a module in this package (``data check`` is ``data_check.py``)
+with a dataclass ``Args`` and a function ``run(args) -> int``.  Only the module of the chosen verb is imported, and
+modules import heavy packages inside functions, so ``--help`` is fast.
 
-Exit status: 0 success (warnings too), 1 findings, 2 could not run, 130 interrupted (Ctrl-C, SIGTERM, SIGHUP), 141
-nobody reads the output any more.
+Exit status: 0 success (with or without warnings), 1 problems found, 2 could not run, 130 interrupted (Ctrl-C, SIGTERM,
+SIGHUP), 141 broken pipe.
 """
 
 from __future__ import annotations
@@ -26,48 +26,48 @@ from aaff.signals import stopping_raises
 
 VERBS: dict[str, str] = {
     "data init": "describe a folder of images and masks as a data set",
-    "data check": "look for everything that is wrong with a data set",
-    "data stats": "count images, sizes and pixels per class",
-    "data scenes": "draw a data set of street scenes, no download",
+    "data check": "check a data set for errors",
+    "data stats": "count images, image sizes and pixels per class",
+    "data scenes": "generate a data set of synthetic street scenes, no download",
     "train": "train a network",
-    "evaluate": "score a model on a split, beside the baselines",
-    "convert": "make a checkpoint of weights that another project trained",
-    "export": "make one file of a checkpoint that runs without torch",
-    "predict": "turn images, videos and cameras into semantic maps",
-    "serve": "open a live page in the browser, and an HTTP API",
+    "evaluate": "score a model on a split of a data set",
+    "convert": "convert weights trained by another project into a checkpoint",
+    "export": "export a checkpoint to one .onnx file that runs without PyTorch",
+    "predict": "segment images, videos and camera streams",
+    "serve": "serve a live web page and an HTTP API",
     "bench": "measure the latency and throughput of models",
     "models": "list the models and networks, or show the layers of one",
-    "demo": "draw, train, evaluate and predict, in a few minutes",
+    "demo": "generate data, train, evaluate and predict in a few minutes",
 }
-"""Every verb and what it does, in the order of the help."""
+"""Every verb with its one-line summary, in the order of the help."""
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 _LONGEST = 2000
-"""Characters of a message."""
+"""Maximum length of an error message, in characters."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _SMALLER = "out of memory; try a smaller batch, a smaller size or fewer workers"
 _NO_MEMORY = ("Insufficient memory", "allocate memory", "not enough memory", "out of memory")
-"""How OpenCV and PyTorch say it, which raise no MemoryError."""
+"""What OpenCV and PyTorch write when memory runs out; neither raises MemoryError."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
     Args:
-        argv: the words after ``aaff``; default: those of the process.
+        argv: the arguments after ``aaff``; default: those of this process.
     """
     try:
         os.getcwd()
     except FileNotFoundError:
-        return _fail("the current folder does not exist any more; change to another one")
+        return _fail("the current folder no longer exists; change to another one")
     share_cache_folder()
     return exit_status(lambda: _dispatch(_import(list(sys.argv[1:] if argv is None else argv))))
 
 
 def _import(words: list[str]) -> list[str]:
-    """Import the modules of ``--import MODULE`` behind any command; returns the other words.
+    """Import the modules named by ``--import MODULE`` and return the remaining arguments.
 
     Raises:
         OptionError: a module cannot be imported.
@@ -88,14 +88,14 @@ def _import(words: list[str]) -> list[str]:
 
 
 def exit_status(command: Callable[[], int]) -> int:
-    """Run a command; turn what a user can fix into one sentence on standard error and an exit status.
+    """Run a command and return its exit status; print errors that a user can fix as one sentence on standard error.
 
     SIGTERM and SIGHUP end the command as Ctrl-C does: results are finished or removed.
 
     Args:
         command: returns its own exit status.
     """
-    # Sentences and file names have characters that an output's encoding may lack; an escape is better than no word.
+    # Messages and file names may have characters that the output's encoding lacks; escape them instead of failing.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -105,13 +105,13 @@ def exit_status(command: Callable[[], int]) -> int:
         except OSError:
             if not stopped():
                 raise
-            status = _INTERRUPTED  # the terminal that hung up takes no more output
+            status = _INTERRUPTED  # the terminal is gone and accepts no more output
     _drop_output()
     return _INTERRUPTED if status and stopped() else status
 
 
 def _status(command: Callable[[], int]) -> int:
-    """Run a command; what went wrong is printed as a sentence."""
+    """Run a command; print an error as one sentence."""
     try:
         status = command()
         _flush()
@@ -136,7 +136,7 @@ def _status(command: Callable[[], int]) -> int:
             return _fail(f"the disk is full{where}; free some space and run the same command again")
         if error.errno in _FORBIDDEN and where:
             return _fail(f"no permission to use {error.filename}; choose a folder of your own")
-        if error.strerror and where:  # a name that is too long, links in a circle, a file where a folder should be
+        if error.strerror and where:  # a name that is too long, a loop of links, a file where a folder should be
             return _fail(f"cannot use {error.filename}: {error.strerror}")
         raise
     except Exception as error:
@@ -151,7 +151,7 @@ def _flush() -> None:
 
 
 def _drop_output() -> None:
-    """What cannot be written goes nowhere, so that the interpreter does not fail on it at its end."""
+    """Discard output that cannot be written, so that the interpreter does not fail on it at exit."""
     try:
         _flush()
     except OSError:
@@ -159,7 +159,7 @@ def _drop_output() -> None:
 
 
 def parse_words(words: Sequence[str]) -> tuple[ModuleType, Any]:
-    """The module and the ``Args`` that a command line (without ``aaff``) stands for; nothing is run.
+    """Parse a command line (without ``aaff``) into the verb's module and its ``Args``; nothing is run.
 
     Raises:
         UnknownNameError: there is no such verb.
@@ -170,7 +170,7 @@ def parse_words(words: Sequence[str]) -> tuple[ModuleType, Any]:
     from aaff.cli.options import parse
 
     own = list(words[len(verb.split()) :])
-    if expand := getattr(module, "expand", None):  # a verb with recipes puts their values before the user's words
+    if expand := getattr(module, "expand", None):  # train puts the recipe's values before the user's arguments
         own = expand(own)
     return module, parse(module.Args, own, prog=f"aaff {verb}")
 
@@ -192,7 +192,7 @@ def _dispatch(words: list[str]) -> int:
         return 0
     try:
         module, args = parse_words(words)
-    except SystemExit as end:  # --help has printed what was asked for
+    except SystemExit as end:  # --help was printed
         return int(end.code or 0)
     return int(module.run(args))
 
@@ -202,7 +202,7 @@ def _groups() -> set[str]:
 
 
 def _find_verb(words: Sequence[str]) -> str:
-    """The verb that the words begin with."""
+    """The verb at the start of the arguments."""
     first, second = (*words, "", "")[:2]
     if f"{first} {second}" in VERBS:
         return f"{first} {second}"
@@ -228,16 +228,16 @@ def _help(group: str = "") -> str:
             "",
             *lines,
             "",
-            "aaff COMMAND --help shows the options of one command; aaff --version the version.",
+            "aaff COMMAND --help shows the options of a command; aaff --version prints the version.",
         ]
     )
 
 
 def _fail(sentence: str) -> int:
-    # A name that was typed may be as long as a command line, and hold what steers the terminal.
+    # A name typed by the user may be very long and may contain terminal control sequences.
     if len(sentence) > _LONGEST:
         sentence = f"{sentence[: _LONGEST // 2]} … {sentence[-_LONGEST // 2 :]}"
     sentence = "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in sentence)
-    with contextlib.suppress(OSError):  # nobody reads it
+    with contextlib.suppress(OSError):  # standard error is closed
         print(f"aaff: {sentence}", file=sys.stderr)
     return 2

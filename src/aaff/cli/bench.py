@@ -1,4 +1,4 @@
-"""``aaff bench``: how fast models are on this machine."""
+"""``aaff bench``: measure how fast models run on this machine."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ if TYPE_CHECKING:
 
 @dataclass
 class Args:
-    """Measure models side by side: end-to-end latency and the network alone, in every engine and precision.
+    """Compare models: end-to-end latency, latency of the network alone and throughput, per engine and precision.
 
-    Ratios are to the first row of the same size. All rows of a size take turns (see --together), on synthetic street
-    scenes. Leave the machine alone meanwhile. A model that cannot be exported or run is named with the reason; the
-    others are measured.
+    Models of one frame size are timed in alternation (see --together) on synthetic street scenes, and their ratios
+    refer to the first row of that size. Keep the machine idle during the measurement. A model that cannot be exported
+    or run is reported with the reason; the others are still measured.
     """
 
     models: tyro.conf.Positional[tuple[str, ...]]
-    """Exported files (.onnx), checkpoints, folders of runs, or names of networks (see: aaff models). Checkpoints and
-    names are exported for the measurement; a name without published weights is measured untrained."""
+    """Exported files (.onnx), checkpoints, run folders, or names of models and networks (see: aaff models).
+    Checkpoints and names are exported first; a network without published weights is measured with random weights."""
     size: tuple[Size, ...] = ()
-    """One or several sizes of the frames; default: each model's own."""
+    """One or more frame sizes; default: each model's own."""
     engine: tuple[EngineName, ...] = ()
-    """One or several; default: all that are installed."""
+    """One or more engines; default: all that are installed."""
     precision: tuple[Precision, ...] = ()
-    """One or several; default: all that run here. int8-bf16 computes in bf16 what is not quantised."""
+    """One or more precisions; default: all that run here. int8-bf16 runs the layers that are not quantised in bf16."""
     threads: int | None = None
     """CPU threads; default: all cores."""
     runs: int = 200
-    """Calls of each model."""
+    """Timed calls per model."""
     minutes: float | None = None
-    """What the timing may take, without the preparation: slow models then get fewer calls."""
+    """Limit on the time spent timing, preparation excluded; slow models then get fewer calls."""
     throughput: bool = True
-    """Measure several frames at once too."""
+    """Also measure the throughput with several frames in flight."""
     together: int | None = None
-    """Models that take turns at a time, the first of all always among them, so that ratios still come from turns in
-    common; default: all. Give fewer where the engines of all do not fit into memory: large networks need gigabytes."""
+    """How many models are timed in alternation; the first model is in every group, so ratios stay comparable.
+    Default: all. Reduce it if the engines of all models do not fit into memory; large networks need gigabytes."""
     exports: Path | None = None
-    """Keep what is exported in this folder and find it there the next time. Empty the folder after a change of the
-    networks' code."""
+    """Keep exported files in this folder and reuse them next time.
+    Empty the folder after changing the code of a network."""
     json: Path | None = None
-    """Write the figures here."""
+    """Write the results to this JSON file."""
 
 
 def run(args: Args) -> int:
-    """Print and write the figures; status 0, or 1 where a model could not be measured."""
+    """Print and write the results; status 0, or 1 if a model could not be measured."""
     from aaff.bench.contenders import Contender, Failure, contenders, graphs_needed, plan
     from aaff.bench.speed import joined, measure_models
     from aaff.bench.subjects import Exporter, find_subject
@@ -85,21 +85,21 @@ def run(args: Args) -> int:
     ]
     models = sum(map(len, parts))
     measured: list[dict[str, Any]] = []
-    failed: dict[tuple[Any, ...], Failure] = {}  # by row: the first model is in every part
+    failed: dict[tuple[Any, ...], Failure] = {}  # keyed by row, since the first model is in every part
     for part in parts:
-        rows: list[Contender] = []  # those of one part at a time: the engines of large networks fill the memory
+        rows: list[Contender] = []  # of one part at a time, since the engines of large networks fill the memory
         size = part[0].card.size
         frame = drive(size, 1)[0]
         for subject in part:
             own = list(contenders(subject, planned, frame, args.threads, throughput=args.throughput))
             if not own:
                 word, origin = subject.word, subject.origin
-                raise OptionError(f"{word} ({origin}) runs in none of the engines and precisions asked for")
+                raise OptionError(f"{word} ({origin}) runs in none of the requested engines and precisions")
             rows += [row for row in own if isinstance(row, Contender)]
             failed |= {(subject.word, size, row.engine, row.precision): row for row in own if isinstance(row, Failure)}
             if args.together is not None and not rows and isinstance(own[0], Failure):
-                # the first model, which the ratios of all parts are to
-                raise ModelError(f"{subject.word}, the first model, {own[0].reason}; give another one first")
+                # the first model, which is the reference of all ratios
+                raise ModelError(f"{subject.word}, the first model, {own[0].reason}; put another model first")
         if rows:
             seconds = None if args.minutes is None else 60 * args.minutes * len(part) / models
             with reading(f"measuring at {size}") as report:
@@ -129,33 +129,33 @@ def run(args: Args) -> int:
 
 
 def _check(args: Args) -> None:
-    """Refuse what cannot be measured before the models are made ready, which takes minutes."""
+    """Check the options before the models are prepared, which takes minutes."""
     from aaff.errors import OptionError
     from aaff.synthetic import check_size
 
     if not args.models:
         raise OptionError("aaff bench needs a model: an exported file, a checkpoint, or a name such as depthwise_aaff")
     if args.runs < 1:
-        raise OptionError(f"--runs {args.runs} measures nothing; give 1 or more")
+        raise OptionError(f"--runs is {args.runs}; it must be at least 1")
     if args.together is not None and args.together < 2:
-        raise OptionError(f"--together {args.together} leaves no model beside the first; give 2 or more")
+        raise OptionError(f"--together is {args.together}; it must be at least 2, the first model and another one")
     if args.threads is not None and args.threads < 1:
-        raise OptionError(f"--threads {args.threads} cannot run a model; give 1 or more, or leave it out for all cores")
+        raise OptionError(f"--threads is {args.threads}; it must be at least 1 (default: all cores)")
     if args.minutes is not None and not 0 < args.minutes < math.inf:
-        raise OptionError(f"--minutes {args.minutes} must be above 0")
+        raise OptionError(f"--minutes is {args.minutes}; it must be above 0")
     for size in args.size:
         check_size(size)
 
 
 def _parts(subjects: Sequence[Subject], together: int | None) -> list[list[Subject]]:
-    """The models of one size in parts that are measured one after the other, each with the first one in front."""
+    """Split the models of one size into groups that are measured in sequence; each starts with the first model."""
     first, rest = subjects[0], subjects[1:]
     step = len(subjects) if together is None else together - 1
     return [[first, *rest[start : start + step]] for start in range(0, max(1, len(rest)), step)]
 
 
 def scenes(size: Size, count: int) -> list[Sample]:
-    """The first frame of each of so many synthetic drives."""
+    """The first frame of each of ``count`` synthetic drives."""
     from aaff.data.sample import Sample
     from aaff.synthetic import render
 
@@ -164,14 +164,14 @@ def scenes(size: Size, count: int) -> list[Sample]:
 
 
 def drive(size: Size, count: int) -> list[UInt8Array]:
-    """So many frames of one synthetic drive."""
+    """``count`` frames of one synthetic drive, each uint8 RGB [H, W, 3]."""
     from aaff.synthetic import frames
 
     return [scene.image for scene in frames(0, count, size)]
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print the rows as a table, and what else must be known to read it."""
+    """Print the rows as a table, with the notes needed to read it."""
     from aaff.cli.console import print_table
     from aaff.provenance import processor_name
 
@@ -201,7 +201,7 @@ def show(result: dict[str, Any]) -> None:
     )
     if result["peaks"]:
         rates = ", ".join(f"{p['engine']} {p['precision']} {p['gops']:.0f}" for p in result["peaks"])
-        print(f"peak in billions of operations a second: {rates}")
+        print(f"peak rate in billions of operations per second: {rates}")
     for origin in dict.fromkeys((row["model"], row["origin"]) for row in rows):
         print("{}: {}".format(*origin))
     for failure in result["failed"]:

@@ -1,4 +1,4 @@
-"""Tables for people: as wide as the terminal, and never cut when they go into a file or a pipe."""
+"""Tables and progress in the terminal; tables written to a file or pipe are never truncated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aaff.card import ModelCard
 from aaff.published import default_name
 
 SECONDS_BETWEEN_LINES = 5.0
-"""Seconds between lines of progress without a terminal."""
+"""Seconds between progress lines when there is no terminal."""
 
 _PIPE_WIDTH = 200
 _NAME_WIDTH = 16
@@ -25,22 +25,22 @@ _NAME_WIDTH = 16
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # rich would exit with the status that means findings
+        raise BrokenPipeError  # rich would exit with status 1, which means "problems found" here
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A rich console; without a terminal it is wide enough to cut nothing."""
+    """A rich console; without a terminal it is wide enough that nothing is truncated."""
     stream = sys.stderr if stderr else sys.stdout
     return _Console(stderr=stderr, width=None if stream is not None and stream.isatty() else _PIPE_WIDTH)
 
 
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
-    """Show how far long work has got: a bar on a terminal, else a line every few seconds, both on standard error.
+    """Show progress on standard error: a bar on a terminal, otherwise a line every few seconds.
 
     Yields:
-        The function to call with the steps done, those in all (None: not known) and words of one's own; without
-        them the line counts the steps.
+        A function to call with the steps done, the total (None if unknown) and a text to show; an empty text shows
+        the step count.
     """
     screen = console(stderr=True)
     if not screen.is_terminal:
@@ -53,7 +53,7 @@ def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
 
 
 class _Lines:
-    """Progress where there is no terminal."""
+    """Progress lines for output that is not a terminal."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -75,14 +75,14 @@ def print_table(
     text_columns: int = 1,
     total: Sequence[object] | None = None,
 ) -> None:
-    """Print a table whose first columns are text, to the left, and the others numbers, to the right.
+    """Print a table with left-aligned text columns first, then right-aligned number columns.
 
     Args:
         columns: headings.
         rows: one value per column; integers get thousands separators.
         title: a line above the table.
-        text_columns: how many of the first columns are text.
-        total: a last row below a rule.
+        text_columns: number of leading text columns.
+        total: a last row, separated by a rule.
     """
     table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.collapse_padding = True
@@ -91,7 +91,7 @@ def print_table(
         if index >= text_columns:
             table.add_column(name, justify="right", overflow="fold")
             continue
-        # On a narrow terminal headings and sentences break before names do.
+        # On a narrow terminal, wrap headings and sentences rather than names.
         longest = max((line[index].cell_len for line in lines), default=0)
         table.add_column(name, overflow="fold", no_wrap=longest <= _NAME_WIDTH)
     for index, line in enumerate(lines):
@@ -102,11 +102,11 @@ def print_table(
 
 
 def print_default_model(model: object, card: ModelCard) -> None:
-    """Say which model runs, and what its licence allows, when the user has named none (``model`` is None)."""
+    """Print which bundled model is used, and its licence, when the user named none (``model`` is None)."""
     if model is None:
         print(f"model: {default_name()}, bundled with aaff ({card.network}, {card.protocol}); weights: {card.licence}")
 
 
 def _cell(value: object) -> Text:
-    # Text, not str: square brackets in a file name are no markup.
+    # Text, not str, so that rich does not read square brackets in a file name as markup.
     return Text(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))

@@ -1,4 +1,4 @@
-"""``aaff convert``: the weights that another project trained, as a checkpoint of this one."""
+"""``aaff convert``: convert weights trained by another project into a checkpoint of aaff."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ if TYPE_CHECKING:
     from aaff.preprocess import Normalization
 
 _LISTED = 5
-"""Names that the report shows of each kind."""
+"""How many names of each kind the report shows."""
 
 
 @dataclass
 class Args:
-    """Make a checkpoint of weights that another project trained.
+    """Convert weights trained by another project into a checkpoint.
 
-    Known are the releases of BiSeNet and BiSeNetV2 (CoinCheung), STDC-Seg, DDRNet, PIDNet and PP-LiteSeg. The file is
-    read without running anything in it; every weight that the network needs must be found.
+    Supported are the releases of BiSeNet and BiSeNetV2 (CoinCheung), STDC-Seg, DDRNet, PIDNet and PP-LiteSeg. No code
+    in the file is executed. The conversion fails if any weight of the network is missing.
     """
 
     weights: tyro.conf.Positional[Path]
-    """The file: .pth, .pt or .safetensors."""
+    """The weights: a .pth, .pt or .safetensors file."""
     network: str
-    """The network it belongs to, see: aaff models."""
+    """Network that the weights belong to (see: aaff models)."""
     labels: str
-    """Its classes: camvid11, camvid32, cityscapes19, kitti or bdd100k."""
+    """Classes of the weights: camvid11, camvid32, cityscapes19, kitti or bdd100k."""
     out: Path | None = None
-    """The checkpoint to write; default: the name of the file, ending in .safetensors, in the current folder."""
+    """Checkpoint to write; default: the name of the weights file with .safetensors, in the current folder."""
     options: tuple[str, ...] = ()
     """Options of the network as NAME=VALUE, such as width=0.5."""
     size: Size = Size(1024, 512)
-    """Frame size that the model card states; the weights run at any."""
+    """Frame size to state in the model card; the weights themselves run at any size."""
     mean: tuple[float, float, float] | None = None
-    """Mean of red, green and blue that it was trained with, of colours from 0 to 1; default: the project's own."""
+    """Mean of red, green and blue used in training, for values in [0, 1]; default: that of the other project."""
     std: tuple[float, float, float] | None = None
-    """Standard deviation, likewise."""
+    """Standard deviation of red, green and blue, for values in [0, 1]; default: that of the other project."""
     licence: str = "unspecified"
-    """Licence of the weights, as their authors state it."""
+    """Licence of the weights, as stated by their authors."""
     overwrite: bool = False
     """Replace an existing file."""
 
 
 def run(args: Args) -> int:
-    """Print what fits, write the checkpoint; status 0."""
+    """Print which weights match and write the checkpoint; status 0."""
     from aaff.card import ModelCard
     from aaff.errors import ModelError
     from aaff.labels import find_labels
@@ -102,7 +102,7 @@ def _normalization(args: Args, usual: Normalization) -> Normalization:
 
     for flag, values, lowest in (("mean", args.mean, 0.0), ("std", args.std, 1e-6)):
         if values is not None and not all(lowest <= value <= 1 for value in values):
-            raise OptionError(f"--{flag} is {list(values)}; it is of colours from 0 to 1, such as 0.485 0.456 0.406")
+            raise OptionError(f"--{flag} is {list(values)}; the values must be in [0, 1], such as 0.485 0.456 0.406")
 
     def scaled(values: tuple[float, float, float]) -> tuple[float, float, float]:
         red, green, blue = values
@@ -119,7 +119,7 @@ def _print(report: Report) -> None:
     rows = [
         ("found", report.matched),
         ("missing", report.missing),
-        ("another shape", different),
+        ("different shape", different),
         ("unexpected", report.unexpected),
         ("not needed", report.ignored),
     ]

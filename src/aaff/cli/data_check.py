@@ -1,4 +1,4 @@
-"""``aaff data check``: everything that is wrong with a data set."""
+"""``aaff data check``: check a data set for errors."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from aaff.data.check import CheckReport, Finding
 
 SHOWN = 5
-"""How many findings of a kind the table shows; the JSON has all."""
+"""How many findings of a kind the table shows; the JSON report has all."""
 
 
 @dataclass
 class Args:
-    """Read a whole data set and list what is wrong: missing partners, unreadable files, sizes, unknown ids or
-    colours, void labels, absent classes, frames that two splits share.
+    """Read a whole data set and report problems: images without a label or labels without an image, unreadable files,
+    mismatched sizes, unknown ids or colours, void labels, absent classes, and frames shared by two splits.
 
-    Status 0: clean or warnings only, 1: findings, 2: could not run.
+    Exit status: 0 no errors (warnings at most), 1 errors found, 2 could not run.
     """
 
     data: tyro.conf.Positional[Path]
     """Folder of the data set."""
     layout: str | None = None
-    """How it lies on disk: yaml, segnet, kaggle, original or cityscapes; default: detected."""
+    """Folder layout: yaml, segnet, kaggle, original or cityscapes; default: detected."""
     protocol: str | None = None
-    """Which classes to read it as, such as camvid11, camvid32 or camvid11-drives; default: the layout's own."""
+    """Classes and splits to use, such as camvid11, camvid32 or camvid11-drives; default: that of the layout."""
     json: Path | None = None
-    """Write every finding, the class shares and the suggested weights here."""
+    """Write all findings, class frequencies and suggested class weights to this JSON file."""
 
 
 def run(args: Args) -> int:
-    """Print the tables; status 1 when there are findings."""
+    """Print the tables; status 1 if there are errors."""
     from aaff.cli.outputs import check_json
     from aaff.data.check import check_dataset
     from aaff.files import write_json

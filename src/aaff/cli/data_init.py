@@ -1,4 +1,4 @@
-"""``aaff data init``: a ``dataset.yaml`` for a folder of images and masks."""
+"""``aaff data init``: write ``dataset.yaml`` for a folder of images and masks."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 @dataclass
 class Args:
-    """Describe a folder of images and masks, so that aaff trains on it.
+    """Describe a folder of images and masks as a data set, so that aaff can train on it.
 
-    Finds which mask belongs to which image, reads the ids or colours of all masks, divides the frames by sequence where
-    their names show sequences, and writes dataset.yaml and lists/SPLIT.txt into the folder. Without a terminal, or with
-    --names, it asks nothing. Edit dataset.yaml afterwards as you like.
+    Pairs images with masks, reads the ids or colours of all masks, splits the frames into train and val (by sequence
+    if the file names show sequences), and writes dataset.yaml and lists/SPLIT.txt into the folder. Asks for the class
+    names unless --names is given or there is no terminal. You can edit dataset.yaml afterwards.
 
-    Status 0: written, 2: could not run.
+    Exit status: 0 written, 2 could not run.
     """
 
     data: tyro.conf.Positional[Path]
-    """Folder with images and masks, such as images/NAME.jpg and masks/NAME.png, or NAME.jpg and NAME_mask.png."""
+    """Folder with images and masks, for example images/NAME.jpg and masks/NAME.png, or NAME.jpg and NAME_mask.png."""
     names: tuple[str, ...] = ()
-    """Names of the classes in the order of their ids or colours; default: asked for, or guessed without a terminal."""
+    """Class names in the order of their ids or colours; default: ask, or guess if there is no terminal."""
     name: str = ""
-    """Name of the data set; default: the folder's."""
+    """Name of the data set; default: the name of the folder."""
     ignore: tuple[int, ...] | None = None
-    """Ids that never count; default: 255 if there are at least two other ids."""
+    """Label ids to ignore; default: 255 if there are at least two other ids."""
     val: float = 0.2
-    """Share of the frames for validation, where no folder is called train or val."""
+    """Fraction of the frames for validation, unless folders named train or val define the splits."""
     licence: str = ""
-    """Licence of the data, such as 'CC BY 4.0'; weights trained on it carry it."""
+    """Licence of the data, such as 'CC BY 4.0'; recorded in the model card of weights trained on it."""
     overwrite: bool = False
-    """Replace a dataset.yaml that is there."""
+    """Replace an existing dataset.yaml."""
 
 
 def run(args: Args) -> int:
@@ -81,7 +81,7 @@ def _print(seen: Survey, proposal: Proposal) -> None:
 
 
 def _ask(proposal: Proposal) -> None:
-    """Let the user name every class; an empty answer keeps the proposed name."""
-    print("name the classes; Enter keeps what stands in brackets")
+    """Ask for the name of every class; an empty input keeps the proposed name."""
+    print("name the classes; press Enter to keep the name in brackets")
     for value, guessed in proposal.names.items():
         proposal.names[value] = input(f"{value} [{guessed}]: ").strip() or guessed

@@ -1,4 +1,4 @@
-"""``aaff data scenes``: draw a data set of street scenes, or a video of a drive."""
+"""``aaff data scenes``: generate a data set of synthetic street scenes, or a video of a drive."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from aaff.preprocess import Size
 
 @dataclass
 class Args:
-    """Draw street scenes with the classes of CamVid; nothing is downloaded."""
+    """Generate synthetic street scenes with labels, by default of the CamVid classes; nothing is downloaded."""
 
     out: tyro.conf.Positional[Path | None] = None
-    """New folder for the data set; left out: only the video is written."""
+    """New folder for the data set; omit it to write only the video."""
     layout: str = "segnet"
-    """How it lies on disk: yaml, segnet, kaggle, original or cityscapes."""
+    """Folder layout: yaml, segnet, kaggle, original or cityscapes."""
     labels: str | None = None
-    """Classes: camvid11, camvid32 or cityscapes19; left out: those usual for the layout."""
+    """Classes: camvid11, camvid32 or cityscapes19; default: those usual for the layout."""
     size: Size = Size(480, 360)
-    """Size of the frames."""
+    """Frame size."""
     train: int = 300
-    """Training frames."""
+    """Number of training frames."""
     val: int = 60
-    """Validation frames, on streets of their own."""
+    """Number of validation frames, on streets of their own."""
     test: int = 60
-    """Test frames, on streets of their own."""
+    """Number of test frames, on streets of their own."""
     seed: int = 0
-    """Another number draws other streets; the same number the same ones."""
+    """Random seed; the same seed generates the same streets."""
     video: Path | None = None
-    """Also write a video of one drive here (.mp4)."""
+    """Also write a video of one drive to this .mp4 file."""
     seconds: float = 20.0
-    """Length of the video."""
+    """Length of the video in seconds."""
     drive: int = 0
-    """Which street the video drives along."""
+    """Number of the street that the video shows."""
     overwrite: bool = False
     """Replace an existing video file."""
 
 
 def run(args: Args) -> int:
-    """Draw; status 0."""
+    """Generate the scenes; status 0."""
     from aaff.cli.console import progress
     from aaff.errors import OptionError
     from aaff.files import check_writable
@@ -50,11 +50,11 @@ def run(args: Args) -> int:
     if args.out is None and args.video is None:
         raise OptionError("aaff data scenes needs a folder to write to, or --video FILE.mp4")
     if args.video is not None:
-        check_video(args.video, args.seconds)  # before the frames are drawn, which takes minutes
+        check_video(args.video, args.seconds)  # before the frames are rendered, which takes minutes
         if args.video.exists() and not args.overwrite:
             raise OptionError(f"--video {args.video} exists; name another file, or add --overwrite to replace it")
         check_writable(args.video)
-    with progress("drawing") as report:
+    with progress("rendering") as report:
 
         def advance(what: str, done: int, total: int) -> None:
             report(done, total, f"{what}: {done} of {total}")

@@ -1,4 +1,4 @@
-"""``aaff data stats``: what is in a data set."""
+"""``aaff data stats``: statistics of a data set."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from aaff.cli.data_tables import print_classes, print_splits, reading
 
 @dataclass
 class Args:
-    """Count images, sizes and pixels per class of every split, and suggest class weights."""
+    """Count images, image sizes and pixels per class of every split, and suggest class weights."""
 
     data: tyro.conf.Positional[Path]
     """Folder of the data set."""
     layout: str | None = None
-    """How it lies on disk: yaml, segnet, kaggle, original or cityscapes; default: detected."""
+    """Folder layout: yaml, segnet, kaggle, original or cityscapes; default: detected."""
     protocol: str | None = None
-    """Which classes to read it as, such as camvid11, camvid32 or camvid11-drives; default: the layout's own."""
+    """Classes and splits to use, such as camvid11, camvid32 or camvid11-drives; default: that of the layout."""
     split: str | None = None
     """Only this split; default: all."""
     json: Path | None = None
-    """Write the numbers here as JSON too."""
+    """Also write the numbers to this JSON file."""
 
 
 def run(args: Args) -> int:

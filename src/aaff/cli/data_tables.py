@@ -1,4 +1,4 @@
-"""What ``aaff data check`` and ``aaff data stats`` both print: splits, classes, and progress while reading."""
+"""Tables of splits and classes shared by ``aaff data check`` and ``aaff data stats``, and progress while reading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def print_splits(splits: Mapping[str, SplitStatistics]) -> None:
-    """One row per split: frames, sizes, ignored pixels, colours."""
+    """Print one row per split: frames, sizes, ignored pixels, mean and standard deviation of the colours."""
     rows = []
     for split, found in splits.items():
         sizes = ", ".join(f"{size} ({count})" if len(found.sizes) > 1 else str(size) for size, count in _most(found))
@@ -29,7 +29,7 @@ def _most(found: SplitStatistics) -> list[tuple[object, object]]:
 
 
 def print_classes(splits: Mapping[str, SplitStatistics]) -> None:
-    """One row per class: share of the counted pixels and of the images in each split; then the suggested weights."""
+    """Print one row per class (its share of the labelled pixels and images per split), then suggested class weights."""
     from aaff.data.statistics import suggested_weights
 
     source, weights = suggested_weights(splits)
@@ -51,6 +51,6 @@ def print_classes(splits: Mapping[str, SplitStatistics]) -> None:
 
 @contextlib.contextmanager
 def reading(what: str) -> Iterator[OnProgress]:
-    """Progress while frames are read; gives the function to call with frames done and all frames."""
+    """Show progress while frames are read; yields a function to call with the frames done and the total."""
     with progress(what) as report:
         yield lambda done, total: report(done, total, "")

@@ -1,4 +1,4 @@
-"""``aaff demo``: the main path on synthetic streets, by the commands that a user would type."""
+"""``aaff demo``: the whole workflow on synthetic streets, by the commands that a user would type."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SHOWN = 6
-"""Pictures on the report's page."""
+"""Number of images on the report page."""
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>aaff demo</title>
 <meta name="viewport" content="width=device-width,initial-scale=1">
@@ -17,8 +17,8 @@ pre {{ overflow-x: auto; background: #f4f5f7; padding: 1rem }}
 td + td {{ text-align: right; padding-left: 2rem }}
 i {{ display: inline-block; width: .9em; height: .9em; margin-right: .5em; vertical-align: -.1em }}</style>
 <h1>aaff demo</h1>
-<p>A small network, trained for minutes on synthetic streets. The scores show that everything works; they say nothing
-about real streets.</p>
+<p>A small network, trained for a few minutes on synthetic streets. The scores show that everything works; they say
+nothing about real streets.</p>
 <h2>Predictions</h2>
 {pictures}
 <h2>Scores on {split}</h2>
@@ -33,24 +33,24 @@ about real streets.</p>
 
 @dataclass
 class Args:
-    """Make a synthetic data set, train a small network on it, evaluate, export and predict.
+    """Generate a synthetic data set, train a small network on it, then evaluate, export and predict.
 
-    Takes a few minutes on two cores. Every step is a command that is shown and that you can run yourself.
+    Takes a few minutes on two cores. Every step is an aaff command, which is printed so that you can run it yourself.
     """
 
     out: Path = Path("demo")
-    """Folder for everything; where it exists, the next free one of demo-2, demo-3 and so on."""
+    """Output folder; if it exists, the next free one of demo-2, demo-3 and so on."""
     frames: int = 96
-    """Training frames."""
+    """Number of training frames."""
     epochs: int | None = None
-    """Training epochs; default: the recipe's."""
+    """Number of training epochs; default: that of the recipe."""
 
 
 def commands(args: Args, folder: Path) -> list[list[str]]:
-    """The command lines, each without ``aaff``, that make the demo in ``folder``."""
+    """The command lines of the demo in ``folder``, each without ``aaff``."""
     data, run, scores, maps = (str(folder / name) for name in ("streets", "run", "scores.json", "maps"))
     model = str(folder / "model.onnx")
-    # Small frames: everything of a real training but its hours.
+    # Small frames: every step of a real training, in minutes instead of hours.
     counts = ["--size", "160x120", "--train", str(args.frames), "--val", "24", "--test", "24"]
     epochs = [] if args.epochs is None else ["--epochs", str(args.epochs)]
     return [
@@ -64,11 +64,11 @@ def commands(args: Args, folder: Path) -> list[list[str]]:
 
 
 def run(args: Args) -> int:
-    """Run the commands one after the other; the first that fails gives the status."""
+    """Run the commands in order; return the status of the first one that fails, else 0."""
     from aaff.cli import main
     from aaff.errors import require
 
-    require("torch", "train")  # say what is missing now, not after the data set is made
+    require("torch", "train")  # report what is missing now, not after the data set is generated
     require("onnx", "train")
     folder = _free(args.out)
     begin = time.monotonic()
@@ -81,14 +81,14 @@ def run(args: Args) -> int:
     report = write_report(args, folder)
     print(f"\nfinished in {minutes}:{seconds:02d}")
     print(f"model:     {folder / 'model.onnx'} (runs without torch)")
-    print(f"pictures:  {folder / 'maps'} (look at the *_overlay.png)")
+    print(f"images:    {folder / 'maps'} (see *_overlay.png)")
     print(f"report:    {report} (open it in a browser)")
-    print("live page: aaff serve --example --open (the bundled street model on a short drive; drop your own on it)")
+    print("live page: aaff serve --example --open (the bundled model on a short drive; drop your own video on it)")
     return 0
 
 
 def write_report(args: Args, folder: Path) -> Path:
-    """A page with the scores, the training curves, some pictures and the commands.
+    """Write a page with the scores, the training curves, some predictions and the commands.
 
     Returns:
         Its path, ``report.html`` in ``folder``.
@@ -102,7 +102,7 @@ def write_report(args: Args, folder: Path) -> Path:
     rows = {"mean IoU": scores["miou"], "pixel accuracy": scores["pixel_accuracy"]}
     colors = dict(
         zip(CAMVID11.names, CAMVID11.colors, strict=True)
-    )  # of the pictures, which are too small for a legend
+    )  # of the overlays, which are too small for a legend
     for name, row in scores["per_class"].items():
         rows[f'<i style="background: rgb{colors[name]}"></i>IoU, {escape(name)}'] = row["iou"]
     table = "".join(

@@ -1,4 +1,4 @@
-"""``aaff evaluate``: the scores of a model on a split, beside baselines that need no network."""
+"""``aaff evaluate``: score a model on a split, alongside baselines that need no network."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 @dataclass
 class Args:
-    """Score a model on a split: mean IoU, accuracies, every class, and two baselines that look at no frame."""
+    """Score a model on a split: mean IoU, pixel and class accuracy, the IoU of every class, and two baselines that
+    ignore the image."""
 
     model: tyro.conf.Positional[Path]
-    """An exported file (.onnx), a checkpoint (.safetensors), the folder of a run (its best checkpoint, else its last)
-    or a name (see: aaff models)."""
+    """An exported file (.onnx), a checkpoint (.safetensors), a run folder or a model name (see: aaff models).
+    Of a run folder, the best checkpoint is used, or the last one if there is no best."""
     data: Path
     """Folder of the data set."""
     split: str = "val"
-    """The frames to score; test is for a release, not for choosing."""
+    """Split to score; use test for final results only, not for model selection."""
     json: Path | None = None
-    """Write the report here."""
+    """Write the report to this JSON file."""
     size: Size | None = None
-    """Feed frames at this size; default: the model's own."""
+    """Input size of the network; default: the model's own."""
     protocol: str | None = None
-    """What the score is called, such as camvid11 or camvid11-drives; default: the model's own."""
+    """Classes and splits to score by, such as camvid11 or camvid11-drives; default: the model's own."""
     layout: str | None = None
-    """How the data lies on disk; default: detected."""
+    """Folder layout of the data set; default: detected."""
     engine: str = "auto"
-    """What runs the model: openvino (auto takes it) or onnxruntime for an exported file, torch for a checkpoint."""
+    """Inference engine: openvino (used by auto) or onnxruntime for an exported file, torch for a checkpoint."""
     precision: str | None = None
-    """fp32 or bf16, for a file in int8 int8 or int8-bf16 (the type of what is not quantised); default: the file's
-    own."""
+    """fp32 or bf16; for int8 files int8 or int8-bf16 (unquantised layers in bf16). Default: the file's own."""
     threads: int | None = None
     """CPU threads; default: all cores."""
 
@@ -86,7 +86,7 @@ def run(args: Args) -> int:
 
 
 def check_labels(model: Path, labels: LabelMap, dataset: Dataset) -> None:
-    """Refuse to score a model on classes that are not its own.
+    """Check that the data set has the classes of the model.
 
     Raises:
         ModelError: the number, the names or the order of the classes differ.
@@ -96,16 +96,16 @@ def check_labels(model: Path, labels: LabelMap, dataset: Dataset) -> None:
     ours, theirs = labels.names, dataset.labels.names
     if ours == theirs:
         return
-    what = f"{model} knows the {len(ours)} classes of {labels.name}, {dataset.root} has the {len(theirs)} of "
+    what = f"{model} has the {len(ours)} classes of {labels.name}, but {dataset.root} has the {len(theirs)} of "
     what += f"{dataset.labels.name}"
     if len(ours) == len(theirs):
         place = next(index for index, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
         what += f", and id {place} is {ours[place]!r} in one but {theirs[place]!r} in the other"
-    raise ModelError(f"{what}; name a fitting --protocol, or a model that was trained on these classes")
+    raise ModelError(f"{what}; choose a matching --protocol, or a model that was trained on these classes")
 
 
 def baseline_rows(dataset: Dataset) -> tuple[tuple[Baseline, ...], tuple[str, ...]]:
-    """The baseline rows, or the sentence that says why there are none."""
+    """The baseline rows, or a note that says why there are none."""
     from aaff.data import open_dataset
     from aaff.errors import AaffError
     from aaff.evaluation import learn_priors, score_baselines, training_split
@@ -114,5 +114,5 @@ def baseline_rows(dataset: Dataset) -> tuple[tuple[Baseline, ...], tuple[str, ..
     try:
         train = open_dataset(dataset.root, split, protocol=dataset.protocol, layout=dataset.layout)
         return score_baselines(learn_priors(train), dataset), ()
-    except AaffError as error:  # a split is usable when it alone is present and whole
+    except AaffError as error:  # the split itself can be scored even if the training split is missing or broken
         return (), (f"no baseline rows, since they need the split {split!r}: {error}",)

@@ -1,4 +1,4 @@
-"""``aaff export``: one self-contained file that runs without torch, written when its predictions are the network's."""
+"""``aaff export``: write a self-contained .onnx file that runs without torch, after checking its predictions."""
 
 from __future__ import annotations
 
@@ -19,47 +19,49 @@ if TYPE_CHECKING:
     from aaff.labels import UInt8Array
 
 SYNTHETIC = 16
-"""Synthetic frames that a file in fp32 is compared on when there are no real ones."""
+"""Number of synthetic frames that an fp32 file is compared on when no data set is given."""
 
 
 @dataclass
 class Args:
-    """Export a checkpoint as one .onnx file: frames in, class maps out, no torch needed.
+    """Export a checkpoint to one .onnx file that takes frames and returns class maps, without PyTorch.
 
-    The file is compared with the PyTorch network in OpenVINO and ONNX Runtime, and written when it passes: in fp32
-    99.9 % of the pixels get the same class; in int8 the mean IoU is at most half a point lower.
+    The exported file is compared with the PyTorch network in OpenVINO and ONNX Runtime and is written only if it
+    passes: in fp32, at least 99.9 % of the pixels have the same class; in int8, the mean IoU drops by at most half a
+    point.
 
-    With --card it describes an .onnx file that comes from elsewhere, so that aaff runs it.
+    With --card, add a model card to an .onnx file from elsewhere, so that aaff can run it.
     """
 
     model: tyro.conf.Positional[Path]
-    """A checkpoint (.safetensors), the folder of a run (its best checkpoint, else its last), the name of published
-    weights, or with --card an .onnx file."""
+    """A checkpoint (.safetensors), a run folder, the name of published weights, or with --card an .onnx file.
+    Of a run folder, the best checkpoint is used, or the last one if there is no best."""
     out: Path | None = None
-    """The file to write; default: beside the checkpoint, such as best-int8.onnx."""
+    """File to write; default: next to the checkpoint, such as best-int8.onnx."""
     precision: Literal["fp32", "int8"] = "fp32"
     """int8 is smaller and about twice as fast; it needs --data."""
     size: Size | None = None
-    """Size that the file resizes frames to unless it is told another one; default: the one it was trained at."""
+    """Default input size of the exported file; default: the training size."""
     confidence: bool = False
-    """Give a confidence for every pixel too, as a second output; calibrated on --split where --data is given."""
+    """Add a second output with the confidence of every pixel; calibrated on --split if --data is given."""
     temperature: float | None = None
-    """Divide the logits by this before the confidence is taken, in place of calibrating it: for a network that was
-    trained on all labelled frames, the temperature of the same recipe without --split."""
+    """Softmax temperature of the confidence, instead of calibrating it.
+    For a network trained on all labelled frames, take the temperature of a run of the same recipe that kept a
+    validation split."""
     data: Path | None = None
-    """Folder of a data set to compare on; without it a file in fp32 is compared on synthetic street scenes."""
+    """Folder of the data set to compare on; without it, fp32 files are compared on synthetic street scenes."""
     split: str = "val"
-    """The frames to compare on, with their labels."""
+    """Labelled split to compare on."""
     calibration_split: str = "train"
-    """The frames that int8 is calibrated on."""
+    """Split for the int8 calibration."""
     layout: str | None = None
-    """Layout of the data set; default: detected."""
+    """Folder layout of the data set; default: detected."""
     json: Path | None = None
-    """Write the comparison here too; the file carries it in any case."""
+    """Also write the comparison to this JSON file; the exported file contains it in any case."""
     card: Path | None = None
-    """A JSON file with classes, colours and size, for an .onnx file that comes from elsewhere."""
+    """JSON file with classes, colours and size, for an .onnx file from elsewhere."""
     force: bool = False
-    """Write the file even when the comparison fails."""
+    """Write the file even if the comparison fails."""
     overwrite: bool = False
     """Replace an .onnx file that aaff did not write."""
 
@@ -80,18 +82,16 @@ def run(args: Args) -> int:
     from aaff.synthetic import check_size
 
     if args.temperature is not None and not args.confidence:
-        raise OptionError("--temperature is that of the confidence; add --confidence, or leave it out")
+        raise OptionError("--temperature applies to the confidence only; add --confidence, or omit --temperature")
     source = find_model(args.model, engine="torch")
     if source.suffix.lower() != CHECKPOINT:
-        raise OptionError(
-            f"{source} is exported already; name its checkpoint, or give --card for a file from elsewhere"
-        )
+        raise OptionError(f"{source} is exported already; give its checkpoint, or add --card for a file from elsewhere")
     if args.precision == "int8" and args.data is None:
         raise OptionError(
-            "int8 is calibrated on training frames and judged on labelled ones; give --data DIR "
+            "int8 needs training frames for calibration and labelled frames for the comparison; give --data DIR "
             "(for a network trained on synthetic scenes: aaff data scenes DIR)"
         )
-    # Beside its source; what is made of published weights is the user's, and the package stays as it is.
+    # Next to its source, except for published weights: the package's own folder is never written to.
     place = Path() if source.parent == weights_folder() else source.parent
     out = _out(args, place / f"{source.stem}-{args.precision}.onnx")
     net, card = load_checkpoint(source)
@@ -105,12 +105,12 @@ def run(args: Args) -> int:
     elif args.confidence and args.data is not None:
         if card.trained_on(args.split):
             raise OptionError(
-                f"{source} was trained on {args.split}, where it is surer of itself than elsewhere; calibrate on "
-                "another --split, or give --temperature"
+                f"{source} was trained on {args.split}, where it is overconfident; calibrate on another --split, or "
+                "give --temperature"
             )
         calibrated = calibrate(TorchEngine(net, card), pairs)
         card = replace(card, temperature=calibrated.temperature)
-        pairs, what, frames = _frames(args, source, card)  # again: frames are read as they are needed
+        pairs, what, frames = _frames(args, source, card)  # again, since the iterator of frames is used up
         print(
             f"confidence: temperature {calibrated.temperature:g}, expected calibration error "
             f"{100 * calibrated.before:.1f} % → {100 * calibrated.after:.1f} % on {what}"
@@ -125,7 +125,7 @@ def run(args: Args) -> int:
         write_json(args.json, details)
     if not parity.passed and not args.force:
         raise ModelError(
-            f"{out} was not written, since its predictions differ from those of {source}; --force writes it anyway"
+            f"{out} was not written, because its predictions differ from those of {source}; --force writes it anyway"
         )
     written = write(model, details)
     print(
@@ -137,7 +137,7 @@ def run(args: Args) -> int:
 
 
 def print_parity(parity: Parity) -> None:
-    """The comparison as a table."""
+    """Print the comparison as a table."""
     from aaff.cli.console import print_table
 
     def percent(value: float | None) -> str:
@@ -172,7 +172,7 @@ def _out(args: Args, usual: Path) -> Path:
     check_writable(out)
     if out.is_file():
         if os.path.realpath(out) == os.path.realpath(args.model):
-            raise OptionError(f"--out {out} would overwrite the model it is made from; name another file")
+            raise OptionError(f"--out {out} would overwrite the source model; name another file")
         if not args.overwrite and CARD.encode() not in out.read_bytes():
             raise OptionError(f"{out} exists and was not written by aaff; name another --out, or add --overwrite")
     return out
@@ -184,7 +184,7 @@ def _frames(args: Args, source: Path, card: ModelCard) -> tuple[Iterator[Pair], 
         from aaff.synthetic import render
 
         frames = ((render(drive=9, frame=25 * i, size=card.size).image, None) for i in range(SYNTHETIC))
-        return frames, "synthetic street scenes, for want of --data", None
+        return frames, "synthetic street scenes (no --data)", None
     from aaff.cli.evaluate import check_labels
     from aaff.data import open_dataset
     from aaff.export.quantization import FRAMES
@@ -208,7 +208,7 @@ def _frames(args: Args, source: Path, card: ModelCard) -> tuple[Iterator[Pair], 
 
 
 def _describe(args: Args, card_file: Path) -> int:
-    """Put a card into an ONNX file that comes from elsewhere, if it takes and gives what it should."""
+    """Add a model card to an ONNX file from elsewhere, if its inputs and outputs are as required."""
     from aaff.card import ModelCard
     from aaff.errors import ModelError
     from aaff.export.describe import describe_foreign

@@ -1,4 +1,4 @@
-"""``aaff models``: the models ready to use, the networks to train with what they cost, or the layers of one."""
+"""``aaff models``: list ready-to-use models, trainable networks with their cost, or the layers of one network."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Args:
-    """List the models that are ready to use and the networks to train, or show the layers of one network.
+    """List the ready-to-use models and the trainable networks, or show the layers of one network.
 
-    Networks are listed with parameters, multiply-accumulates (MACs), stride and paper; counting them needs PyTorch.
+    Networks are listed with parameters, multiply-accumulates (MACs), output stride and paper; this needs PyTorch.
     """
 
     name: tyro.conf.Positional[str] = "*"
-    """A network, whose layers are then shown, or a pattern such as 'depthwise*'."""
+    """Name of a network, to show its layers, or a pattern such as 'depthwise*', to list the matching networks."""
     size: Size = Size(480, 360)
-    """Frame size for which the multiply-accumulates are counted."""
+    """Frame size for counting MACs."""
     classes: int = 11
-    """Number of classes; CamVid has 11, its raw labels 31 (the paper counts void too: 32)."""
+    """Number of classes: 11 for CamVid, 31 for its raw labels (32 in the paper, which counts void)."""
     json: Path | None = None
-    """Write the numbers here as JSON too."""
+    """Also write the numbers to this JSON file."""
 
 
 def run(args: Args) -> int:
@@ -57,7 +57,7 @@ def run(args: Args) -> int:
 
 
 def _ready(name: str) -> dict[str, Path]:
-    """The files of the models that can be loaded by a name."""
+    """The files of the models that can be loaded by name."""
     from aaff.published import find_exported, find_published, list_exported, list_published
 
     found = {known: find_published(known) for known in list_published()}
@@ -92,7 +92,7 @@ def _print_ready(ready: Mapping[str, Path]) -> None:
 
 
 def _counts(args: Args, *, optional: bool) -> dict[str, Complexity]:
-    """What the networks cost; without PyTorch a sentence in its place, if that is not all that was asked for."""
+    """Parameters and MACs of the networks; without PyTorch, print a note instead if ``optional``."""
     from aaff.errors import missing_extra
 
     try:
@@ -107,7 +107,7 @@ def _counts(args: Args, *, optional: bool) -> dict[str, Complexity]:
     if any(sign in args.name for sign in "*?["):
         names = list_models(args.name)
         if not names and not optional:
-            raise OptionError(f"no network is called {args.name!r}; there are {', '.join(list_models())}")
+            raise OptionError(f"no network is called {args.name!r}; valid: {', '.join(list_models())}")
     elif optional and args.name not in list_models():
         from aaff.loading import find_model, read_card
 

@@ -1,13 +1,12 @@
-"""How options are read: one parser for all commands, and one sentence when it cannot read them.
+"""The option parser of all commands, which reports errors in one sentence.
 
-A command module has a dataclass ``Args``.  Its fields are the options, their docstrings the help; a
-nested dataclass gives dotted flags (``--optim.lr``).  A ``Size`` is written
-``480x360`` wherever it stands, a bool is a pair ``--flip / --no-flip``, and where an option is given
-twice the later one counts, so that a recipe's values can stand before the user's own.
+A command module has a dataclass ``Args``.  Its fields are the options and their docstrings the help texts; a nested
+dataclass gives dotted flags (``--optim.lr``).  A ``Size`` is written as ``480x360`` and a bool as ``--flip`` or
+``--no-flip``.  If an option is given twice, the later value wins, so a recipe's values can precede the user's own.
 
-tyro reports what it cannot read as structured events to a hook in ``tyro._errors``.  The hook is documented
-but declared unstable, which is why ``pyproject.toml`` holds tyro to one minor version; an event that this
-module does not know becomes a general sentence.
+tyro reports parse errors as structured events to a hook in ``tyro._errors``.  The hook is documented but declared
+unstable, so ``pyproject.toml`` pins tyro to one minor version; an event unknown to this module becomes a general
+message.
 """
 
 from __future__ import annotations
@@ -53,12 +52,12 @@ def _read_size(words: list[str]) -> Size:
     try:
         return Size.parse(words[0])
     except OptionError as error:
-        raise ValueError(str(error)) from error  # the kind of error that the parser reports with the flag
+        raise ValueError(str(error)) from error  # the parser reports a ValueError together with the flag
 
 
 @_REGISTRY.primitive_rule
 def _number_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
-    """Numbers as tyro reads them, with an error in words; Python's own speaks of literals and bases."""
+    """Parse numbers as tyro does, but with a readable error; Python's own speaks of literals and bases."""
     for kind, metavar, what in ((int, "INT", "a whole number"), (float, "FLOAT", "a number")):
         if info.type in (kind, kind | None):
             return PrimitiveConstructorSpec(
@@ -83,12 +82,12 @@ def _is_number(value: object, kind: type[float]) -> bool:
 
 
 _UNHINTED: list[type] = []
-"""Dataclasses whose fields are being looked up, so that the rule below can ask for the parser's own fields."""
+"""Dataclasses whose fields are being looked up, which stops the rule below from recursing."""
 
 
 @_REGISTRY.struct_rule
 def _no_default_none(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """The help of an option that may be left out says what then happens; "(default: None)" beside it adds nothing."""
+    """Hide "(default: None)": the help text of an optional option already describes the default."""
     if not is_dataclass(info.type) or info.type in _UNHINTED:
         return None
     _UNHINTED.append(info.type)
@@ -112,8 +111,8 @@ def parse(args: type[ArgsT], words: Sequence[str], *, prog: str, default: ArgsT 
 
     Args:
         args: the dataclass whose fields are the options.
-        words: what the user wrote after the command; a later word wins over an earlier one.
-        prog: how the command is called, for help and errors, such as ``"aaff train"``.
+        words: the arguments after the command; a later value wins over an earlier one.
+        prog: name of the command for help and errors, such as ``"aaff train"``.
         default: values to start from instead of the dataclass's own defaults.
 
     Raises:
@@ -133,16 +132,16 @@ def parse(args: type[ArgsT], words: Sequence[str], *, prog: str, default: ArgsT 
 
     if "" in words or any(word.startswith("--") and word.endswith("=") for word in words):
         # An empty path would be the current folder.
-        raise OptionError(f"an argument of {prog} is empty; is a variable of your shell not set?")
+        raise OptionError(f"an argument of {prog} is empty; is a shell variable unset?")
     if any("\0" in word for word in words):
-        raise OptionError(f"an argument of {prog} has a zero byte, which no name can have")
+        raise OptionError(f"an argument of {prog} contains a null byte; remove it")
     with events.on_parse_error(refuse):
         return tyro.cli(
             args,
             prog=prog,
             args=list(words),
             default=tyro.MISSING_NONPROP if default is None else default,
-            # "None" is no value that a user types: such an option is simply left out.
+            # Users omit an option instead of typing "None".
             config=(tyro.conf.DisallowNone, tyro.conf.PositionalMetavarFromFieldName),
             registry=_REGISTRY,
         )
@@ -165,7 +164,7 @@ def _flags(args: Any, prefix: str = "") -> Iterator[str]:
 
 
 def _sentence(event: events.ParseErrorEvent, words: Sequence[str], flags: Sequence[str], prog: str) -> str:
-    """What the parser refuses, as one sentence with the nearest flag or value for a mistyped one."""
+    """Describe a parse error in one sentence, with the nearest valid flag or value for a mistyped one."""
     see = f"see {prog} --help"
     for word in words:
         flag = word.split("=")[0]

@@ -1,4 +1,4 @@
-"""What a command may write over: its own earlier results, and never its inputs or a file that is somebody else's."""
+"""Overwrite protection: a command may replace its own earlier results, but never its inputs or unrelated files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from aaff.errors import OptionError
 
 
 def keep_others(results: Iterable[Path], sources: Iterable[str | Path], *, overwrite: bool) -> None:
-    """Refuse to replace what was not made from the same source.
+    """Check that writing the results replaces no source, and no file that was not made from the same sources.
 
     Args:
-        results: files and folders of frames that are about to be written; those that do not exist yet are fine.
-        sources: what they are made from.
-        overwrite: replace other files too, but no source.
+        results: files, and folders of frames, that are about to be written; they need not exist.
+        sources: what the results are made from.
+        overwrite: allow replacing other files, but still no source.
 
     Raises:
-        OptionError: names the first file that would be lost.
+        OptionError: a file would be lost; the message names the first one.
     """
     from aaff.provenance import origin
 
@@ -30,7 +30,7 @@ def keep_others(results: Iterable[Path], sources: Iterable[str | Path], *, overw
     existing = [path for path in results if path.is_file() or path.is_dir()]
     for path in existing:
         if os.path.realpath(path) in inputs:
-            raise OptionError(f"the result {path} would overwrite what it is made from; name another --out")
+            raise OptionError(f"the result {path} would overwrite its own source; name another --out")
     if overwrite:
         return
     marks = {origin(source) for source in sources}
@@ -44,11 +44,11 @@ def keep_others(results: Iterable[Path], sources: Iterable[str | Path], *, overw
 
 
 def check_json(path: Path | None, *inputs: str | Path | None) -> None:
-    """Make sure, before long work, that a ``--json`` file can be written, is no input and replaces nothing but JSON.
+    """Check, before long work, that a ``--json`` file is writable, is not an input and replaces only a JSON file.
 
     Raises:
-        OptionError: names the file.
-        AaffError: it cannot be written.
+        OptionError: the path is a folder, an input, or an existing file that is not JSON.
+        AaffError: the file cannot be written.
     """
     from aaff.files import check_writable
 
@@ -69,12 +69,12 @@ def check_json(path: Path | None, *inputs: str | Path | None) -> None:
 
 
 def _frames(folder: Path) -> list[Path]:
-    """The numbered frames of a folder, which a new result would replace."""
+    """The numbered frames in a folder, which a new result would replace."""
     return [path for path in sorted(folder.iterdir()) if re.fullmatch(r"\d{6,}\.png", path.name)]
 
 
 def is_result(path: Path) -> bool:
-    """Whether aaff wrote this picture or video as a result, by its mark."""
+    """Whether aaff wrote this image or video as a result, according to the mark in the file."""
     from aaff.provenance import is_origin
 
     return is_origin(_mark(path))

@@ -22,68 +22,67 @@ if TYPE_CHECKING:
 
 @dataclass
 class Args:
-    """Turn images, videos and cameras into semantic maps.
+    """Segment images, videos and camera streams.
 
-    Writes for every image NAME_map.png (colours of the classes), NAME_overlay.png (the image with them painted over
-    it, and a legend), NAME_index.png (palette PNG of the class ids) and NAME.json (shares of the classes, speed).
+    For every image, writes NAME_map.png (class colours), NAME_overlay.png (the image blended with the class colours,
+    and a legend), NAME_index.png (palette PNG of class ids) and NAME.json (class shares and latency).
 
-    Writes for a video or camera NAME_overlay.mp4 and NAME.jsonl (time, latency and shares of the classes, one line per
-    frame). A video keeps every frame and its time. A camera gives its newest frame until it ends, or --frames, or
-    Ctrl-C, after which the files are complete.
+    For every video or camera, writes NAME_overlay.mp4 and NAME.jsonl (time, latency and class shares, one line per
+    frame). Of a video, every frame is processed and keeps its timestamp. Of a camera, the newest frame is processed
+    and older ones are dropped, until the stream ends, --frames is reached or you press Ctrl-C; the files are complete
+    in each case.
 
-    Of a folder all images and videos are done, those in its sub-folders and in linked folders too. Earlier results of
-    aaff among them are left out.
+    A folder is searched for images and videos, including sub-folders and linked folders. Earlier results of aaff are
+    skipped.
 
-    Status 0: success, 1: some files or frames could not be read, 2: could not run.
+    Exit status: 0 success, 1 some files or frames could not be read, 2 could not run.
     """
 
     source: tyro.conf.Positional[tuple[str, ...]]
-    """One or several: an image, a folder (with its sub-folders), a pattern such as 'drive/*.png', a video, camera:0,
-    an address such as rtsp://10.0.0.2/front or that of an image, or - for standard input."""
+    """One or more of: an image, a video, a folder, a pattern such as 'drive/*.png', camera:0, the URL of an image or
+    a stream such as rtsp://10.0.0.2/front, or - for standard input."""
     out: Path | None = None
-    """Folder for the results; made when missing. Default: runs/predict/NAME, or NAME-2 and so on."""
+    """Output folder, created if missing; default: runs/predict/NAME, or NAME-2 and so on if that exists."""
     write: tuple[Form, ...] = ()
-    """What to write, one or several; side is the frame beside the colours. Default: map overlay index json for images,
-    overlay json for a video. Of a video, index is a folder of PNGs."""
+    """Outputs to write. side shows the frame and the class colours side by side; for a video, index is a PNG folder.
+    Default: map overlay index json for images, overlay json for videos."""
     alpha: float = 0.5
-    """Strength of the colours in an overlay: 0 the frame alone, 1 the colours alone."""
+    """Opacity of the class colours in the overlay, from 0 (only the frame) to 1 (only the colours)."""
     legend: bool = True
-    """List the classes in the overlay."""
+    """Draw a legend of the classes in the overlay."""
     classes: tuple[str, ...] = ()
-    """Paint only these classes in the overlay, such as road car; default: all. Maps and JSON always have all."""
+    """Colour only these classes in the overlay, such as road car; default: all. Maps and JSON always contain all."""
     conf: float = 0.0
-    """Paint only pixels of at least this confidence (0 to 1) in the overlay; the model must give it."""
+    """Colour only pixels with at least this confidence, in [0, 1]; needs a model exported with --confidence."""
     show: bool = False
-    """Open the overlays of images in the system's image viewer too. A camera or a video is shown live on the page of
-    aaff serve instead, and nothing is written."""
+    """Also open the overlays of images in the system's image viewer.
+    A camera or video is shown live on the page of aaff serve instead, and nothing is written."""
     as_video: bool = False
-    """Turn the images of a folder or pattern into one video."""
+    """Process the images of a folder or pattern as one video."""
     fps: str | None = None
-    """Frames per second of such a video, such as 10 or 30000/1001; default: 30."""
+    """Frame rate of the video made by --as-video, such as 10 or 30000/1001; default: 30."""
     frames: int | None = None
-    """Stop after so many images, or frames of each video; default: all."""
+    """Stop after this many images, or frames of each video; default: all."""
     model: Path | None = None
-    """An exported file (.onnx), a checkpoint (.safetensors), the folder of a run or a name (see: aaff models); default:
-    the bundled model."""
+    """An exported file (.onnx), a checkpoint (.safetensors), a run folder or a model name (see: aaff models).
+    Default: the bundled model."""
     size: Size | None = None
-    """Feed frames at this size, such as 960x720; more pixels show more detail and take longer;
-    default: the model's own, and for wide frames as many pixels in their own aspect."""
+    """Input size of the network, such as 960x720; a larger size shows more detail and takes longer.
+    Default: the model's own; wide frames keep their aspect ratio at about as many pixels."""
     engine: str = "auto"
-    """What runs the model: openvino (auto takes it) or onnxruntime for an exported file, torch for a checkpoint."""
+    """Inference engine: openvino (used by auto) or onnxruntime for an exported file, torch for a checkpoint."""
     precision: str | None = None
-    """fp32 or bf16, for a file in int8 int8 or int8-bf16 (the type of what is not quantised); default: the file's
-    own."""
+    """fp32 or bf16; for int8 files int8 or int8-bf16 (unquantised layers in bf16). Default: the file's own."""
     threads: int | None = None
     """CPU threads; default: all cores."""
     max_pixels: int | None = None
-    """Read images and videos of up to so many pixels per frame; default: 178956970, since a small file can decode to
-    gigabytes."""
+    """Largest number of pixels per frame to decode, since a small file can decode to gigabytes; default: 178956970."""
     overwrite: bool = False
-    """Replace files of the same names that are not earlier results of the same source."""
+    """Also replace existing files that are not earlier results of the same source."""
 
 
 def run(args: Args) -> int:
-    """Write the results and print a line about them; status 1 when something could not be read."""
+    """Write the results and print a summary; status 1 if something could not be read."""
     from aaff.images import allowing_pixels
 
     with allowing_pixels(args.max_pixels):
@@ -100,17 +99,17 @@ def _run(args: Args) -> int:
     if args.out is not None and args.out.exists() and not args.out.is_dir():
         raise OptionError(f"--out {args.out} is a file; name a folder")
     if args.frames is not None and args.frames < 1:
-        raise OptionError(f"--frames {args.frames} leaves nothing to do; it must be at least 1 (default: all)")
+        raise OptionError(f"--frames is {args.frames}; it must be at least 1 (default: all)")
     with localised(args.source) as sources:
         kinds = {source_kind(source.place) for source in sources}
         if args.as_video and len(sources) > 1:
-            raise OptionError("--as-video makes one video of one folder or pattern; name one source")
+            raise OptionError("--as-video makes one video from one folder or pattern; name one source")
         if args.fps is not None and not (kinds == {"images"} and args.as_video):
-            raise OptionError("--fps is the rate of a folder of images that becomes a video with --as-video")
+            raise OptionError("--fps sets the frame rate of --as-video; add --as-video with a folder of images")
         if args.show and kinds != {"images"}:
             return _show_live(args, sources)
         if args.show and args.as_video:
-            raise OptionError("--show opens images; to watch the video, leave it out and open the file that is written")
+            raise OptionError("--show cannot be used with --as-video; omit it and open the video that is written")
         out = args.out or default_folder(sources)
         if args.as_video:
             place, shown = sources[0].place, sources[0].shown
@@ -132,7 +131,7 @@ def _run(args: Args) -> int:
 
 
 def _show_live(args: Args, sources: Sequence[Named]) -> int:
-    """The page of ``aaff serve`` with a camera or a video; nothing is written.
+    """Show a camera or a video on the page of ``aaff serve``; nothing is written.
 
     Raises:
         OptionError: several sources, or one that a browser cannot show.
@@ -146,9 +145,9 @@ def _show_live(args: Args, sources: Sequence[Named]) -> int:
     number = place.removeprefix("camera:")
     camera = number.isdecimal() and source_kind(place) == "camera"
     if len(sources) > 1 or not (camera or os.path.isfile(place)):
-        raise OptionError("--show takes images, or one camera number or one video file, which the live page then shows")
+        raise OptionError("--show takes images, or one camera number or one video file to show on the live page")
     if args.size is not None:
-        raise OptionError("the live page feeds a model at its own size; leave out --size or --show")
+        raise OptionError("the live page runs a model at its own size; omit --size or --show")
     options = ServeArgs(
         media=None if camera else Path(place),
         model=() if args.model is None else (str(args.model),),
@@ -162,7 +161,7 @@ def _show_live(args: Args, sources: Sequence[Named]) -> int:
 
 
 def _run_images(args: Args, jobs: Sequence[Job], out: Path, *, alone: bool) -> int:
-    """Status 1 when some images were skipped, 2 when all were."""
+    """Segment the images; status 1 if some were skipped, 2 if all were."""
     from aaff.cli.console import print_default_model
     from aaff.cli.data_tables import reading
     from aaff.cli.predict_plan import IMAGE_FORMS
@@ -203,7 +202,7 @@ def _run_images(args: Args, jobs: Sequence[Job], out: Path, *, alone: bool) -> i
     print(
         f"{len(latencies)} of {len(jobs)} images done"
         + (f", {len(skipped)} skipped" if skipped else "")
-        + (f"; median latency {median(latencies):.1f} ms, end to end" if latencies else "")
+        + (f"; median end-to-end latency {median(latencies):.1f} ms" if latencies else "")
         + f" ({card.network}, {card.size}, {segmenter.engine.name} {segmenter.engine.precision})"
         + (f"; results in {out}" if latencies else "; nothing was written")
     )
@@ -213,7 +212,7 @@ def _run_images(args: Args, jobs: Sequence[Job], out: Path, *, alone: bool) -> i
 
 
 def _show(prediction: Prediction, args: Args) -> None:
-    """Open an overlay; where that does not work, say so once."""
+    """Open an overlay in the image viewer; print a warning, once, if that does not work."""
     from aaff.runtime.display import DisplayError, show_picture
 
     try:

@@ -1,4 +1,4 @@
-"""What ``aaff predict`` will do: which images and videos the sources hold, and where the results go."""
+"""The work plan of ``aaff predict``: the images and videos of the sources, and where their results go."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ENDINGS: dict[Form, str] = {
     "index": "_index.png",
     "json": ".json",
 }
-"""Form of a prediction → how the name of its file ends, for an image."""
+"""Output form of an image → suffix of its file name."""
 
 IMAGE_FORMS: tuple[Form, ...] = ("map", "overlay", "index", "json")
 VIDEO_FORMS: tuple[Form, ...] = ("overlay", "json")
-"""What is written where the user has named nothing."""
+"""What is written if ``--write`` is not given."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Job:
     """One image, video or camera.
 
     Attributes:
-        place: a path, or what else can be opened.
-        target: path of its results, without ending.
-        shown: what the results call it.
-        images: where the place is a folder or pattern that becomes one video, its images.
+        place: a path, or anything else that can be opened.
+        target: path of its results, without a suffix.
+        shown: its name in the results.
+        images: the images, if the place is a folder or pattern that is processed as one video.
     """
 
     place: str
@@ -50,29 +50,29 @@ class Job:
 
     @property
     def renamed(self) -> str | None:
-        """What the results call the place, where it is a temporary file; else None."""
+        """Name of the place in the results if it is a temporary file, else None."""
         from aaff.video.sources import shown_name
 
         return None if self.shown == self.place else shown_name(self.shown)
 
     def explained(self, error: DataError) -> DataError:
-        """An error about the place, under the name that the user knows."""
+        """The error with the name of the place as the user gave it."""
         from aaff.errors import DataError
 
         return DataError(str(error).replace(self.place, self.renamed or self.place))
 
     @property
     def origins(self) -> list[str]:
-        """What an earlier result of the same source may name as its own."""
+        """The sources that an earlier result of the same source may name."""
         from aaff.video.sources import source_name
 
-        renamed = [] if self.renamed in (None, "stdin") else [self.shown]  # standard input is another one each time
+        renamed = [] if self.renamed in (None, "stdin") else [self.shown]  # standard input differs each time
         return [self.place, source_name(self.place), *renamed, *self.images]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Images and videos (cameras too), and sentences about what was found among them and is left out."""
+    """Images and videos (including cameras), and notes about files that are skipped."""
 
     images: list[Job]
     videos: list[Job]
@@ -82,17 +82,17 @@ class Plan:
 def make_plan(sources: Sequence[Named], out: Path) -> Plan:
     """Find the images and videos of all sources and name their results; nothing is opened or written.
 
-    In a folder or pattern, what lies inside ``out`` and what aaff itself has written are no sources.
+    Files found through a folder or pattern are skipped if they are inside ``out`` or were written by aaff.
 
     Raises:
-        DataError: a source has neither image nor video.
-        OptionError: a camera without a number.
+        DataError: a source has no image or video.
+        OptionError: a camera has no number.
     """
     from aaff.errors import DataError
     from aaff.runtime.frames import find_media
     from aaff.video.sources import short_name, source_kind
 
-    images: dict[Path, tuple[Path, Named]] = {}  # by real paths, so that nothing is done twice
+    images: dict[Path, tuple[Path, Named]] = {}  # by real path, so that no file is processed twice
     videos: dict[Path, tuple[Path, Named]] = {}
     live: dict[str, Named] = {}
     earlier, unread = 0, list[Path]()
@@ -128,14 +128,14 @@ def make_plan(sources: Sequence[Named], out: Path) -> Plan:
 def _left_out(earlier: int, unread: Sequence[Path]) -> list[str]:
     said = [f"{earlier} earlier results of aaff"] if earlier else []
     if unread:
-        said.append(f"{len(unread)} pictures such as {unread[0]}, which aaff cannot read; convert them to JPEG or PNG")
+        said.append(f"{len(unread)} images such as {unread[0]}, which aaff cannot read; convert them to JPEG or PNG")
     return said
 
 
 def _named(
     found: Mapping[Path, tuple[Path, Named]], root: Path | None, flat: bool
 ) -> Iterator[tuple[tuple[Path, Named], Path]]:
-    """Every file with the name of its results; with ``flat`` without folders, where names differ without them."""
+    """Every file with the name of its results; ``flat`` drops the folders if the names are unique without them."""
     from aaff.runtime.frames import output_names
 
     if not found:
@@ -147,7 +147,7 @@ def _named(
 
 
 def _job(file: Path, source: Named, target: Path) -> Job:
-    renamed = source.place != source.shown  # standard input or an address, fetched into a temporary file
+    renamed = source.place != source.shown  # standard input or a URL, fetched into a temporary file
     return Job(str(file), target, source.shown if renamed else str(file))
 
 
@@ -162,10 +162,10 @@ def _free(target: Path, taken: set[str]) -> Path:
 
 
 def check_results(plan: Plan, write: Sequence[Form], *, overwrite: bool) -> None:
-    """Make sure that no result replaces a source or somebody else's file.
+    """Check that no result replaces a source or an unrelated file.
 
     Raises:
-        OptionError: names the first file that would be lost.
+        OptionError: a file would be lost; the message names the first one.
     """
     from aaff.cli.outputs import keep_others
     from aaff.errors import OptionError
@@ -179,13 +179,13 @@ def check_results(plan: Plan, write: Sequence[Form], *, overwrite: bool) -> None
     for results in files.values():
         for result in results:
             if _real(result) in sources:
-                raise OptionError(f"the result {result} would overwrite a file of the source; name another --out")
+                raise OptionError(f"the result {result} would overwrite a source file; name another --out")
     for job, results in files.items():
         keep_others(results, job.origins, overwrite=overwrite)
 
 
 def _is_result(file: Path, root: Path, out: Path) -> bool:
-    """Whether a file that was found in a folder or by a pattern is an earlier result."""
+    """Whether a file found in a folder or by a pattern is an earlier result."""
     from aaff.cli.outputs import is_result
 
     inside = os.path.isdir(root) and _real(out) != _real(root) and _real(file).is_relative_to(_real(out))
@@ -193,4 +193,4 @@ def _is_result(file: Path, root: Path, out: Path) -> bool:
 
 
 def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))  # Path.resolve raises on links in a circle
+    return Path(os.path.realpath(path))  # Path.resolve raises on a loop of links

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def run_videos(args: Args, jobs: Sequence[Job], *, alone: bool, tell: bool) -> list[int]:
-    """Write the results of each and print a line about them.
+    """Segment every video and camera, write the results and print a summary of each.
 
     Args:
         args: the options.
         jobs: the videos and cameras.
-        alone: this is all there is to do, so a video that cannot be read is an error.
-        tell: say which model runs.
+        alone: there is only one source, so a video that cannot be read raises an error instead of being skipped.
+        tell: print which model is used.
 
     Returns:
-        A status each: 1 when it could not be read to its end, 2 when not at all.
+        A status per job: 0 success, 1 if it could not be read to its end, 2 if it could not be read at all.
     """
     from aaff.cli.console import print_default_model
     from aaff.errors import DataError
@@ -78,26 +78,26 @@ def _run_video(args: Args, job: Job, source: Source, segmenter: Segmenter) -> in
 
 
 def read_rate(text: str | None) -> Fraction:
-    """Frames per second, exact: ``30``, ``29.97`` or ``30000/1001``.
+    """Parse an exact frame rate: ``30``, ``29.97`` or ``30000/1001``.
 
     >>> read_rate("30000/1001")
     Fraction(30000, 1001)
 
     Raises:
-        OptionError: it is something else, or not positive.
+        OptionError: the text is not a number in (0, 1000].
     """
     try:
         rate = Fraction(text or "30")
     except (ValueError, ZeroDivisionError) as error:
-        raise OptionError(f"--fps {text} is not a rate; give frames per second such as 10 or 30000/1001") from error
+        raise OptionError(f"--fps {text} is not a frame rate; give a number such as 10 or 30000/1001") from error
     if not 0 < rate <= 1000:
-        raise OptionError(f"--fps {text} is not a rate of a video; it must be in (0, 1000]")
+        raise OptionError(f"--fps {text} is not a valid frame rate; it must be in (0, 1000]")
     return rate
 
 
 @contextlib.contextmanager
 def watching(what: str) -> Iterator[Callable[[Progress], None]]:
-    """Progress with the rate and the time left; gives the function to call with the progress."""
+    """Show progress with the frame rate and the time left; yields the function to call with the progress."""
     from aaff.cli.console import progress
 
     with progress(what) as report:
@@ -105,7 +105,7 @@ def watching(what: str) -> Iterator[Callable[[Progress], None]]:
 
 
 def how_it_goes(now: Progress) -> str:
-    """Frames, rate and time left in words.
+    """Progress text: frames, frame rate, time left and dropped frames.
 
     >>> from aaff.video import Progress
     >>> how_it_goes(Progress(frames=90, total=600, rate=30.04, left=17.2, dropped=0))
@@ -123,7 +123,7 @@ def how_it_goes(now: Progress) -> str:
 
 
 def tell(conversion: Conversion, total: int | None, args: Args) -> None:
-    """What was done, and what could not be read."""
+    """Print a summary of a video, and a warning for everything that could not be read."""
     for sentence in conversion.problems:
         print(f"warning: {sentence}", file=sys.stderr)
     segmenter, frames = conversion.segmenter, conversion.frames
@@ -131,8 +131,8 @@ def tell(conversion: Conversion, total: int | None, args: Args) -> None:
     rate = f" in {conversion.seconds:.1f} s, {frames / conversion.seconds:.1f} frames per second" if frames else ""
     print(
         f"{frames}{of} frames done{rate}"
-        + (f", {conversion.dropped} dropped because newer ones had come" if conversion.dropped else "")
-        + (f"; median latency {conversion.latency:.1f} ms end to end" if conversion.latency is not None else "")
+        + (f", {conversion.dropped} dropped in favour of newer ones" if conversion.dropped else "")
+        + (f"; median end-to-end latency {conversion.latency:.1f} ms" if conversion.latency is not None else "")
         + f" ({segmenter.card.network}, {segmenter.card.size}, {segmenter.engine.name} {segmenter.engine.precision}); "
         + (f"written: {', '.join(map(str, conversion.written))}" if conversion.written else "nothing was written")
     )

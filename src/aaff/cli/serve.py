@@ -22,39 +22,38 @@ TOKEN_VARIABLE = "AAFF_TOKEN"
 
 @dataclass
 class Args:
-    """Open a page in the browser that shows what a model sees: drop an image or a video, or open the camera.
+    """Serve a web page that shows predictions live: drop an image or a video on it, or open the camera.
 
-    Programs use the same server by HTTP: POST /v1/segment, POST /v1/video, WebSocket /v1/live; /openapi.json describes
-    it. Only this machine can reach the server, unless --host says otherwise; Ctrl-C ends it.
+    Programs can use the HTTP API of the same server: POST /v1/segment, POST /v1/video and the WebSocket /v1/live,
+    documented in /openapi.json. By default only this machine can reach the server (see --host). Stop it with Ctrl-C.
     """
 
     media: tyro.conf.Positional[Path | None] = None
-    """An image or video that the page begins with."""
+    """An image or video to show when the page opens."""
     model: tuple[str, ...] = ()
-    """Models to choose from, the first one at first: exported files (.onnx), checkpoints, folders of runs or names
-    (see: aaff models); default: the bundled models."""
+    """Models to offer, the first one as the default: exported files (.onnx), checkpoints, run folders or model names
+    (see: aaff models). Default: the bundled models."""
     host: str = LOOPBACK
-    """Address to listen at; 0.0.0.0 for everyone who reaches this machine, best with --token."""
+    """Address to listen on; use 0.0.0.0 to accept connections from other machines, preferably with --token."""
     port: int = 8000
-    """Port to listen at; 0 takes a free one."""
+    """Port to listen on; 0 picks a free port."""
     token: str = ""
-    """Clients must send it as "Authorization: Bearer TOKEN"; the page takes it from its address, /#token=TOKEN.
+    """Access token; clients send it as "Authorization: Bearer TOKEN", and the page is opened as /#token=TOKEN.
     Default: the environment variable AAFF_TOKEN, which other users of this machine cannot see."""
     open: bool = False
     """Open the page in the browser."""
     example: bool = False
-    """Let the page begin with its example, a short drive."""
+    """Show the example video, a short drive, when the page opens."""
     allow_host: tuple[str, ...] = ()
-    """Names under which the server may be asked for, besides its own and addresses in digits, such as
-    demo.example.org."""
+    """Further host names to accept in requests, such as demo.example.org; IP addresses are always accepted."""
     allow_origin: tuple[str, ...] = ()
-    """Other sites whose pages may use the server, such as https://example.org."""
+    """Other web sites whose pages may use the server (CORS), such as https://example.org."""
     limits: Limits = Limits()
-    """What the server takes on at once."""
+    """Limits on requests, videos and memory."""
     engine: str = "auto"
-    """As in aaff predict."""
+    """Inference engine: openvino (used by auto) or onnxruntime for an exported file, torch for a checkpoint."""
     precision: str | None = None
-    """As in aaff predict."""
+    """fp32 or bf16; for int8 files int8 or int8-bf16 (unquantised layers in bf16). Default: the file's own."""
     threads: int | None = None
     """CPU threads; default: all cores."""
 
@@ -65,15 +64,15 @@ def run(args: Args) -> int:
 
 
 def serve_page(args: Args, *, fragment: str) -> int:
-    """Serve; says where the page is.
+    """Start the server and print the URL of the page.
 
     Args:
         args: options of the command.
-        fragment: what the page begins with: ``media``, ``example`` or ``camera=0``; may be empty.
+        fragment: what the page shows first: ``media``, ``example`` or ``camera=0``; may be empty.
 
     Raises:
         MissingExtraError: the extra ``server`` is not installed.
-        AaffError: there is no such file or model, or the address is not free.
+        AaffError: there is no such file or model, or the address is in use.
     """
     from aaff.errors import OptionError, require
 
@@ -87,17 +86,17 @@ def serve_page(args: Args, *, fragment: str) -> int:
     settings = Settings(args.host, args.port, token, args.allow_host, args.allow_origin, args.limits)
     loaders = find_loaders(args)
     if not settings.is_local and not token:
-        print(f"warning: whoever reaches {args.host} can use this server; --token keeps others out", file=sys.stderr)
+        print(f"warning: anyone who reaches {args.host} can use this server; restrict it with --token", file=sys.stderr)
 
     def tell(page: str) -> None:
-        print(f"page: {page} (models: {', '.join(loaders)}; Ctrl-C ends)", flush=True)
+        print(f"page: {page} (models: {', '.join(loaders)}; press Ctrl-C to stop)", flush=True)
 
     serve(create_app(loaders, settings, media=args.media), settings, fragment=fragment, browser=args.open, tell=tell)
     return 0
 
 
 def find_loaders(args: Args) -> dict[str, Callable[[], Segmenter]]:
-    """Name of each model → function that loads it; that there is one is checked now.
+    """Name of each model → function that loads it; whether each model exists is checked now.
 
     Raises:
         AaffError: there is no such model.
@@ -120,7 +119,7 @@ def find_loaders(args: Args) -> dict[str, Callable[[], Segmenter]]:
 
 
 def _load(word: str, args: Args) -> Segmenter:
-    """A model that has seen a batch, so that nothing is left to compile when clients come."""
+    """Load a model and run one batch, so that nothing is left to compile when clients connect."""
     import numpy as np
 
     from aaff.loading import load

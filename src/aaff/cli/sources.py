@@ -1,4 +1,4 @@
-"""What a user names as sources of frames, made into files, videos and cameras that can be opened."""
+"""Turn the sources on a command line into files, videos and cameras that can be opened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Named:
     """One source.
 
     Attributes:
-        place: a path, pattern, camera or address that can be opened.
+        place: a path, pattern, camera or URL that can be opened.
         shown: what the user wrote.
     """
 
@@ -28,17 +28,17 @@ class Named:
 
 @contextlib.contextmanager
 def localised(words: Sequence[str]) -> Iterator[list[Named]]:
-    """Yield the sources; standard input (``-``) and images at http addresses are temporary files meanwhile.
+    """Yield the sources; standard input (``-``) and images at HTTP URLs are saved to temporary files.
 
     Raises:
-        OptionError: there is none, or nothing is piped into standard input.
-        DataError: an address cannot be read.
+        OptionError: there is no source, or nothing is piped into standard input.
+        DataError: a URL cannot be read.
     """
     from aaff.folders import is_image_file
     from aaff.runtime.address import fetched, is_address, split_address
 
     if not words:
-        raise OptionError("aaff predict needs a SOURCE: an image, a folder, a video, camera:0, an address or -")
+        raise OptionError("aaff predict needs a SOURCE: an image, a folder, a video, camera:0, a URL or -")
     with contextlib.ExitStack() as stack:
         found = []
         for word in words:
@@ -68,7 +68,7 @@ def _standard_input() -> Iterator[Path]:
 
 
 def default_folder(sources: Sequence[Named]) -> Path:
-    """The first free one of ``runs/predict/NAME``, ``NAME-2`` …, NAME made from the first source."""
+    """The first free one of ``runs/predict/NAME``, ``NAME-2``, …, where NAME is derived from the first source."""
     from aaff.video import short_name
 
     first = sources[0]

@@ -1,4 +1,4 @@
-"""``aaff train``: a network, a data set, a recipe."""
+"""``aaff train``: train a network on a data set by a recipe."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True, kw_only=True)
 class Args(Recipe):
-    """Train a network.  Values come from the defaults, then the recipe, then the flags you give."""
+    """Train a network.  Flags override the values of the recipe, which override the defaults."""
 
     data: tuple[Path, ...]
-    """Folder of the data set, in any layout that aaff data check knows; of several with the same classes, the train
-    splits are mixed and the val split of the first is scored."""
+    """Folder of the data set, in any layout that aaff data check supports.
+    Several data sets with the same classes are mixed for training; the val split of the first one is scored."""
     recipe: str | None = None
-    """Recipe to start from: a bundled one by name (paper, scratch, quick) or a YAML file."""
+    """Recipe to start from: the name of a bundled recipe (such as paper, scratch or quick) or a YAML file."""
     out: Path | None = None
-    """Folder of the run; default: runs/MODEL, or runs/MODEL-2 and so on where that exists."""
+    """Run folder to write; default: runs/MODEL, or runs/MODEL-2 and so on if that exists."""
     resume: bool = False
-    """Continue the run in --out, by default the latest run of the model."""
+    """Resume the run in --out; default: the latest run of the model."""
     layout: str | None = None
-    """Layout of the data set, where the guess is wrong."""
+    """Folder layout of the data set; default: detected."""
     allow_leaks: bool = False
-    """Train although frames of the train and the val split are nearly identical."""
+    """Train even if frames of the train and val splits are nearly identical."""
     checkpoint_minutes: float = 2.0
-    """How often the state of the run is written to disk within an epoch; 0 after every step."""
+    """Minutes between saves of the training state within an epoch; 0 saves after every step."""
     minutes: float | None = None
-    """Stop after this many minutes, resumable; default: train to the end."""
+    """Stop after this many minutes, to be resumed later; default: train to the end."""
     timeout_minutes: float = 10.0
-    """With several processes: how long to wait for one that does not respond."""
+    """With several processes: minutes to wait for a process that does not respond."""
 
 
 def expand(words: Sequence[str]) -> list[str]:
-    """Put a recipe's values before the user's own words, so that the one parser checks both.
+    """Put the recipe's values before the user's arguments, so that one parser checks both.
 
-    Of several processes the first one reads the recipe or the state, and chooses the folder, for all.
+    With several processes, the first one reads the recipe or the saved state and chooses the folder for all.
 
     Raises:
         OptionError: the recipe cannot be read.
@@ -63,7 +63,7 @@ def expand(words: Sequence[str]) -> list[str]:
 
 
 def _help(words: list[str]) -> list[str]:
-    """Let the help show a recipe's values as the defaults that they are."""
+    """Print the help with the recipe's values as the defaults."""
     name = _value(words, "--recipe")
     if name is None:
         return words
@@ -77,7 +77,7 @@ def _help(words: list[str]) -> list[str]:
 
 
 def _before(words: Sequence[str]) -> list[str]:
-    """The words that the recipe, the state of a resumed run and the choice of a folder stand for."""
+    """The arguments that come from the recipe, the state of a resumed run and the choice of a folder."""
     name = _value(words, "--recipe")
     recipe = to_flags(read_recipe(name), f"recipe {name}") if name else []
     out = _value(words, "--out")
@@ -92,7 +92,7 @@ def _before(words: Sequence[str]) -> list[str]:
 
 
 def _value(words: Sequence[str], flag: str) -> str | None:
-    """The last value that is given for a flag."""
+    """The last value given for a flag."""
     found = None
     for place, word in enumerate(words):
         if word == flag and place + 1 < len(words):
@@ -120,7 +120,7 @@ def _fresh(model: str) -> Path:
 
 
 def run(args: Args) -> int:
-    """Train; status 0 when finished or when the time is over, 130 when interrupted; both can be resumed."""
+    """Train; status 0 if finished or stopped by ``--minutes``, 130 if interrupted.  A stopped run can be resumed."""
     from aaff.training.distributed import join
     from aaff.training.trainer import BEST, train
 
@@ -144,7 +144,7 @@ def run(args: Args) -> int:
     if not outcome.finished:
         if group.main:
             step = outcome.position.step
-            why = "interrupted" if outcome.interrupted else "stopped, since the time is over,"
+            why = "interrupted" if outcome.interrupted else "stopped by --minutes"
             print(f"\n{why} after step {step}; resume with: {resuming_command(args, group)}", file=sys.stderr)
         return 130 if outcome.interrupted else 0
     if group.main:
@@ -161,7 +161,7 @@ def resuming_command(args: Args, group: Group) -> str:
     if group.world > 1:
         words = ["torchrun", f"--nproc-per-node={group.local_world}", "-m", "aaff"]
         hosts = group.world // group.local_world
-        words[1:1] = [f"--nnodes={hosts}", "…"] if hosts > 1 else []  # with the rendezvous as it was given
+        words[1:1] = [f"--nnodes={hosts}", "…"] if hosts > 1 else []  # "…" stands for the rendezvous options
     words += ["train", "--data", *map(str, args.data), "--out", str(args.out), "--resume"]
     words += [word for name in imported for word in ("--import", name)]
     words += ["--layout", args.layout] if args.layout else []

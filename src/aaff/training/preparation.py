@@ -1,4 +1,4 @@
-"""What a run opens and checks before its first step: network, frames, labels, and whether a resumed run is the same."""
+"""Checks before the first training step: network, frames, labels, and whether a resumed run matches its recipe."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from aaff.training.recipe import Recipe
 from aaff.training.state import Snapshot
 
 MAY_CHANGE = ("engine.", "render_every", "teacher")
-"""Beginnings of the recipe keys that may differ when a run is resumed."""
+"""Prefixes of the recipe keys that may change when a run is resumed."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,17 @@ class Splits:
     fingerprint: str
 
     def cached(self) -> Splits:
-        """The same frames, read now and kept in memory."""
+        """The same splits with all frames decoded once and kept in memory."""
         return replace(self, train=CachedDataset(self.train), val=CachedDataset(self.val) if self.val else None)
 
 
 def check_names(recipe: Recipe) -> None:
-    """Refuse a mistyped network, option, loss or augmentation before a frame is read.
+    """Check the names of the network, its options, losses and augmentations before any frame is read.
 
-    No memory or random number is used.
+    The network is built on the meta device, so no memory is allocated and no random number is drawn.
 
     Raises:
-        AaffError: an unknown or impossible value.
+        AaffError: a name is unknown or a value is invalid.
     """
     with torch.device("meta"):
         create_model(recipe.model, **recipe.network_options())
@@ -71,10 +71,10 @@ def check_names(recipe: Recipe) -> None:
 
 
 def open_splits(data: str | Path | Sequence[str | Path], recipe: Recipe, layout: str | None) -> Splits:
-    """Open the training frames of all data sets and the validation frames of the first; nothing is read yet.
+    """Open the training split of all data sets and the validation split of the first; no frame is read yet.
 
-    With the protocol ``camvid11-drives`` the split is one of the first data set's drives; the others give their
-    split "train".
+    With the protocol ``camvid11-drives``, the split names a drive of the first data set; of the other data sets, the
+    split "train" is used.
 
     Raises:
         AaffError: a data set or split cannot be opened, or the data sets do not fit together.
@@ -91,15 +91,15 @@ def open_splits(data: str | Path | Sequence[str | Path], recipe: Recipe, layout:
             val = open_dataset(first, recipe.val_split, protocol=recipe.protocol, layout=layout)
         except UnknownNameError as error:
             raise OptionError(f"{error}; to train without validation: --val-split none") from error
-    BatchPlan(len(train), recipe.batch, recipe.seed, parts=recipe.engine.accumulate)  # refuses an impossible batch
+    BatchPlan(len(train), recipe.batch, recipe.seed, parts=recipe.engine.accumulate)  # rejects an invalid batch size
     return Splits(train, val, hashlib.sha256(os.fsencode("\n".join(pair.name for pair in train.pairs))).hexdigest())
 
 
 def class_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
-    """Labelled pixels of each class in each frame, int64 [frames, C]; frames that come repeatedly are read once.
+    """Labelled pixels of each class in each frame, int64 [frames, C]; a repeated frame is read once.
 
     Raises:
-        DataError: a label holds an id that is no class (the file is named), or no pixel of any frame is labelled.
+        DataError: a label has an id that is not a class (the file is named), or no pixel of any frame is labelled.
     """
     classes = dataset.labels.num_classes
     known: dict[Path, npt.NDArray[np.int64]] = {}
@@ -110,19 +110,19 @@ def class_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
         counts, ignored = count_classes(label, classes)
         if counts.sum() + ignored != label.size:
             wrong = int(label[(label >= classes) & (label != IGNORE)].flat[0])
-            raise DataError(f"{pair.label} holds the id {wrong}, but the classes go from 0 to {classes - 1}")
+            raise DataError(f"{pair.label} has the id {wrong}, but the class ids go from 0 to {classes - 1}")
         known[pair.label] = counts
     table = np.stack([known[pair.label] for pair in dataset.pairs])
     if not table.any():
         raise DataError(
-            f"no pixel of split {dataset.split!r} of {dataset.root} has a class: all labels are void, so there is "
-            "nothing to learn; check them with aaff data check"
+            f"no pixel of split {dataset.split!r} of {dataset.root} has a class: all labels are void; check them with "
+            "aaff data check"
         )
     return table
 
 
 def refuse_leaks(train_set: Dataset, val_set: Dataset) -> None:
-    """Refuse a validation split that shows what is trained on.
+    """Check that no validation frame is also in the training split.
 
     Raises:
         DataError: frames of the two splits are identical or nearly so.
@@ -130,35 +130,37 @@ def refuse_leaks(train_set: Dataset, val_set: Dataset) -> None:
     if leaks := cross_split_leaks([train_set, val_set]):
         raise DataError(
             f"{len(leaks)} frames of {train_set.split} and {val_set.split} are identical or nearly so, first "
-            f"{leaks[0]}; a score on such a split means nothing: fix the split (aaff data check), or add --allow-leaks"
+            f"{leaks[0]}; scores on such a split are meaningless: fix it (aaff data check), or add --allow-leaks"
         )
 
 
 def resumed_engine(recipe: Recipe, snapshot: Snapshot, group: Group) -> tuple[TrainingEngine, str | None]:
-    """The arithmetic of a resumed run: as it was, unless the user or the number of processes asks for another.
+    """The training engine of a resumed run: the saved one, unless engine options or the number of processes changed.
 
     Returns:
-        The engine, and a sentence when the weights will not be those of an uninterrupted run to the bit.
+        The engine, and a note if the weights will not be bitwise identical to those of an uninterrupted run, else None.
 
     Raises:
-        OptionError: the recipe has other values than the run was begun with, which are named; or there
-            is no GPU for a run that was started on one.
+        OptionError: recipe values differ from those the run was started with (they are named), or the run was started
+            on a GPU and there is none here.
     """
     new = _flat(recipe.to_dict())
-    old = _flat(Recipe().to_dict()) | _flat(snapshot.recipe)  # a key that came later had its default
+    old = _flat(Recipe().to_dict()) | _flat(snapshot.recipe)  # keys added since then had their defaults
     changed = [key for key in sorted(new) if new[key] != old[key]]
     if forbidden := [key for key in changed if not key.startswith(MAY_CHANGE)]:
         told = ", ".join(f"{key} ({old[key]} → {new[key]})" for key in forbidden)
-        raise OptionError(f"the run was started with another recipe: {told}; resume without these, or start a new run")
+        raise OptionError(
+            f"the run was started with another recipe: {told}; resume without these changes, or start a new run"
+        )
     engine = TrainingEngine(**snapshot.engine)
     arithmetic = [key for key in changed if key not in ("render_every", "engine.workers", "engine.cache", "teacher")]
     if arithmetic or engine.processes != group.world:
         why = [f"{key} changed" for key in arithmetic]
-        why += [f"{group.world} processes in place of {engine.processes}"] * (engine.processes != group.world)
+        why += [f"{group.world} processes instead of {engine.processes}"] * (engine.processes != group.world)
         told = f"{', '.join(why)}: the weights will differ by rounding from those of an uninterrupted run"
         return resolve(recipe.engine, group), told
     if engine.device == "cuda" and not torch.cuda.is_available():
-        raise OptionError("the run was started on a GPU and there is none here; add --engine.device cpu to continue")
+        raise OptionError("the run was started on a GPU, but there is none here; add --engine.device cpu to resume")
     return engine, None
 
 

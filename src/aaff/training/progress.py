@@ -1,4 +1,4 @@
-"""What a person sees of a run while it trains: lines in the terminal, tables and curves in its folder."""
+"""Progress of a training run: lines in the terminal, and tables and curves in the run folder."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _COLUMNS = ("epoch", "step", "lr", "loss", "miou", "pixel_accuracy", "mean_class
 
 
 def write_history(folder: Path, history: Sequence[dict[str, Any]], split: str = "val") -> None:
-    """``metrics.csv``, ``metrics.jsonl`` and ``curves.svg`` of the finished epochs, each replaced whole.
+    """Write ``metrics.csv``, ``metrics.jsonl`` and ``curves.svg`` of the finished epochs, each atomically.
 
-    ``metrics.jsonl`` also has the IoU of every class.  ``split`` is the one that is scored.
+    ``metrics.jsonl`` also has the IoU of every class.  ``split`` is the name of the scored split.
     """
     if not history:
         return
@@ -38,11 +38,11 @@ def write_history(folder: Path, history: Sequence[dict[str, Any]], split: str = 
 
 
 class Reporter:
-    """Tells of a run on standard error: one line that is overwritten in a terminal, now and then a line elsewhere.
+    """Reports the progress of a run on standard error: one updated line on a terminal, otherwise occasional lines.
 
     Args:
-        quiet: tell nothing.
-        every: seconds between lines where standard error is not a terminal.
+        quiet: print nothing.
+        every: seconds between lines if standard error is not a terminal.
     """
 
     def __init__(self, *, quiet: bool = False, every: float = 30.0) -> None:
@@ -54,12 +54,12 @@ class Reporter:
         self._epochs = self._steps = self._batch = 0
 
     def say(self, text: str) -> None:
-        """A line of its own."""
+        """Print a line."""
         if not self.quiet:
             print(("\r\033[K" if self.live else "") + text, file=sys.stderr, flush=True)
 
     def begin(self, recipe: Recipe, steps: int, position: Position, engine: TrainingEngine) -> None:
-        """A run starts or resumes."""
+        """Report that a run starts or resumes."""
         self._epochs, self._steps, self._batch = recipe.epochs, steps, recipe.batch
         how = f"{engine.device}, {engine.precision}"
         how += f", {_some(engine.threads, 'thread')}" if engine.device == "cpu" else ""
@@ -71,7 +71,7 @@ class Reporter:
             self.say(f"resuming after step {position.step} (epoch {position.epoch + 1}, batch {position.batch})")
 
     def step(self, position: Position, loss: float, lr: float) -> None:
-        """A step is done."""
+        """Report a finished step."""
         now = time.monotonic()
         self._recent.append((now, position.step))
         if self.quiet or now - self._told < self.every or len(self._recent) < 2:
@@ -87,13 +87,13 @@ class Reporter:
         print(f"\r\033[K{text}" if self.live else text, end="" if self.live else "\n", file=sys.stderr, flush=True)
 
     def evaluated(self, done: int, total: int) -> None:
-        """A validation frame is done."""
+        """Report how many validation frames are done."""
         if self.live and not self.quiet:
             print(f"\r\033[Kvalidation {done}/{total}", end="", file=sys.stderr, flush=True)
 
     def epoch(self, position: Position, row: dict[str, Any]) -> None:
-        """An epoch is done."""
-        self._recent.clear()  # validation does not count for the rate
+        """Report a finished epoch."""
+        self._recent.clear()  # the rate excludes validation
         score = ""
         if "miou" in row:
             best = " (best)" if row["miou"] == position.best else ""
@@ -103,7 +103,7 @@ class Reporter:
         )
 
     def end(self, position: Position) -> None:
-        """The run is finished."""
+        """Report the end of the run."""
         best = f", best mean IoU {position.best:.4f}" if position.best is not None else ""
         self.say(f"finished {_some(position.epoch, 'epoch')} in {_span(position.seconds)}{best}")
 
@@ -113,7 +113,7 @@ def _some(number: int, what: str) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A span of time as a person says it.
+    """A duration in seconds as M:SS or H:MM:SS.
 
     >>> _span(59.6), _span(3725)
     ('1:00', '1:02:05')

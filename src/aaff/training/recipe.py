@@ -1,8 +1,8 @@
-"""A training recipe: every choice that decides what the weights become, in one place, once.
+"""The training recipe: every option that affects the resulting weights.
 
-The dataclasses below are the options: defaults < recipe file < flags.  A recipe file is YAML; its
-values are turned into flags and put before the user's own, so one parser checks both (and a number
-that YAML reads as text, such as ``5e-4``, is a number all the same).
+The dataclasses below define the options; flags override the recipe file, which overrides the defaults.  A recipe
+file is YAML.  Its values are turned into flags and put before the user's own, so one parser checks both, and a
+number that YAML reads as text, such as ``5e-4``, is still a number.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from aaff.training.options import LossOptions, OptimOptions
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """Random views of the training frames."""
+    """Random augmentation of the training frames."""
 
     crop: Size = Size(480, 360)
-    """Size of the views that the network trains on."""
+    """Size of the random crops that the network trains on."""
     scale_min: float = 0.6
-    """Smallest random enlargement of a frame."""
+    """Smallest random scale of a frame."""
     scale_max: float = 1.8
-    """Largest random enlargement of a frame."""
+    """Largest random scale of a frame."""
     flip: float = 0.5
-    """Probability of a mirrored view."""
+    """Probability of a horizontal flip."""
     jitter: float = 0.4
-    """Brightness, contrast and saturation change by up to this share; 0 leaves colours alone."""
+    """Maximum relative change of brightness, contrast and saturation; 0 disables the jitter."""
     width: int = 0
-    """Width that every frame is brought to before it is scaled at random, its aspect kept; 0: its own size."""
+    """Resize every frame to this width, aspect ratio kept, before the random scaling; 0 keeps its own size."""
     aspect: float = 1.0
-    """Width against height changes by a factor of up to this."""
+    """Maximum factor by which the aspect ratio changes."""
     gains: float = 0.0
-    """Red, green and blue are multiplied by factors between 1/(1+gains) and 1+gains."""
+    """Multiply red, green and blue by random factors between 1/(1+gains) and 1+gains."""
     hue: float = 0.0
-    """Hue turns by up to this many degrees."""
+    """Maximum hue rotation in degrees."""
     gamma: float = 0.0
-    """The tone curve's exponent lies between 1/(1+gamma) and 1+gamma."""
+    """Apply a random gamma between 1/(1+gamma) and 1+gamma."""
     blur: float = 0.0
     """Probability of a Gaussian blur."""
     noise: float = 0.0
@@ -56,13 +56,13 @@ class AugmentOptions:
     paste: float = 0.0
     """Probability that objects of rare classes from other training frames are pasted into a frame."""
     paste_classes: tuple[str, ...] = ("pole", "sign symbol", "pedestrian", "bicyclist")
-    """Names of the classes whose objects are pasted; those that the data does not have are left out."""
+    """Names of the classes whose objects are pasted; names that the data set does not have are ignored."""
     transforms: tuple[str, ...] = ()
-    """Registered augmentations applied to whole frames first, such as those of a plug-in."""
+    """Registered augmentations, such as those of a plug-in, applied to whole frames before all others."""
     early_crop: Size | None = None
-    """Smaller views for the first part of training, which then costs less; see early_share."""
+    """Smaller crop size for the first epochs, which then cost less; see early_share."""
     early_share: float = 0.0
-    """Share of the epochs that train on early_crop."""
+    """Share of the epochs that train on early_crop, in [0, 1)."""
 
     def __post_init__(self) -> None:
         try:
@@ -73,93 +73,92 @@ class AugmentOptions:
             raise OptionError(f"augment.paste is {self.paste}; it must be in [0, 1]")
         if (self.early_crop is None) != (self.early_share == 0) or not 0 <= self.early_share < 1:
             raise OptionError(
-                "augment.early_crop and augment.early_share belong together: give both, the share between 0 and 1"
+                "augment.early_crop and augment.early_share belong together: give both, with a share between 0 and 1"
             )
 
     def view(self, crop: Size, frame: Size | None = None) -> Augment:
-        """Random views of size ``crop``, of frames taken to have the size ``frame``; None: their own."""
+        """The augmentation that makes random crops of size ``crop`` of frames resized to ``frame`` (None: as read)."""
         effects = Photometric(self.gains, self.hue, self.gamma, self.blur, self.noise, self.jpeg)
         scale = self.scale_min, self.scale_max
         return Augment(crop, scale, self.flip, self.jitter, frame, self.width, self.aspect, effects)
 
     def crop_at(self, epoch: int, epochs: int) -> Size:
-        """Size of the views in epoch number ``epoch`` (from 0)."""
+        """Crop size in epoch number ``epoch``, counted from 0."""
         early = self.early_crop is not None and epoch < round(self.early_share * epochs)
         return self.early_crop if early and self.early_crop else self.crop
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How the arithmetic is done; it changes the time and the rounding, not the recipe's meaning."""
+    """Device, precision and parallelism; they affect speed and rounding only."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train: auto takes a GPU if there is one."""
+    """Device to train on: auto uses a GPU if there is one."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Type of the convolutions: auto takes bf16 where the device multiplies it faster than float32."""
+    """Data type of the convolutions: auto uses bf16 if it is faster than float32 on the device."""
     threads: int = 0
-    """Compute threads on a CPU; 0 takes all cores, shared among the processes of a host.  A run keeps
-    its number when it is resumed, since the same number gives the same weights bit for bit."""
+    """CPU threads; 0 uses all cores, shared among the processes of a host.
+    A resumed run keeps its number of threads, since only the same number gives bitwise identical weights."""
     workers: int | None = None
-    """Processes that load frames ahead, 0 for none; default: none on a CPU, up to 8 for a GPU.
-    The batches are the same with any number."""
+    """Data loading processes, 0 to load in the main process; default: 0 on a CPU, up to 8 for a GPU.
+    The batches do not depend on it."""
     cache: bool = True
     """Keep decoded frames in memory."""
     accumulate: int = 1
-    """Split every batch into this many parts whose gradients add up: less memory, the same loss and update.
-    Batch norm sees a part at a time."""
+    """Gradient accumulation: split every batch into this many micro-batches to save memory.
+    The loss and the update stay the same, except that batch norm sees one micro-batch at a time."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the weights, besides the frames."""
+    """All options that affect the resulting weights, besides the data."""
 
     model: str = "depthwise_aaff"
-    """Network to train, see: aaff models."""
+    """Network to train (see: aaff models)."""
     options: tuple[str, ...] = ()
     """Options of the network as NAME=VALUE, such as gate=none or auxiliary=true."""
     protocol: str | None = None
-    """Classes and scores: camvid11, camvid32, camvid11-drives; default: what the data set's layout implies."""
+    """Classes and splits to use, such as camvid11, camvid32 or camvid11-drives; default: that of the layout."""
     train_split: str = "train"
-    """Split to train on; several as one: train+val, then with --val-split none."""
+    """Split to train on; join several with "+", such as train+val together with --val-split none."""
     val_split: str = "val"
-    """Split that is scored during training and chooses the best epoch; "none" trains without."""
+    """Split that is scored during training and selects the best epoch; "none" trains without validation."""
     size: Size | None = None
-    """Size that frames are brought to for training, scoring and later use; default: that of the first frame."""
+    """Size that frames are resized to for training, validation and deployment; default: that of the first frame."""
     repeat: tuple[int, ...] = (1,)
-    """With several data sets: how often each one's frames come in an epoch, one number for all or one each."""
+    """With several data sets: how often the frames of each are used per epoch; one number for all or one each."""
     epochs: int = 60
-    """Passes over the training split."""
+    """Number of epochs."""
     batch: int = 8
-    """Frames in a batch, over all processes; batch norm of the gates wants 8 or more."""
+    """Batch size, summed over all processes; batch norm after global pooling needs 8 or more."""
     seed: int = 0
-    """Seed of the initial weights, of the order of the frames and of their random views."""
+    """Random seed of the initial weights, the order of the frames and the augmentation."""
     eval_every: int = 1
-    """Score the val split every this many epochs, and after the last."""
+    """Score the val split every this many epochs, and after the last one."""
     render_every: int = 10
-    """Draw four fixed frames of the val split as the network sees them every this many epochs, and after the
-    last; 0 draws none."""
+    """Save the predictions of four fixed val frames every this many epochs, and after the last one; 0 saves none."""
     warm_start: str | None = None
-    """Checkpoint whose weights to start from, as far as they fit: a file, the folder of a run, or a published name."""
+    """Checkpoint to initialise the weights from, as far as they fit: a file, a run folder or a published name."""
     teacher: str | None = None
-    """Checkpoint of a network with the same classes that this one learns to agree with (distillation), named as in
-    warm_start; see loss.distillation and loss.temperature."""
+    """Checkpoint of a teacher network with the same classes, for knowledge distillation; named as in --warm-start.
+    See also --loss.distillation and --loss.temperature."""
     bn_batches: int = 0
-    """Batches over which the statistics of batch norm are taken anew for the final weights; 0 keeps training's."""
+    """Recompute the batch norm statistics of the final weights over this many batches; 0 keeps those of training."""
     loss: LossOptions = field(default_factory=LossOptions)
-    """What is minimised."""
+    """Loss function."""
     optim: OptimOptions = field(default_factory=OptimOptions)
-    """How it is minimised."""
+    """Optimiser and learning-rate schedule."""
     augment: AugmentOptions = field(default_factory=AugmentOptions)
-    """Random views of the frames."""
+    """Data augmentation."""
     engine: EngineOptions = field(default_factory=EngineOptions)
-    """How the arithmetic is done."""
+    """Device, precision and parallelism."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "eval_every"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not self.repeat or min(self.repeat) < 1:
-            raise OptionError(f"repeat is {list(self.repeat)}; numbers of 1 or more are needed")
+            raise OptionError(f"repeat is {list(self.repeat)}; every number must be at least 1")
         if self.seed < 0:
             raise OptionError(f"seed is {self.seed}; it must be 0 or more")
         if self.bn_batches < 0:
@@ -175,7 +174,7 @@ class Recipe:
         self.network_options()
 
     def network_options(self) -> dict[str, Any]:
-        """``options`` as a mapping, values read as YAML reads them.
+        """``options`` as a mapping, with the values parsed as YAML.
 
         Raises:
             OptionError: an entry is not NAME=VALUE.
@@ -192,7 +191,7 @@ class Recipe:
         return result
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested values, as they stand in a recipe file."""
+        """Nested plain values, as in a recipe file."""
         plain: dict[str, Any] = _plain(self)
         return plain
 
@@ -208,7 +207,7 @@ def _plain(value: Any) -> Any:
 
 
 _LONGEST_WORD = 1000
-"""Characters of a value; people's paths are shorter."""
+"""Maximum length of a value in characters, longer than any usual path."""
 
 
 def list_recipes() -> list[str]:
@@ -222,7 +221,7 @@ def _bundled() -> Any:
 
 
 def read_recipe(name: str) -> dict[str, Any]:
-    """The values of a recipe file, or of a bundled recipe by name.
+    """Read the values of a recipe file, or of a bundled recipe by name.
 
     Raises:
         OptionError: there is no such file or recipe, it is not a YAML mapping, or a key is unknown.
@@ -237,12 +236,12 @@ def read_recipe(name: str) -> dict[str, Any]:
     data = {} if data is None else data
     if not isinstance(data, dict):
         raise OptionError(f"recipe {name} must hold KEY: VALUE lines, not {shown(data)}")
-    to_flags(data, f"recipe {name}")  # names an unknown key while the file is still known
+    to_flags(data, f"recipe {name}")  # reports an unknown key together with the name of the file
     return data
 
 
 def to_flags(data: Mapping[str, Any], where: str) -> list[str]:
-    """A recipe's values as command-line words, for the parser that also reads the user's flags.
+    """A recipe's values as command-line arguments, for the parser that also reads the user's flags.
 
     Raises:
         OptionError: an unknown key (the nearest valid one is named) or a value of the wrong shape.
@@ -277,7 +276,7 @@ def _flags(data: Mapping[str, Any], cls: type, where: str, prefix: str) -> list[
 
 
 def _word(value: object, what: str) -> str:
-    """A value as it is typed.  The parser's message would repeat a monstrous one, and its control characters."""
+    """A value as a command-line argument; reject what messages must not repeat: long values, control characters."""
     text = str(value)
     if len(text) > _LONGEST_WORD or not text.isprintable():
         raise OptionError(f"{what} cannot be {shown(text)}")

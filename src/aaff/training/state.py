@@ -1,7 +1,7 @@
-"""What only resuming needs: optimiser, averaged weights, position and history, beside the checkpoint.
+"""The saved state for resuming a run: network, optimiser, averaged weights, position and history.
 
-One ``.safetensors`` file, replaced in a single step, so a run killed at any moment finds either the
-older state or the newer one, complete.  Numbers that are not tensors stand as JSON in its header.
+It is one ``.safetensors`` file that is replaced atomically, so a run killed at any moment leaves either the older or
+the newer state, complete.  Values that are not tensors are stored as JSON in its header.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from aaff.networks.weights import write_tensors
 
 @dataclass
 class Position:
-    """Where a run stands.
+    """The progress of a run.
 
     Attributes:
-        epoch: epochs finished.
-        batch: batches done in the epoch that comes next.
-        step: optimiser steps in all.
-        loss_sum: sum of the step losses of the epoch under way.
-        seconds: time trained, validation included, interruptions left out.
+        epoch: number of finished epochs.
+        batch: batches done in the current epoch.
+        step: optimiser steps in total.
+        loss_sum: sum of the step losses of the current epoch.
+        seconds: training time, including validation and excluding interruptions.
         history: one row per finished epoch.
         best: highest validation mean IoU so far.
     """
@@ -44,17 +44,17 @@ class Position:
 
 @dataclass
 class Snapshot:
-    """A run as it can be saved and resumed.
+    """The state of a run that is saved and resumed.
 
     Attributes:
-        network: ``state_dict`` of the network as it is trained, auxiliary heads included.
+        network: ``state_dict`` of the training network, including auxiliary heads.
         average: ``state_dict`` of the averaged weights; empty without averaging.
         optimizer: ``state_dict`` of the optimiser.
-        position: where the run stands.
+        position: progress of the run.
         recipe: the effective recipe.
-        engine: what ``auto`` came to: device, precision, threads.
-        data: fingerprint of the training frames' names.
-        origin: of the weights that it started from, for the model card; empty for fresh weights.
+        engine: the resolved engine: device, precision, threads.
+        data: fingerprint of the names of the training frames.
+        origin: where the initial weights came from, for the model card; empty for randomly initialised weights.
     """
 
     network: Mapping[str, Tensor]
@@ -68,10 +68,10 @@ class Snapshot:
 
 
 def save_snapshot(path: Path, snapshot: Snapshot) -> None:
-    """Write the state of a run, replacing the older one in one step.
+    """Write the state of a run, atomically replacing the older one.
 
     Raises:
-        AaffError: it cannot be written; the older one is still whole.
+        AaffError: the state cannot be written; the older one is unchanged.
     """
     tensors = {f"network/{k}": v for k, v in snapshot.network.items()}
     tensors |= {f"average/{k}": v for k, v in snapshot.average.items()}
@@ -95,10 +95,10 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
 
 
 def load_snapshot(path: Path) -> Snapshot:
-    """Read what ``save_snapshot`` wrote.
+    """Read a state written by ``save_snapshot``.
 
     Raises:
-        ModelError: there is none, or it is not the state of a run.
+        ModelError: there is no such file, or it is not the state of a run.
     """
     if not path.is_file():
         raise ModelError(f"there is nothing to resume: no {path}")
@@ -108,7 +108,7 @@ def load_snapshot(path: Path) -> Snapshot:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["aaff-state"])
-            for name in file.keys():  # noqa: SIM118  # no mapping
+            for name in file.keys():  # noqa: SIM118  # not a mapping
                 kind, _, rest = name.partition("/")
                 if kind == "optimizer":
                     index, _, key = rest.partition("/")

@@ -1,4 +1,4 @@
-"""Knowledge distillation: a trained network whose classes another one learns to give."""
+"""Knowledge distillation: the teacher, a trained network whose predictions another network learns to match."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aaff.training.warm_start import find_checkpoint
 
 @dataclass(frozen=True)
 class TeacherFile:
-    """A teacher's checkpoint, read before any data.
+    """The checkpoint of a teacher, read before any data.
 
     Attributes:
         path: the checkpoint.
@@ -34,25 +34,26 @@ class TeacherFile:
 
     @classmethod
     def read(cls, name: str) -> TeacherFile:
-        """Read a checkpoint by what a user calls it, see ``find_checkpoint``.
+        """Read a checkpoint by path or name, see ``find_checkpoint``.
 
         Raises:
-            ModelError: there is none, or it cannot be read.
+            ModelError: there is no such checkpoint, or it cannot be read.
         """
         path = find_checkpoint(name)
         return cls(path, *read_checkpoint(path))
 
     def check_classes(self, labels: LabelMap) -> None:
-        """Refuse a teacher of other classes.
+        """Check that the teacher has the classes of the data.
 
         Raises:
-            ModelError: its classes are not those of ``labels``.
+            ModelError: the classes differ from those of ``labels``.
         """
         theirs = self.card.labels.names
         if theirs != labels.names:
             raise ModelError(
                 f"the teacher {self.path} has {len(theirs)} classes ({', '.join(theirs[:4])}, …), but the data has "
-                f"{len(labels.names)} ({', '.join(labels.names[:4])}, …); a teacher needs the same classes in one order"
+                f"{len(labels.names)} ({', '.join(labels.names[:4])}, …); a teacher needs the same classes in the same "
+                "order"
             )
 
     def network(self, engine: TrainingEngine) -> Teacher:
@@ -64,7 +65,7 @@ class TeacherFile:
 
 
 class Teacher:
-    """Gives the native logits of frames, without gradient.
+    """Computes the teacher's native logits of frames, without gradient.
 
     Args:
         net: in evaluation mode.

@@ -1,8 +1,8 @@
-"""A whole training, top to bottom: set up, epochs, steps, validation, checkpoints, resume.
+"""The training loop: set-up, epochs, steps, validation, checkpoints and resuming.
 
-``train`` sets up, ``Trainer.fit`` is the loop.  One optimisation step is in ``aaff.training.learner``,
-what makes it fast in ``aaff.training.kernels``.  A run that is killed at any moment resumes to the same weights
-as one that was not.
+``train`` sets everything up, ``Trainer.fit`` is the loop.  A single optimisation step is in
+``aaff.training.learner``, the fast kernels are in ``aaff.training.kernels``.  A run that is killed at any moment and
+resumed ends with the same weights as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        run: its folder.
-        finished: False when it was stopped before its last epoch; it can be resumed.
-        interrupted: True when a signal stopped it, False when its time was over.
-        position: where it stands.
+        run: the run folder.
+        finished: False if the run was stopped before its last epoch and can be resumed.
+        interrupted: True if a signal stopped the run, False if it finished or reached its time limit.
+        position: progress of the run.
         report: the last validation scores, None without validation.
     """
 
@@ -86,33 +86,33 @@ def train(
 ) -> Outcome:
     """Train a network by a recipe.
 
-    Processes that ``torchrun`` started find each other and train together; the first one writes.
+    Processes started by ``torchrun`` train together; only the first one writes files.
 
     Args:
-        data: folder of a data set, any layout that ``aaff.data.open_dataset`` reads; or several whose classes
-            are the same: the train splits of all are trained on, the first one's val split is scored.
-        recipe: what to do.
+        data: folder of a data set in any layout that ``aaff.data.open_dataset`` reads, or several folders with the
+            same classes: the network trains on the train splits of all, and the val split of the first is scored.
+        recipe: network, loss, optimiser, augmentation and engine.
         run: folder for ``recipe.yaml``, ``metrics.csv``, ``metrics.jsonl``, ``curves.svg``, ``frames``,
-            ``last.safetensors`` and ``best.safetensors``; new or empty unless resuming.
-        resume: continue the run in the folder.
-        layout: name of the data set's layout, where the guess is wrong.
-        allow_leaks: train although frames of the train and the val split are nearly identical.
-        transform: ``f(image=, mask=)`` applied to whole frames before the recipe's own augmentation.
-        checkpoint_seconds: how often the state is written to disk within an epoch.
-        minutes: stop after this time, resumable; None: train to the end.
+            ``last.safetensors`` and ``best.safetensors``; it must be new or empty unless resuming.
+        resume: resume the run in the folder.
+        layout: layout of the data set; default: detected.
+        allow_leaks: train even if frames of the train and val splits are nearly identical.
+        transform: ``f(image=, mask=)``, applied to whole frames before the recipe's own augmentation.
+        checkpoint_seconds: seconds between saves of the state within an epoch.
+        minutes: stop after this many minutes, to be resumed later; None: train to the end.
         patience: seconds after which another process that does not respond counts as lost.
-        reporter: informed of every step and epoch.
+        reporter: receives the progress of every step and epoch.
 
     Raises:
-        OptionError: another process works on the run.
-        AaffError: and its kinds, with one sentence; what is on disk stays complete and resumable.
+        OptionError: another process is working on the run.
+        AaffError: (and subclasses) training cannot start or continue; the files on disk stay complete and resumable.
     """
     deadline = time.monotonic() + 60 * minutes if minutes is not None else None
     folder, group = Path(run), join(patience)
     reporter = reporter or Reporter(quiet=not group.main)
     with only_process(folder, "the run") if group.main else nullcontext():
         if not resume and group.share((folder / STATE).exists()):
-            raise OptionError(f"{folder} holds a run already; add --resume to continue it, or choose another folder")
+            raise OptionError(f"{folder} already contains a run; add --resume to continue it, or choose another folder")
         snapshot = group.share(load_snapshot(folder / STATE) if group.main else None) if resume else None
         if snapshot is None:
             engine = resolve(recipe.engine, group)
@@ -130,7 +130,7 @@ def train(
         if teacher is not None:
             teacher.check_classes(splits.train.labels)
         if snapshot is not None and snapshot.data != splits.fingerprint:
-            raise OptionError(f"{folder} was trained on other frames than {data} has; resume with the same data")
+            raise OptionError(f"{folder} was trained on frames other than those of {data}; resume with the same data")
         reporter.say(
             f"reading {len(splits.train)} frames of {splits.train.split}"
             + (f", {len(splits.val)} of {splits.val.split}" if splits.val else "")
@@ -150,20 +150,20 @@ def train(
 
 
 class Trainer:
-    """One training run in memory: what learns, and where it stands.
+    """A training run: the network with its optimiser, the data, and the progress so far.
 
     Args:
-        recipe: every choice that decides the weights.
+        recipe: network, loss, optimiser and augmentation.
         engine: device, precision and kernels.
         group: the processes that share each batch.
         splits: the frames to train on and to score.
-        folder: of the run.
-        reporter: informed of every step and epoch.
-        teacher: a network to learn from besides the labels.
-        origin: of the weights that it starts from, see ``StartingPoint``; empty for fresh weights.
+        folder: the run folder.
+        reporter: receives the progress of every step and epoch.
+        teacher: a network to learn from in addition to the labels.
+        origin: where the initial weights came from, see ``StartingPoint``; empty for randomly initialised weights.
 
     Raises:
-        AaffError: recipe and data do not fit.
+        AaffError: recipe and data do not match.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class Trainer:
         )
         counts = class_counts(train_set)
         if void := int((counts.sum(1) == 0).sum()):
-            reporter.say(f"{void} of {len(counts)} training frames have no labelled pixel: they teach nothing")
+            reporter.say(f"{void} of {len(counts)} training frames have no labelled pixel and do not affect training")
         self.learner = Learner(
             recipe, labels.num_classes, counts, engine, group, teacher.network(engine) if teacher else None
         )
@@ -216,10 +216,10 @@ class Trainer:
         self.validation = Validation(splits.val, self.model_card, engine, group) if splits.val is not None else None
 
     def start(self, weights: Mapping[str, Tensor] | None = None) -> None:
-        """Put the initial weights in place, and write the run's folder.
+        """Set the initial weights and create the run folder.
 
         Args:
-            weights: ``state_dict`` of another network to start from as far as it fits; None: fresh weights.
+            weights: ``state_dict`` of another network to initialise from, as far as it fits; None: random weights.
         """
         if weights is not None:
             self.reporter.say(str(self.learner.warm_start(weights)))
@@ -230,13 +230,13 @@ class Trainer:
         self.save_state()
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Continue from the state that ``save_state`` wrote."""
+        """Resume from a state written by ``save_state``."""
         self.learner.restore(snapshot.network, snapshot.optimizer, snapshot.average)
         self.position = snapshot.position
         if not self.group.main:
             return
         frames = self.folder / "frames"
-        for folder in (self.folder, frames):  # what a killed process was writing
+        for folder in (self.folder, frames):  # files that a killed process was writing
             remove_stale(folder)
         for path in (*self.folder.glob(".tmp*"), *self.folder.glob(".*-????????.*"), *frames.glob(".epoch-*")):
             path.unlink(missing_ok=True)  # the names that version 0.1 used
@@ -246,14 +246,14 @@ class Trainer:
     def fit(
         self, *, transform: Transform | None = None, checkpoint_seconds: float = 120.0, deadline: float | None = None
     ) -> Outcome:
-        """Train to the last epoch, or to the end of the step in which a stop is asked for.
+        """Train to the last epoch, or until a stop is requested; the current step is always finished.
 
-        SIGINT, SIGTERM or SIGHUP to any of the processes asks for a stop, and so does the deadline.
+        SIGINT, SIGTERM or SIGHUP to any of the processes requests a stop, and so does the deadline.
 
         Args:
-            transform: ``f(image=, mask=)`` applied to whole frames first.
-            checkpoint_seconds: how often the state is written to disk within an epoch.
-            deadline: a time of ``time.monotonic()``.
+            transform: ``f(image=, mask=)``, applied to whole frames first.
+            checkpoint_seconds: seconds between saves of the state within an epoch.
+            deadline: stop at this value of ``time.monotonic()``.
         """
         self.transform = transform
         recipe, position, group = self.recipe, self.position, self.group
@@ -319,14 +319,14 @@ class Trainer:
         return options.lr * learning_rate_factor(step, self.recipe.epochs * steps, steps, options)
 
     def _end_epoch(self, started: float, stop: Callable[[], bool]) -> bool:
-        """Score and write the epoch; False when a stop came first: the epoch's end is then repeated on resume.
+        """Score the epoch and write its files; False if a stop was requested first.
 
-        The position advances only when the scores are there.
+        The position advances only after scoring, so a resumed run scores the epoch again.
         """
         recipe, position, validation = self.recipe, self.position, self.validation
         weights, epoch = self.learner.kept_weights(), position.epoch + 1
         if not finite(self.learner.net.state_dict()):
-            raise AaffError(self._diverged(f"in epoch {epoch}: a weight is no longer a finite number"))
+            raise AaffError(self._diverged(f"in epoch {epoch}: a weight is no longer finite"))
         if recipe.bn_batches and epoch == recipe.epochs:
             weights = self._reestimated()
         row: dict[str, Any] = {
@@ -353,7 +353,7 @@ class Trainer:
         return True
 
     def _reestimated(self) -> dict[str, Tensor]:
-        """The final weights with the statistics of batch norm of frames like those of one more epoch."""
+        """The final weights with batch norm statistics recomputed on frames augmented as in training."""
         recipe = self.recipe
         options = {name: value for name, value in recipe.network_options().items() if name != "pretrained"}
         network = create_model(recipe.model, self.model_card.labels.num_classes, **options)
@@ -362,10 +362,10 @@ class Trainer:
         return self.learner.reestimated(images, self.engine.prepare(network, self.group))
 
     def _write_epoch(self, weights: Mapping[str, Tensor], *, best: bool, scored: bool) -> None:
-        """Write what a finished epoch leaves.
+        """Write the files of a finished epoch.
 
-        The state comes after the checkpoints: a run that is killed in between ends the epoch again and
-        rewrites them.
+        The state is written after the checkpoints: a run killed in between repeats the end of the epoch and rewrites
+        them.
         """
         recipe, position, epoch = self.recipe, self.position, self.position.epoch
         model_card = replace(self.model_card, epoch=epoch, score=self._score() if scored else None)
@@ -392,7 +392,7 @@ class Trainer:
         }
 
     def save_state(self) -> None:
-        """Write everything that resuming needs; only the main process writes."""
+        """Write the state for resuming; only the main process writes."""
         if not self.group.main:
             return
         learner = self.learner
@@ -411,7 +411,7 @@ class Trainer:
 
     def _diverged(self, what: str) -> str:
         kept = self.folder / LAST
-        rest = f"the last good checkpoint is {kept}" if kept.exists() else "no checkpoint was written yet"
+        rest = f"the last good checkpoint is {kept}" if kept.exists() else "no checkpoint has been written yet"
         return (
             f"training diverged {what}; {rest}; try a lower --optim.lr, a longer --optim.warmup or --optim.clip-norm 1"
         )
@@ -419,8 +419,8 @@ class Trainer:
 
 @contextmanager
 def _how_to_continue() -> Iterator[None]:
-    """Say how to continue when something cannot be written."""
+    """Add to a write error how to continue the run."""
     try:
         yield
     except AaffError as error:
-        raise AaffError(f"{error}; free some space or fix the folder, then continue with --resume") from error
+        raise AaffError(f"{error}; free some disk space or fix the folder, then continue with --resume") from error

@@ -1,4 +1,4 @@
-"""The validation split as a run uses it: its score after an epoch, and a few of its frames as a picture."""
+"""Validation during training: scores after an epoch, and a picture of a few predictions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from aaff.training.engine import TrainingEngine
 from aaff.training.figures import draw_frames
 
 FRAMES = 4
-"""How many frames are rendered; they lie evenly in the split and are the same in every epoch."""
+"""How many frames are rendered; they are evenly spaced in the split and the same in every epoch."""
 
 
 class Validation:
     """Scores weights by the research convention: native logits resized to the label's size, then argmax.
 
-    Several processes share the frames without filling up, so the score is that of one process exactly.
+    Several processes share the frames without padding the last shard, so the score equals that of one process exactly.
 
     Args:
         dataset: the split.
@@ -53,9 +53,9 @@ class Validation:
 
         Args:
             weights: ``state_dict`` of the network; auxiliary heads are left out.
-            progress: called after each frame with how many of this process's frames are done, and their number.
-            stop: asked before each frame; once it is true the split is left and None returned.  Several processes
-                wait for each other's counts, so they finish the split.
+            progress: called after each frame with the number of frames done by this process and their total.
+            stop: called before each frame; once it returns True, scoring ends and None is returned.  Several processes
+                always finish the split, since they wait for each other's counts.
         """
         load_state(self.engine.net, weights, "the run")
         share = range(self.group.rank, len(self.dataset), self.group.world)
@@ -73,7 +73,7 @@ class Validation:
         return report(ConfusionMatrix(card.labels.num_classes, counts), self.dataset, subject)
 
     def draw(self, path: Path, weights: Mapping[str, Tensor]) -> None:
-        """Draw the fixed frames, their ground truth and the prediction of these weights."""
+        """Draw the fixed frames, their ground truth and the predictions of these weights."""
         load_state(self.engine.net, weights, "the run")
         chosen = sorted({round(i) for i in np.linspace(0, len(self.dataset) - 1, FRAMES)})
         samples = [self.dataset[index] for index in chosen]

@@ -1,4 +1,4 @@
-"""Start from the weights of another network: take what fits, and say what was taken and what not."""
+"""Warm start: initialise a network from another checkpoint as far as it fits, and report what was loaded."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from aaff.published import find_published, list_published
 
 
 def find_checkpoint(name: str) -> Path:
-    """The checkpoint that a user means: a file, the folder of a run (its best, else its last), or a published name.
+    """Find a checkpoint by path or name: a file, a run folder (best, else last checkpoint) or a published name.
 
     Raises:
-        ModelError: there is none; the nearest published name is given.
+        ModelError: there is no such checkpoint; the message suggests the nearest published name.
 
     >>> find_checkpoint("no/such/file")
     Traceback (most recent call last):
@@ -31,7 +31,7 @@ def find_checkpoint(name: str) -> Path:
         for file in ("best.safetensors", "last.safetensors"):
             if (path / file).is_file():
                 return path / file
-        raise ModelError(f"the folder {path} holds no checkpoint: it has neither best.safetensors nor last.safetensors")
+        raise ModelError(f"the folder {path} has no checkpoint: neither best.safetensors nor last.safetensors")
     if path.suffix == ".onnx":
         raise ModelError(f"{path} is an exported file, which cannot be trained; name the checkpoint it came from")
     found = path if path.is_file() else find_published(name)
@@ -46,12 +46,12 @@ def find_checkpoint(name: str) -> Path:
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A checkpoint to start from.
+    """A checkpoint to initialise from.
 
     Attributes:
         weights: its ``state_dict``.
-        origin: what the new model card says about it, JSON-ready: ``checkpoint`` (SHA-256), ``network``, ``licence``,
-            ``training_frames`` (fingerprint) and, when it was itself started from another one, ``warm_start``.
+        origin: its entry in the new model card, JSON-ready: ``checkpoint`` (SHA-256), ``network``, ``licence``,
+            ``training_frames`` (fingerprint) and, if it was itself initialised from a checkpoint, ``warm_start``.
     """
 
     weights: Mapping[str, Tensor]
@@ -59,10 +59,10 @@ class StartingPoint:
 
     @classmethod
     def read(cls, name: str) -> StartingPoint:
-        """Read a checkpoint by what a user calls it, see ``find_checkpoint``.
+        """Read a checkpoint by path or name, see ``find_checkpoint``.
 
         Raises:
-            ModelError: there is none, or it cannot be read.
+            ModelError: there is no such checkpoint, or it cannot be read.
         """
         path = find_checkpoint(name)
         weights, card = read_checkpoint(path)
@@ -73,12 +73,12 @@ class StartingPoint:
 
 @dataclass(frozen=True)
 class WarmStartReport:
-    """What a warm start did.
+    """The result of a warm start.
 
     Attributes:
-        loaded: names that the network took from the checkpoint.
-        fresh: names of the network that keep their fresh start, with the reason.
-        unused: names of the checkpoint that the network does not have.
+        loaded: names of the tensors copied from the checkpoint.
+        fresh: names of the tensors that keep their initial values, with the reason.
+        unused: names of tensors in the checkpoint that the network does not have.
     """
 
     loaded: tuple[str, ...]
@@ -86,7 +86,7 @@ class WarmStartReport:
     unused: tuple[str, ...]
 
     def __str__(self) -> str:
-        """One line to read."""
+        """A summary in one line."""
         total = len(self.loaded) + len(self.fresh)
         line = f"warm start: {len(self.loaded)} of {total} tensors loaded"
         if self.fresh:
@@ -103,18 +103,18 @@ def _some(names: Sequence[str], most: int = 4) -> str:
 
 @torch.no_grad()
 def warm_start(net: nn.Module, state: Mapping[str, Tensor], exclude: Sequence[str] = ()) -> WarmStartReport:
-    """Copy into ``net`` every tensor of ``state`` that has the name and shape of one of its own.
+    """Copy into ``net`` every tensor of ``state`` whose name and shape match.
 
-    A checkpoint of other classes thus gives everything but the last convolution of its logits.
+    A checkpoint with other classes thus provides everything except the last convolution of the logits.
 
     Args:
-        net: the network, changed in place; device, type and memory format stay.
+        net: the network, changed in place; device, data type and memory format are kept.
         state: ``state_dict`` of the other network.
-        exclude: prefixes of names that keep their fresh start, such as ``"tail.classify"`` when the
-            classes are as many but others.
+        exclude: prefixes of names that keep their initial values, such as ``"tail.classify"`` if the classes differ
+            but are equal in number.
 
     Raises:
-        ModelError: not one trained parameter fits; the network is unchanged then.
+        ModelError: no trainable parameter matches; the network is unchanged.
 
     >>> report = warm_start(nn.Linear(4, 2), {"weight": torch.zeros(2, 4), "bias": torch.zeros(3)})
     >>> print(report)
@@ -133,7 +133,7 @@ def warm_start(net: nn.Module, state: Mapping[str, Tensor], exclude: Sequence[st
             loaded.append(name)
     if not {name for name, _ in net.named_parameters()} & set(loaded):
         reason = f", first {next(iter(fresh))}: {next(iter(fresh.values()))}" if fresh else ""
-        raise ModelError(f"no parameter of the checkpoint fits the network{reason}; is it another architecture's?")
+        raise ModelError(f"no parameter of the checkpoint fits the network{reason}; is it from another architecture?")
     for name in loaded:
         own[name].copy_(state[name])
     return WarmStartReport(tuple(loaded), fresh, tuple(name for name in state if name not in own))
