@@ -68,7 +68,7 @@ def training(name: str) -> str:
         rows.append(
             [str(number), told or "–", str(last["step"]), *map(percent, scores), *["–"] * (1 + len(THIN) - len(scores))]
         )
-    columns = ["stage", "changed in the recipe", "steps", "mean IoU %", *(f"{thin}, IoU %" for thin in THIN)]
+    columns = ["stage", "changed in the recipe", "steps", "mean IoU %", *THIN]
     return table(columns, rows) + source(f"{name}_training")
 
 
