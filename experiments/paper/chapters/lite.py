@@ -100,7 +100,10 @@ def _ablation(results: Results) -> list[Block]:
         for variant in variants:
             run = next((r for r in results.of(group, variant.name) if r.seed == 0), None)
             rows.append((CHOICES[variant.name], *_cells(results, run, base, noise, variant.name)))
-    columns = ("choice", "CamVid val", "difference", "street photos", "parameters", "MACs", "int8 latency, ms")
+    columns = (
+        *("choice", "CamVid val", "difference", "pixel accuracy", "street photos"),
+        *("parameters", "MACs", "int8 latency, ms"),
+    )
     told = (
         "its noise is not known yet"
         if noise is None
@@ -111,10 +114,14 @@ def _ablation(results: Results) -> list[Block]:
         Prose(
             "Each row changes one choice of `aaff_lite0`; same recipe, data and seed 0. One seed shows what breaks and "
             f"what costs nothing, not a ranking: {told} (2√2 standard deviations over the seeds of group modern). "
-            "Latency: median and quartiles of calls in turns. Without auxiliary heads the exported network is the same, "
-            "so the gap between its latency and the first row's is noise."
+            "Latency: median and quartiles. Without auxiliary heads the exported network is the same, so the gap "
+            "between its latency and the first row's is noise."
         ),
-        Table(columns, tuple(rows), "Mean IoU in percent; on street photos over six classes"),
+        Table(
+            columns,
+            tuple(rows),
+            "CamVid val: mean IoU in percent and its difference in points; street photos: mean IoU of six classes",
+        ),
     ]
 
 
@@ -122,7 +129,7 @@ def _cells(
     results: Results, run: RunResult | None, base: RunResult | None, noise: float | None, name: str = AAFF.name
 ) -> tuple[str, ...]:
     if run is None:
-        return (_NOT_RUN, "", "", "", "", _latency(results, name))
+        return (_NOT_RUN, "", "", "", "", "", _latency(results, name))
     score, streets, difference = run.scores["val"]["miou"], six_class_iou(run), ""
     if base is not None:
         gap = score - base.scores["val"]["miou"]
@@ -130,6 +137,7 @@ def _cells(
     return (
         f"{100 * score:.1f}",
         difference,
+        f"{100 * run.scores['val']['pixel_accuracy']:.1f}",
         "" if streets is None else f"{100 * streets:.1f}",
         f"{run.parameters / 1e6:.2f} M",
         f"{run.macs / 1e9:.2f} G",
