@@ -33,6 +33,8 @@ def source(*names: str) -> str:
     about = read(names[0])["provenance"]
     files = " and ".join(f"`results/{name}.json`" for name in names)
     cores = f"{about['cores']} core{'s' if about['cores'] != 1 else ''} of an {about['processor']}"
+    if about.get("instructions"):
+        cores += f" with {', '.join(about['instructions'])}"
     return f"\n({files}, {about['date'][:10]}, {cores}.)\n"
 
 

@@ -25,6 +25,7 @@ def test_tells_versions_machine_and_date() -> None:
     assert told["aaff"] == __version__
     assert told["versions"]["numpy"] == np.__version__
     assert told["cores"] >= 1
+    assert set(told["instructions"]) <= set(provenance.INSTRUCTIONS)
     assert told["python"] == platform.python_version()
     age = datetime.now(UTC) - datetime.fromisoformat(told["date"])
     assert timedelta(seconds=-1) <= age < timedelta(minutes=1)

@@ -22,6 +22,9 @@ from aaff.errors import AaffError
 PACKAGES = ("numpy", "torch", "openvino", "onnxruntime", "onnx", "nncf", "opencv-python-headless", "pillow", "av")
 """Distributions whose versions can change a number."""
 
+INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+"""Extensions of x86 that decide how fast a network is, by Linux's names; CPUs of one model name differ in them."""
+
 SOURCE = ("src", "recipes", "experiments", "benchmarks")
 """Folders of a checkout whose files can change a number; what a command itself writes lies elsewhere."""
 
@@ -32,11 +35,12 @@ def provenance() -> dict[str, Any]:
     Returns:
         ``date`` (UTC, ISO 8601), ``aaff`` (version), ``commit`` (with ``+changes`` when tracked files
         of the package differ from it; None outside a checkout), ``python``, ``platform``, ``processor`` (model name),
+        ``instructions`` (see ``INSTRUCTIONS``),
         ``cores`` (that this process may use), ``threads`` (``OMP_NUM_THREADS`` or the cores) and
         ``versions`` of the installed packages that matter.  Nothing is imported to find them.
 
     >>> sorted(provenance())
-    ['aaff', 'commit', 'cores', 'date', 'platform', 'processor', 'python', 'threads', 'versions']
+    ['aaff', 'commit', 'cores', 'date', 'instructions', 'platform', 'processor', 'python', 'threads', 'versions']
     """
     cores = usable_cores()
     threads = os.environ.get("OMP_NUM_THREADS", "")
@@ -47,6 +51,7 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": processor_name(),
+        "instructions": list(instructions()),
         "cores": cores,
         "threads": int(threads) if threads.isdigit() else cores,
         "versions": {name: version for name in PACKAGES if (version := _version(name)) is not None},
@@ -62,14 +67,25 @@ def usable_cores() -> int:
 
 def processor_name() -> str:
     """Model name of the CPU, such as ``AMD EPYC 9R14``; the architecture where the system hides it."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def instructions() -> tuple[str, ...]:
+    """Those of ``INSTRUCTIONS`` that the CPU has; none where the system does not list them (no Linux on x86)."""
+    flags = _cpuinfo("flags").split()
+    return tuple(name for name in INSTRUCTIONS if name in flags)
+
+
+def _cpuinfo(wanted: str) -> str:
+    """The first value of a key in Linux's description of the CPU, with single spaces; empty where there is none."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")
-            if key.strip().lower() == "model name" and value.strip():
+            if key.strip().lower() == wanted and value.strip():
                 return " ".join(value.split())
     except OSError:
         pass  # no Linux
-    return platform.processor() or platform.machine()
+    return ""
 
 
 def commit() -> str | None:
