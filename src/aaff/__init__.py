@@ -5,12 +5,12 @@ Quick start:
     import aaff
 
     seg = aaff.load()                      # the bundled model; or a run, a checkpoint, an .onnx file
-    prediction = seg("street.png")         # a path, an address, a Pillow image or an RGB array [H, W, 3]
+    prediction = seg("street.png")         # a path, a URL, a Pillow image or an RGB array [H, W, 3]
     prediction.save("overlay.png")
-    seg(frame, bgr=True)                   # a frame of OpenCV, whose channels are in the order BGR
+    seg(frame, bgr=True)                   # an OpenCV frame, whose channel order is BGR
 
-The public names are imported when they are first used, so that ``import aaff`` takes no time.  Training and
-whatever else needs PyTorch says so when it is called without it.
+Public names are imported on first use, so ``import aaff`` is fast.  Functions that need PyTorch, such as those for
+training, raise an error that says so if it is not installed.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ def __getattr__(name: str) -> Any:
         if explained is None:
             raise
         return _unavailable(name, str(explained))
-    globals()[name] = value  # the next look-up does not come here
+    globals()[name] = value  # later look-ups find it there
     return value
 
 
 def _unavailable(name: str, sentence: str) -> Callable[..., Any]:
-    """Stands for a function whose extra is not installed, so that ``help`` and ``import *`` still work."""
+    """A stand-in for a function whose extra is not installed, so that ``help`` and ``import *`` still work."""
 
     def missing(*_: object, **__: object) -> Any:
         from aaff.errors import MissingExtraError

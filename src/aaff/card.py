@@ -1,7 +1,7 @@
 """The model card that every checkpoint and exported file carries.
 
-It says what the file's outputs mean, how a frame must be normalised, which data and split its score comes from
-and what its licence allows, so that nobody needs the training code, or a guess, to use the file.
+It states what the outputs mean, how a frame must be normalised, on which data and split the score was measured, and
+the licence, so that a file can be used without its training code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aaff.labels import LabelMap
 from aaff.preprocess import Normalization, Size
 
 FORMAT = 1
-"""Version of the model card; a reader refuses a newer one."""
+"""Version of the model card format; newer versions are rejected on reading."""
 
 TEMPERATURES = (0.01, 100.0)
 """Lowest and highest temperature; beyond them every confidence is 1, or the same for all classes."""
@@ -29,15 +29,15 @@ class ModelCard:
     Attributes:
         network: registered name, such as ``"depthwise_aaff"``.
         options: options the network was created with, besides the number of classes.
-        labels: classes, names and colours of the outputs.
-        protocol: what its scores are called (``"camvid11"``, …).
+        labels: names and colours of the output classes.
+        protocol: evaluation protocol of its scores, such as ``"camvid11"``.
         size: frame size it was trained and scored at.
-        normalization: how RGB 0–255 becomes the network's input.
+        normalization: how RGB values in 0–255 become the network's input.
         recipe: the effective training recipe, flat or nested, JSON-ready.
-        temperature: the logits are divided by it before the softmax that gives the confidence, in
-            ``TEMPERATURES``; chosen on the validation split so that confidence is calibrated.
-        score: metrics with ``split``; ``selected_on`` names the split that chose this epoch.  None: unscored.
-        epoch: epochs trained, 0 for an untrained network.
+        temperature: divisor of the logits in the softmax that computes the confidence, within ``TEMPERATURES``; chosen
+            on the validation split so that the confidence is calibrated.
+        score: metrics with ``split``; ``selected_on`` names the split that selected this epoch.  None: unscored.
+        epoch: number of epochs trained, 0 for an untrained network.
         licence: licence of the weights.
         provenance: versions, machine, date, hash of the training data, and the checkpoint that training started from.
 
@@ -66,7 +66,7 @@ class ModelCard:
             )
 
     def trained_on(self, split: str) -> bool:
-        """Whether the frames of a split, such as ``"val"``, were among those that its recipe trained on."""
+        """Whether the recipe trained on the frames of a split, such as ``"val"``."""
         return split in str(self.recipe.get("train_split", "")).split("+")
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,10 +82,11 @@ class ModelCard:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "the model card") -> ModelCard:
-        """Read what ``to_dict`` wrote.
+        """Read the form that ``to_dict`` returns.
 
         Args:
-            where: named in the error message, such as the file's path.
+            data: the model card as a mapping.
+            where: name of the source for error messages, such as the file's path.
 
         Raises:
             ModelError: something is missing, has the wrong type, or was written by a newer version.
@@ -124,7 +125,7 @@ _CALLED = {int: "a whole number", str: "text", dict: "a mapping"}
 
 
 class _Fields:
-    """The entries of a model card, each of its type."""
+    """Typed access to the entries of a model card."""
 
     def __init__(self, data: object, where: str) -> None:
         if not isinstance(data, Mapping):
@@ -132,7 +133,7 @@ class _Fields:
         self._data, self._where = data, where
 
     def get(self, name: str, kind: type, default: object = _REQUIRED) -> Any:
-        """The value of an entry; null counts as absent where there is a default."""
+        """The value of an entry; null counts as absent if there is a default."""
         value = self._data.get(name)
         if value is None and default is not _REQUIRED:
             return default

@@ -1,7 +1,7 @@
-"""What can go wrong for a user, said in one sentence: what, where, how to fix it.
+"""Errors whose message tells the user, in one sentence, what is wrong, where, and how to fix it.
 
-The command line turns every ``AaffError`` into that sentence and exit status 2.  Anything else
-that escapes is a bug and keeps its traceback.
+The command line prints the message of an ``AaffError`` and exits with status 2.  Any other exception is a bug and
+keeps its traceback.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _QUOTE.maxlevel, _QUOTE.maxlist, _QUOTE.maxtuple, _QUOTE.maxdict, _QUOTE.maxset 
 _QUOTE.maxstring = _QUOTE.maxlong = _QUOTE.maxother = 80
 
 _LISTED = 40
-"""Valid names that a message lists before it only counts the rest."""
+"""How many valid names a message lists before it only counts the rest."""
 _COMPARED = 200
-"""Characters of a name that is compared with the valid ones; the comparison is quadratic."""
+"""Maximum length of a name that is compared with the valid ones, since the comparison takes quadratic time."""
 
 
 def shown(value: object) -> str:
@@ -36,7 +36,7 @@ def shown(value: object) -> str:
 
 
 def brief(message: object) -> str:
-    """Another program's message as a part of a sentence: one line, no control characters, at most 200 characters.
+    """A message from another library, fit for a sentence: one line, no control characters, at most 200 characters.
 
     >>> brief("broken\\n  header\\x1b[2J")
     'broken header?[2J'
@@ -47,27 +47,27 @@ def brief(message: object) -> str:
 
 
 class AaffError(Exception):
-    """Base of all errors whose message is meant for the user."""
+    """Base class of all errors whose message is meant for the user."""
 
 
 class DataError(AaffError):
-    """Images, labels or folders are not what they should be."""
+    """Images, labels, videos or folders are missing, unreadable or invalid."""
 
 
 class TooLargeError(DataError):
-    """A picture has more pixels than are allowed."""
+    """An image has more pixels than the limit."""
 
 
 class ModelError(AaffError):
-    """A network, checkpoint or exported file cannot be used as asked."""
+    """A network, checkpoint or exported file is missing, damaged or unsuitable."""
 
 
 class OptionError(AaffError):
-    """An option, recipe key or combination of them makes no sense."""
+    """An option, argument or recipe key has an invalid value, or contradicts another one."""
 
 
 class UnknownNameError(AaffError, KeyError):
-    """A name is not in a registry; the message gives the nearest valid one."""
+    """A name is not registered; the message suggests the nearest valid one."""
 
     def __init__(self, kind: str, name: object, valid: Iterable[str]) -> None:
         options = sorted(valid)
@@ -86,10 +86,12 @@ class MissingExtraError(AaffError, ImportError):
 
 
 def nearest(name: str, valid: Iterable[str], *, cutoff: float = 0.5) -> str | None:
-    """The valid name that looks most like ``name``, or None when nothing is near.
+    """The valid name that is most similar to ``name``, or None if none is similar.
 
     Args:
-        cutoff: from 0 (anything goes) to 1 (the same name).
+        name: the name to compare.
+        valid: the valid names.
+        cutoff: smallest similarity, from 0 (any name) to 1 (the same name).
 
     >>> nearest("depthwise_aff", ["bisenet", "depthwise_aaff"])
     'depthwise_aaff'
@@ -101,10 +103,10 @@ def nearest(name: str, valid: Iterable[str], *, cutoff: float = 0.5) -> str | No
 
 
 def require(module: str, extra: str) -> ModuleType | Any:
-    """Import ``module`` or say which extra of this package brings it.
+    """Import ``module``, or report which extra of this package installs it.
 
     Raises:
-        MissingExtraError: with the command that installs it.
+        MissingExtraError: the module is not installed; the message has the command that installs it.
     """
     try:
         return importlib.import_module(module)
@@ -128,11 +130,11 @@ EXTRA_OF = {
     "uvicorn": "server",
     "websockets": "server",
 }
-"""Import name of an optional dependency → the extra of this package that brings it."""
+"""Import name of an optional dependency → the extra of this package that installs it."""
 
 
 def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
-    """The error for the user when ``error`` is about an optional dependency, else None.
+    """The error to show the user if ``error`` is about an optional dependency, else None.
 
     >>> type(missing_extra(ModuleNotFoundError("No module named 'torch'", name="torch"))).__name__
     'MissingExtraError'

@@ -1,8 +1,8 @@
 """Atomic writes: a file is complete or absent, whatever interrupts the writer.
 
-``replacing`` and ``new_folder`` write into a temporary neighbour that then takes its place.  Every
-temporary name matches ``TEMPORARY``, and its writer holds a lock on it, so ``remove_stale`` can tell
-what a killed process left behind from what another one is writing.
+``replacing`` and ``new_folder`` write to a temporary path in the same folder and then move it into place.  Every
+temporary name matches ``TEMPORARY``, and its writer holds a lock on it, so ``remove_stale`` can distinguish leftovers
+of killed processes from files that are being written.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from aaff.locks import lock, release
 from aaff.textfile import read_json as read_json  # beside write_json, where one looks for it
 
 TEMPORARY = re.compile(r"\.aaff-[0-9a-f]{8}(\..+)?")
-"""Names of all temporary files and folders that aaff makes beside its results.  They are short, so that they fit
-wherever the result's own name does."""
+"""Pattern of the names of all temporary files and folders that aaff creates next to its results.  The names are short,
+so they fit wherever the result's own name does."""
 
 _cleaned: set[Path] = set()
-"""Folders from which this process has removed what killed ones left."""
+"""Folders from which this process has removed leftovers of killed processes."""
 
 _MOVING = "moving"
-"""In a temporary folder: names and inodes of what moves into the folder around it."""
+"""File in a temporary folder: names and inodes of the entries that move to the parent folder."""
 _SUFFIX_LENGTH = 16
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
@@ -42,18 +42,18 @@ _UNSYNCABLE = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 @contextlib.contextmanager
 def replacing(path: str | Path, *, mode: int = 0o666) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; when the block succeeds, it replaces ``path`` in one step.
+    """Yield a temporary path next to ``path``; if the block succeeds, it atomically replaces ``path``.
 
-    When the block fails, the temporary file is removed and ``path`` is unchanged.  A symbolic link stays, and the file
-    that it names is replaced.  A device, a named pipe or ``/dev/stdout`` is written to.
+    If the block fails, the temporary file is removed and ``path`` is unchanged.  If ``path`` is a symbolic link, its
+    target is replaced.  If it is a device, a named pipe or ``/dev/stdout``, it is written to.
 
     Args:
-        path: the file to write; missing folders are made.
+        path: the file to write; missing folders are created.
         mode: permissions before the umask.
 
     Raises:
         AaffError: the file cannot be written; the message names it.
-        BrokenPipeError: ``path`` is a pipe that nobody reads any more.
+        BrokenPipeError: ``path`` is a pipe without a reader.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -79,18 +79,18 @@ def replacing(path: str | Path, *, mode: int = 0o666) -> Iterator[Path]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise AaffError(f"cannot write {path}: {error.strerror or error}; what was there is unchanged") from error
+        raise AaffError(f"cannot write {path}: {error.strerror or error}; any existing file is unchanged") from error
 
 
 @contextlib.contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder; when the block succeeds, it becomes ``path``, which must be absent or empty.
+    """Yield a temporary folder; if the block succeeds, it becomes ``path``, which must be absent or empty.
 
-    When the block fails, nothing remains.  What a killed process left in or beside ``path`` is removed first.
+    If the block fails, nothing remains.  Leftovers of killed processes in or next to ``path`` are removed first.
 
     Raises:
         DataError: ``path`` exists and is not an empty folder.
-        AaffError: it cannot be written.
+        AaffError: the folder cannot be written.
     """
     path = Path(path)
     root = Path(os.path.realpath(path))
@@ -99,7 +99,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise DataError(f"{path} is not an empty folder; name a new one")
         exists = root.is_dir()
-        place = root if exists else root.parent  # a folder that somebody made stays itself, with its permissions
+        place = root if exists else root.parent  # an existing empty folder is kept, with its permissions
         place.mkdir(parents=True, exist_ok=True)
         with _temporary(place, None, 0o777) as temporary:
             yield temporary
@@ -116,7 +116,7 @@ def temporary_folder(place: str | Path) -> Iterator[Path]:
     """Yield a new temporary folder in ``place``; after the block it is removed, unless it has been moved.
 
     Raises:
-        AaffError: it cannot be made.
+        AaffError: the folder cannot be created.
     """
     with contextlib.ExitStack() as held:
         try:
@@ -128,10 +128,10 @@ def temporary_folder(place: str | Path) -> Iterator[Path]:
 
 
 def check_writable(path: str | Path) -> None:
-    """Find out before long work whether ``replacing`` could write ``path``; nothing is left behind.
+    """Check before long work that ``replacing`` can write ``path``; nothing is left behind.
 
     Raises:
-        AaffError: it could not; the message names the file.
+        AaffError: the file cannot be written; the message names it.
     """
     try:
         if _is_stream(Path(path)):
@@ -146,7 +146,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def remove_stale(folder: str | Path) -> None:
-    """Remove the temporary files and folders that killed processes left in ``folder``; those in use stay."""
+    """Remove temporary files and folders left in ``folder`` by killed processes; those in use are kept."""
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             if TEMPORARY.fullmatch(name):
@@ -155,7 +155,7 @@ def remove_stale(folder: str | Path) -> None:
 
 
 def is_unfinished(folder: str | Path) -> bool:
-    """Whether ``new_folder`` is filling ``folder``, or was killed while it did."""
+    """Whether ``new_folder`` is writing ``folder``, or was killed while writing it."""
     with contextlib.suppress(OSError):
         return any(TEMPORARY.fullmatch(name) and Path(folder, name, _MOVING).exists() for name in os.listdir(folder))
     return False
@@ -164,7 +164,7 @@ def is_unfinished(folder: str | Path) -> bool:
 def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with replacing(path) as temporary:
-        # A file name that is not UTF-8 has lone surrogates; in JSON their escape is the same name again.
+        # A file name that is not UTF-8 has lone surrogates; JSON escapes preserve them.
         temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
@@ -174,13 +174,13 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def _suffix(path: Path) -> str:
-    """The suffix stays, as image and video writers choose their format by it, unless it is as long as a name."""
+    """The suffix of a temporary file: that of ``path``, which image and video writers need, unless it is too long."""
     return path.suffix if len(os.fsencode(path.suffix)) <= _SUFFIX_LENGTH else ""
 
 
 @contextlib.contextmanager
 def _temporary(place: Path, suffix: str | None, mode: int) -> Iterator[Path]:
-    """A new, locked file in ``place`` (a folder if ``suffix`` is None), which is removed if it is still there."""
+    """A new, locked file in ``place`` (a folder if ``suffix`` is None), removed in the end if it still exists."""
     path, handle = _create(place, suffix, mode)
     try:
         yield path
@@ -190,7 +190,7 @@ def _temporary(place: Path, suffix: str | None, mode: int) -> Iterator[Path]:
 
 
 def _create(place: Path, suffix: str | None, mode: int) -> tuple[Path, int | None]:
-    """Make it with the mode that the umask leaves: some file systems refuse chmod."""
+    """Create it with ``mode`` and the umask applied, since some file systems reject chmod."""
     if place not in _cleaned:
         _cleaned.add(place)
         remove_stale(place)
@@ -205,7 +205,7 @@ def _create(place: Path, suffix: str | None, mode: int) -> tuple[Path, int | Non
             continue
         try:
             handle = lock(path)
-        except FileNotFoundError:  # remove_stale of another process came between
+        except FileNotFoundError:  # remove_stale of another process removed it meanwhile
             continue
         if handle is None or os.path.lexists(path):
             return path, handle
@@ -239,7 +239,7 @@ def _sync(path: Path) -> None:
 
 
 def _move_up(folder: Path) -> None:
-    """Move everything in ``folder`` into its parent, or nothing; a killed process leaves a list of what it moves."""
+    """Move everything in ``folder`` to its parent, or nothing; the list of entries allows undoing a killed move."""
     entries = sorted(folder.iterdir())
     moving = folder / _MOVING
     lines = [b"%d %s\n" % (entry.lstat().st_ino, os.fsencode(entry.name)) for entry in entries]
@@ -254,7 +254,7 @@ def _move_up(folder: Path) -> None:
 
 
 def _take_back(folder: Path) -> None:
-    """Remove what ``_move_up`` has moved.  The inodes say that it is the same and nobody else's by now."""
+    """Remove the entries that ``_move_up`` has moved; the inodes prove that they are still the same files."""
     try:
         lines = (folder / _MOVING).read_bytes().splitlines()
     except OSError:  # there is no such list
@@ -268,7 +268,7 @@ def _take_back(folder: Path) -> None:
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether ``path`` is written to and not replaced."""
+    """Whether ``path`` is written to instead of being replaced."""
     if str(path) in _STANDARD or _DESCRIPTOR.fullmatch(str(path)):
         return True
     try:
@@ -285,6 +285,6 @@ def _send(source: Path, target: Path) -> None:
         number = int(match[1])
     if number in (1, 2):
         (sys.stdout if number == 1 else sys.stderr).flush()
-    # A copy of a descriptor shares its position: what is printed afterwards follows.
+    # A duplicated descriptor shares its position, so later output follows.
     with open(source, "rb") as file, open(target if number is None else os.dup(number), "wb") as out:
         shutil.copyfileobj(file, out)

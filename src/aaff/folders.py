@@ -1,4 +1,4 @@
-"""Finding a user's files: what counts as an image or a video by its name, and the files of a folder."""
+"""Find image and video files: which suffixes count, and the files in a folder."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from pathlib import Path
 IMAGE_SUFFIXES = (
     ".png .jpg .jpeg .jpe .jfif .bmp .tif .tiff .webp .avif .gif .ppm .pgm .pnm".split()  # ffmpeg and Pillow agree
 )
-"""What counts as an image when a folder is searched, lower case.  Where only images are wanted, the first picture of a
-``.gif`` is read; ``aaff predict`` takes one that moves as a video."""
+"""Suffixes of images, lower case, used when a folder is searched.  Where only images are wanted, the first frame of a
+``.gif`` is read; ``aaff predict`` treats an animated one as a video."""
 
 VIDEO_SUFFIXES = (
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .flv .ogv .3gp .gif .h264 .h265 .hevc".split()
 )
-"""What counts as a video by its name, lower case.  A file of another name is looked into."""
+"""Suffixes of videos, lower case.  For a file with another suffix, the content decides."""
 
 
 UNREAD_SUFFIXES = ".heic .heif .jxl .cr2 .cr3 .nef .arw .dng .orf .rw2 .psd .svg .exr".split()
-"""Pictures that aaff does not read; where a folder has some, it is said."""
+"""Suffixes of image formats that aaff cannot read; they are reported if a folder has such files."""
 
 
 def is_image_file(path: Path) -> bool:
-    """Whether the name is that of an image; the content is not looked at, hidden files do not count."""
+    """Whether the file name is that of an image; the content is not checked, and hidden files do not count."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def is_video_file(path: Path) -> bool:
-    """Whether the name is that of a video and not of an image, hidden files left out."""
+    """Whether the file name is that of a video and not of an image; hidden files do not count."""
     suffix = path.suffix.lower()
     return suffix in VIDEO_SUFFIXES and suffix not in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def files_below(folder: str | Path) -> Iterator[Path]:
-    """The files of a folder and its sub-folders, hidden ones left out, in no particular order.
+    """The files of a folder and its sub-folders, without hidden ones, in no particular order.
 
-    Links to folders are followed.  A folder that is reached twice, through links in a circle for instance, is
+    Links to folders are followed.  A folder that is reached more than once, for instance through a loop of links, is
     searched once.
     """
     seen = set[tuple[int, int]]()
@@ -63,7 +63,7 @@ def files_below(folder: str | Path) -> Iterator[Path]:
 
 
 def natural(path: Path) -> list[tuple[int, int, str]]:
-    """A key that sorts numbers in names by their value.
+    """A sort key that orders numbers in names by value (natural order).
 
     >>> [str(path) for path in sorted([Path("frame10.png"), Path("frame2.png")], key=natural)]
     ['frame2.png', 'frame10.png']

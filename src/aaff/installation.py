@@ -1,4 +1,4 @@
-"""How this copy of aaff was installed, so that an error can name a command that works here."""
+"""How this copy of aaff was installed, so that error messages can name a command that works here."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 _SOURCE = Path(__file__).parents[2]
-"""The folder of a clone, where this package runs from its source."""
+"""The folder of the clone, if this package runs from its source."""
 
 
 def install_command(extra: str) -> str:
     """The command that adds an extra of aaff to this installation.
 
-    aaff is on no public index, so the command names what pip installed it from: a folder, a wheel or a repository.
-    Where that is gone, it names the packages of the extra.
+    aaff is not on a public package index, so the command names what pip installed it from: a folder, a wheel or a
+    repository.  If that no longer exists, it names the packages of the extra.
 
     >>> "train" in install_command("train") or "torch" in install_command("train")
     True
@@ -34,7 +34,7 @@ def install_command(extra: str) -> str:
 
 
 def pip_install(*requirements: str, editable: bool = False) -> str:
-    """``pip install`` of the interpreter that runs now, with the requirements in quotes where a shell needs them.
+    """A ``pip install`` command for the running interpreter, with requirements quoted for the shell if needed.
 
     >>> pip_install("av").endswith("install av")
     True
@@ -47,7 +47,7 @@ def _installer() -> str:
     if util.find_spec("pip") is None and shutil.which("uv"):
         return f"uv pip install --python {sys.executable}"
     found = shutil.which("pip")
-    # Another environment's pip may come first on the path; it would install where this Python does not look.
+    # The first pip on the path may belong to another environment and would install packages there.
     own = found is not None and Path(found).parent == Path(sys.executable).parent
     return "pip install" if own else f"{sys.executable} -m pip install"
 

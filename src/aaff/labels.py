@@ -1,8 +1,8 @@
-"""Classes of a data set: ids, names, colours, and the id that is never counted.
+"""Classes of a data set: ids, names and colours, and the id of ignored pixels.
 
-Inside this package a label is uint8 [H, W] with ids 0 … num_classes−1 and 255 for ignored pixels.
-Colours are RGB.  The colours of CamVid and its merge into 11 classes are those of the data set's
-own ``class_dict.csv`` and of the SegNet release.
+In this package a label is uint8 [H, W] with ids 0 … num_classes−1, and 255 for ignored pixels.  Colours are RGB.  The
+colours of CamVid are those of the data set's ``class_dict.csv``, its merge into 11 classes is that of the SegNet
+release.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RGB = tuple[int, int, int]
 UInt8Array = npt.NDArray[np.uint8]
 
 IGNORE = 255
-"""Label id of a pixel that no loss and no metric counts."""
+"""Label id of ignored pixels, which no loss and no metric counts."""
 
 _LONGEST_NAME = 100
 
@@ -76,12 +76,12 @@ class LabelMap:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes that count, void left out."""
+        """Number of classes, without void."""
         return len(self.names)
 
     @cached_property
     def palette(self) -> UInt8Array:
-        """Colours as uint8 [256, 3], one row per id; all other ids have the void colour."""
+        """Colours as uint8 [256, 3], one row per id; ids that are not a class have the void colour."""
         table = np.empty((256, 3), np.uint8)
         table[:] = self.void_color
         table[: len(self.colors)] = self.colors
@@ -89,11 +89,11 @@ class LabelMap:
         return table
 
     def colorize(self, label: UInt8Array) -> UInt8Array:
-        """Colour map uint8 [H, W, 3] of a label uint8 [H, W]."""
+        """Colour a label uint8 [H, W]; returns RGB uint8 [H, W, 3]."""
         return self.palette[label]
 
     def color_table(self) -> ColorTable:
-        """The inverse of ``colorize``."""
+        """The table for decoding colour masks, the inverse of ``colorize``."""
         entries = [ColorEntry(n, c, i) for i, (n, c) in enumerate(zip(self.names, self.colors, strict=True))]
         return ColorTable((*entries, ColorEntry("void", self.void_color, IGNORE)))
 
@@ -108,7 +108,7 @@ class LabelMap:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LabelMap:
-        """Read what ``to_dict`` wrote.
+        """Read the form that ``to_dict`` returns.
 
         Raises:
             DataError: a key is missing or a value has the wrong type.
@@ -127,11 +127,11 @@ class LabelMap:
 
 
 def to_rgb(value: object, what: str = "a colour") -> RGB:
-    """A colour as a file gives it, checked.
+    """Check a colour read from a file.
 
     Args:
         value: a list or tuple.
-        what: names it in the error message.
+        what: name of the value in the error message.
 
     Raises:
         DataError: it is not three whole numbers in [0, 255].
@@ -153,7 +153,7 @@ class ColorEntry:
 
 @dataclass(frozen=True)
 class ColorTable:
-    """What each colour of a colour mask stands for; several colours may share an id (a merge).
+    """The class of each colour of a colour mask; several colours may share an id (merged classes).
 
     >>> table = CAMVID11.color_table()
     >>> ids, unknown = table.decode(np.array([[[128, 64, 128], [1, 2, 3]]], np.uint8))
@@ -172,26 +172,26 @@ class ColorTable:
 
     @cached_property
     def _ids(self) -> npt.NDArray[np.uint16]:
-        # One place for each of the 2^24 colours, ten times as fast as a search.  It holds id + 1, so that the
-        # places of unknown colours stay untouched zeros, which take no memory, and 0 − 1 is 255 in a byte.
+        # A table with an entry for each of the 2^24 colours, ten times as fast as a search.  It holds id + 1, so that
+        # entries of unknown colours are untouched zeros, which take no memory, and 0 − 1 is 255 in a byte.
         table = np.zeros(1 << 24, np.uint16)
         for entry in self.entries:
             table[_pack(np.array([[entry.color]], np.uint8))] = entry.id + 1
         return table
 
     def __reduce__(self) -> tuple[type[ColorTable], tuple[tuple[ColorEntry, ...]]]:
-        # Worker processes get the entries, not the 32 MiB made from them.
+        # Pickle only the entries for worker processes, not the 32 MiB table.
         return ColorTable, (self.entries,)
 
     def decode(self, mask: UInt8Array) -> tuple[UInt8Array, dict[RGB, int]]:
-        """Ids of a colour mask.
+        """Decode a colour mask to class ids.
 
         Args:
             mask: uint8 [H, W, 3], RGB.
 
         Returns:
-            The label uint8 [H, W] and, for every colour that is not in the table, its pixel count.
-            Those pixels have id 255; whether that is an error is the caller's to say.
+            The label uint8 [H, W], and the pixel count of every colour that is not in the table.  Pixels of unknown
+            colours have the id 255; the caller decides whether that is an error.
         """
         packed = _pack(mask)
         found = self._ids.take(packed)
@@ -273,7 +273,7 @@ CAMVID32 = LabelMap(
     tuple(name for name, _, merged in CAMVID_RAW if merged != "void"),
     tuple(color for _, color, merged in CAMVID_RAW if merged != "void"),
 )
-"""The 31 raw classes of original CamVid that count, in alphabetical order; void is ignored."""
+"""The 31 raw classes of original CamVid, in alphabetical order; void is ignored."""
 
 CITYSCAPES19 = LabelMap(
     "cityscapes19",
@@ -329,14 +329,14 @@ BDD100K = LabelMap("bdd100k", CITYSCAPES19.names, CITYSCAPES19.colors)
 """BDD100K's semantic segmentation: the classes, ids and colours of Cityscapes (arXiv:1805.04687)."""
 
 LABEL_MAPS = {labels.name: labels for labels in (CAMVID11, CAMVID32, CITYSCAPES19, KITTI, BDD100K)}
-"""The label maps that are known by name."""
+"""The label maps that can be found by name."""
 
 
 def find_labels(name: str) -> LabelMap:
-    """The label map of a name.
+    """Find a label map by name.
 
     Raises:
-        UnknownNameError: there is none; the nearest name is given.
+        UnknownNameError: there is no such label map; the message suggests the nearest name.
 
     >>> find_labels("bdd100k").names[:3]
     ('road', 'sidewalk', 'building')

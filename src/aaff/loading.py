@@ -1,4 +1,4 @@
-"""``aaff.load``: from a path to a model ready to use; the one place that joins torch to the runtime."""
+"""``aaff.load``: load a model from a path or name; the only module that connects torch with the runtime."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from aaff.runtime.prediction import Prediction
 from aaff.runtime.segmenter import Segmenter
 
 ENGINES = ("openvino", "onnxruntime", "torch")
-"""Engines that can be asked for by name; ``"auto"`` takes openvino for exported files and torch for checkpoints."""
+"""Names of the engines; ``"auto"`` selects openvino for exported files and torch for checkpoints."""
 
 EXPORTED, CHECKPOINT = ".onnx", ".safetensors"
-"""How the names of exported files and of checkpoints end."""
+"""Suffixes of exported files and of checkpoints."""
 
 _LARGEST_HEADER = 100_000_000
-"""Bytes; the library refuses a longer header too."""
+"""Maximum header length in bytes, as in the safetensors library."""
 
 _PICKLE = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-"""First bytes of what ``torch.save`` writes: a zip archive or, in old versions, a bare pickle."""
+"""First bytes of files written by ``torch.save``: a zip archive or, in old versions, a bare pickle."""
 
 
 def load(
@@ -43,23 +43,23 @@ def load(
     threads: int | None = None,
     size: tuple[int, int] | None = None,
 ) -> Segmenter:
-    """A model ready to use: ``load(path)(image)`` gives a ``aaff.runtime.Prediction``.
+    """Load a model: ``load(path)(image)`` returns an ``aaff.runtime.Prediction``.
 
     Args:
-        path: an exported ``.onnx``, a checkpoint ``.safetensors``, a run folder, or the name of a model such as
-            ``"depthwise_aaff"``; default: the bundled model.  ``find_model`` says which file is taken.
+        path: an exported ``.onnx`` file, a ``.safetensors`` checkpoint, a run folder, or the name of a model such as
+            ``"depthwise_aaff"``; default: the bundled model.  See ``find_model`` for how it is resolved to a file.
         engine: one of ``ENGINES``, or ``"auto"``.
-        precision: ``"fp32"`` or ``"bf16"``; for an exported file in int8 ``"int8"``, or ``"int8-bf16"`` where
-            what is not quantised shall be computed in bf16.  Default: the file's own, fp32 for a checkpoint.
-        threads: CPU threads (with torch for the whole process); default: all cores.
-        size: width and height that frames are resized to for the network, such as ``(640, 360)``; more pixels show
-            more detail and take longer.  Default: the model's own, ``load().card.size``.
+        precision: ``"fp32"`` or ``"bf16"``; for an int8 file ``"int8"``, or ``"int8-bf16"`` to compute the layers that
+            are not quantised in bf16.  Default: the file's own, fp32 for a checkpoint.
+        threads: CPU threads (with torch, for the whole process); default: all cores.
+        size: input width and height of the network, such as ``(640, 360)``; a larger size shows more detail and takes
+            longer.  Default: the model's own, ``load().card.size``.
 
     Raises:
-        ModelError: there is no such model, or its file is damaged or of another kind.
-        OptionError: this model has no such precision, or threads is below 1.
-        UnknownNameError: no such engine.
-        MissingExtraError: what runs it is not installed; the message names the command that installs it.
+        ModelError: there is no such model, or its file is damaged or not a model.
+        OptionError: the model does not run in this precision, or threads is below 1.
+        UnknownNameError: there is no such engine.
+        MissingExtraError: the engine is not installed; the message has the command that installs it.
 
     >>> load().labels.num_classes > 1
     True
@@ -78,9 +78,9 @@ def load_segmenter(
     size: Size | None = None,
     confidence: bool = True,
 ) -> Segmenter:
-    """A segmenter of a file that ``find_model`` gave; arguments and errors as those of ``load_engine``.
+    """A segmenter of a file returned by ``find_model``; arguments and errors as in ``load_engine``.
 
-    Wide frames keep their aspect where ``size`` is left out and the model takes any size.
+    If ``size`` is None and the model takes any size, wide frames keep their aspect ratio.
     """
     with _explained():
         make, any_size = _engines(path, engine, precision, threads, confidence)
@@ -88,10 +88,10 @@ def load_segmenter(
 
 
 def read_card(path: Path) -> ModelCard:
-    """The model card of a file that ``find_model`` gave, without torch and without loading the model.
+    """Read the model card of a file returned by ``find_model``, without torch and without loading the model.
 
     Raises:
-        ModelError: the file is damaged or carries no card.
+        ModelError: the file is damaged or has no model card.
     """
     if path.suffix.lower() == EXPORTED:
         from aaff.runtime.model_file import read_model_file
@@ -106,7 +106,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 def _open_stream(segmenter: Segmenter, source: str | Path | int) -> Iterator[Prediction]:
-    from aaff.video import stream  # only now: who runs a model on images has no use for it
+    from aaff.video import stream  # imported late, since images do not need it
 
     return stream(segmenter, source)
 
@@ -123,10 +123,10 @@ def load_engine(
     """The engine behind ``load``.
 
     Args:
-        path: a file that ``find_model`` gave.
+        path: a file returned by ``find_model``.
         engine: as in ``load``, as are ``precision`` and ``threads``.
-        size: feed frames at this size instead of the model's own.
-        confidence: give the probability of every pixel's class too, where the model can.
+        size: input size of the network instead of the model's own.
+        confidence: also return the probability of every pixel's class, if the model can.
 
     Raises:
         AaffError: as ``load``.
@@ -136,22 +136,22 @@ def load_engine(
 
 
 MakeEngine = Callable[[Size | None], Engine]
-"""From a size, None for the model's own, to the model's engine at that size."""
+"""Size (None for the model's own) → the model's engine at that size."""
 
 
 def _engines(
     path: Path, engine: str, precision: str | None, threads: int | None, confidence: bool
 ) -> tuple[MakeEngine, bool]:
-    """What makes the engines of a file, which is read once, and whether it takes any size."""
+    """The function that makes engines of a file, which is read once, and whether the model takes any size."""
     _check_engine(engine)
     if threads is not None and threads < 1:
         raise OptionError(f"threads is {threads}; it must be at least 1 (default: all cores)")
     exported = path.suffix.lower() == EXPORTED
     name = ("openvino" if exported else "torch") if engine == "auto" else engine
     if exported and name == "torch":
-        raise OptionError(f"torch runs checkpoints, and {path} is an exported file; use openvino or onnxruntime")
+        raise OptionError(f"torch runs checkpoints, but {path} is an exported file; use openvino or onnxruntime")
     if not exported and name != "torch":
-        raise OptionError(f"{name} runs exported files; make one of {path} with: aaff export {shlex.quote(str(path))}")
+        raise OptionError(f"{name} runs exported files; export {path} with: aaff export {shlex.quote(str(path))}")
     if exported:
         return _deployed(path, name, precision, threads, confidence)
     return _torch(path, precision, threads, confidence), True
@@ -159,12 +159,12 @@ def _engines(
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Say which extra brings a package that is not installed."""
+    """Report which extra installs a missing package."""
     try:
         yield
     except ModuleNotFoundError as error:
         explained = missing_extra(error)
-        if explained is None and error.name == "openvino":  # it comes with the package, unless it was taken out
+        if explained is None and error.name == "openvino":  # a core dependency, unless it was uninstalled
             explained = MissingExtraError(f"openvino is not installed; install it with: {pip_install('openvino')}")
         if explained is None:
             raise
@@ -209,10 +209,10 @@ def _torch(path: Path, precision: str | None, threads: int | None, confidence: b
 
 
 def frame_to_map(segmenter: Segmenter) -> tuple[Callable[[UInt8Array], UInt8Array], Literal["logits", "map"]]:
-    """How a model is scored: the callable from a frame to its class map, and the name of the convention.
+    """How a model is scored: a callable from a frame to its class map, and the name of the resize convention.
 
-    A checkpoint is scored by its logits, resized to the frame's size (``"logits"``, the convention of
-    research); an exported file by the map that it emits (``"map"``), since that is what its users get.
+    A checkpoint is scored by its logits resized to the frame's size (``"logits"``, the research convention), an
+    exported file by the class map that it outputs (``"map"``), since that is what its users get.
     """
     if segmenter.engine.name == "torch":
         from aaff.networks.engine import TorchEngine
@@ -227,20 +227,20 @@ def frame_to_map(segmenter: Segmenter) -> tuple[Callable[[UInt8Array], UInt8Arra
 
 
 def find_model(path: str | Path | None = None, *, precision: str | None = None, engine: str = "auto") -> Path:
-    """The file that a model's name stands for.
+    """Resolve a path or model name to a model file.
 
-    A path on disk comes before a name.  A name stands for the exported file of that name, bundled or in ``weights/``
-    of a clone, else for the checkpoint there.  A run folder stands for its best checkpoint, else its last; where torch
-    is not installed, or another engine is asked for, it stands for the exported file that lies there.
+    An existing path takes precedence over a name.  A name refers to the exported file of that name, bundled or in
+    ``weights/`` of a clone, else to the checkpoint there.  A run folder refers to its best checkpoint, else its last;
+    if torch is not installed, or an engine other than torch is requested, it refers to the exported file in the folder.
 
     Args:
         path: a file, a run folder, a name, or None for the bundled model.
-        precision: what it will run in; chooses among exported files.
-        engine: what will run it; ``"torch"`` asks for a checkpoint.
+        precision: the precision to run in; selects among exported files.
+        engine: the engine to run with; ``"torch"`` needs a checkpoint.
 
     Raises:
-        ModelError: there is none, or the file is not a model; says what is there and what would do.
-        UnknownNameError: no such engine.
+        ModelError: there is no such model, or the file is not one; the message says what exists and what is valid.
+        UnknownNameError: there is no such engine.
     """
     _check_engine(engine)
     if path is None:
@@ -273,13 +273,13 @@ def _by_name(name: str, precision: str | None, engine: str) -> Path:
     if published is not None:
         return published
     if name in list_exported():
-        raise ModelError(f"{name} is there as an exported file; this needs a checkpoint (.safetensors)")
+        raise ModelError(f"{name} is available as an exported file only; a checkpoint (.safetensors) is needed here")
     known = sorted({*list_exported(), *list_published()})
     beside = [str(path) for path in Path(name).parent.glob("*")] if os.path.isdir(Path(name).parent) else []
     close = nearest(name, known, cutoff=0.6) or nearest(name, beside, cutoff=0.8)
     raise ModelError(
         f"there is no model {name}; "
-        + (f"did you mean {close}? Else name" if close else "name")
+        + (f"did you mean {close}? Otherwise name" if close else "name")
         + " an exported file (.onnx), a checkpoint (.safetensors), the folder of a run"
         + (f" or one of {', '.join(known)}" if known else "")
     )
@@ -306,11 +306,11 @@ def _in_run(folder: Path, precision: str | None, engine: str) -> Path:
 
 
 _KEPT = ("best", "last")
-"""Stems of the checkpoints of a run, in the order they are preferred."""
+"""Stems of the checkpoints of a run, in order of preference."""
 
 
 def _exported_in(folder: Path, precision: str | None) -> Path | None:
-    """The exported file of a run, as ``aaff export`` names it, else the only one there."""
+    """The exported file in a run folder: under the name that ``aaff export`` chooses, else the only one there."""
     files = sorted(folder.glob(f"*{EXPORTED}"))
     kinds = ("fp32",) if precision in ("fp32", "bf16") else ("int8", "fp32") if precision is None else ("int8",)
     for name in (f"{stem}-{kind}{EXPORTED}" for stem in _KEPT for kind in kinds):
@@ -320,13 +320,13 @@ def _exported_in(folder: Path, precision: str | None) -> Path | None:
 
 
 def _check_kind(path: Path) -> None:
-    """Refuse by content what is certainly not a checkpoint, whatever its name says."""
+    """Check the content of a file, whatever its name: reject what is certainly not a checkpoint."""
     with open(path, "rb") as file:
         start = file.read(4)
     if start.startswith(_PICKLE):
         raise ModelError(
-            f"{path} is a pickle, as torch.save writes it, which can run any code when it is opened; aaff reads "
-            "checkpoints in safetensors form and exported .onnx files only; convert weights of a known network with: "
+            f"{path} is a pickle, as torch.save writes it, which can run any code when it is loaded; aaff only reads "
+            "safetensors checkpoints and exported .onnx files; convert the weights of a known network with: "
             f"aaff convert {path} --network NAME --labels NAME"
         )
     if path.suffix.lower() not in (CHECKPOINT, EXPORTED):

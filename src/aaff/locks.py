@@ -1,7 +1,7 @@
-"""Locks between processes, held by an open file or folder and released when their process ends.
+"""Locks between processes, held through an open file or folder and released when the process ends.
 
-Windows has no locks of folders: there, ``only_process`` locks a file in the folder, and temporary files have no
-lock, so that those of killed processes stay.
+Windows cannot lock folders: there, ``only_process`` locks a file in the folder, and temporary files are not locked, so
+those of killed processes remain.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ else:
     import fcntl
 
 _FILE = ".aaff-lock"
-"""The file that stands for its folder on Windows."""
+"""The file that is locked instead of its folder on Windows."""
 
 _held: set[int] = set()
 
@@ -29,7 +29,7 @@ def lock(path: Path, *, wait: bool = True) -> int | None:
     """Lock a file or folder for this process alone.
 
     Returns:
-        A handle for ``release``; None where the system or the file system has no such locks.
+        A handle for ``release``; None if the system or the file system has no such locks.
 
     Raises:
         FileNotFoundError: there is nothing at ``path``.
@@ -65,15 +65,15 @@ def release(handle: int | None) -> None:
 
 @contextlib.contextmanager
 def only_process(folder: Path, what: str) -> Iterator[None]:
-    """Hold ``folder`` during the block, so that no second process works on it.
+    """Lock ``folder`` during the block, so that no second process works on it.
 
     Args:
-        folder: made when missing, and removed when nothing was put into it; afterwards the lock leaves no file in it.
-        what: names it in the error.
+        folder: created if missing, and removed if it is empty afterwards; the lock leaves no file in it.
+        what: description of the folder in the error message.
 
     Raises:
-        OptionError: another process holds it.
-        AaffError: the folder cannot be made.
+        OptionError: another process has locked the folder.
+        AaffError: the folder cannot be created.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
@@ -115,7 +115,7 @@ def _release_folder(handle: int | None, folder: Path) -> None:
 
 
 def _forget() -> None:
-    """A forked child must not hold on to what its parent has locked: it may outlive it."""
+    """Close inherited locks in a forked child, since it may outlive its parent."""
     for handle in _held:
         with contextlib.suppress(OSError):
             os.close(handle)

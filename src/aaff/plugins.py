@@ -1,11 +1,11 @@
-"""Networks, layouts, losses and augmentations from outside: Python entry points, and ``--import`` on the command line.
+"""Plug-ins with networks, layouts, losses and augmentations: Python entry points, and ``--import`` on the command line.
 
-An installed package announces its module in ``pyproject.toml``:
+An installed package declares its module in ``pyproject.toml``:
 
     [project.entry-points."aaff.networks"]
     my_network = "my_package.my_network"
 
-and importing that module registers what it defines.  A module that is not installed is imported by name or path:
+and importing that module registers what it defines.  A module without an entry point is imported by name or path:
 ``aaff train --import my_network …``.
 """
 
@@ -24,19 +24,19 @@ from aaff.errors import AaffError, OptionError, UnknownNameError
 Entry = TypeVar("Entry")
 
 GROUPS = ("aaff.networks", "aaff.layouts", "aaff.losses", "aaff.augmentations")
-"""The entry-point groups; which one a module stands under decides only when it is imported."""
+"""The entry-point groups; the group of a module only determines when it is imported."""
 
 _loaded: set[str] = set()
 
 imported: list[str] = []
-"""What ``import_module`` imported, as it was written."""
+"""The names that ``import_module`` imported, as the user wrote them."""
 
 
 class Registry(dict[str, Entry]):
-    """Entries by name; those of plug-ins join when somebody looks for a name or lists them.
+    """Entries by name; plug-ins are loaded when a name is first looked up or listed.
 
     Args:
-        kind: what an entry is called in a message, such as ``"loss"``.
+        kind: name of an entry in messages, such as ``"loss"``.
         group: one of ``GROUPS``.
 
     >>> losses = Registry("loss", "aaff.losses")
@@ -50,10 +50,10 @@ class Registry(dict[str, Entry]):
         self.kind, self.group = kind, group
 
     def add(self, name: str, entry: Entry, *, first: bool = False) -> None:
-        """Register an entry, behind the others or before them.
+        """Register an entry, after the others or (``first``) before them.
 
         Raises:
-            ValueError: the name is taken; a mistake of whoever registers, so it keeps its traceback.
+            ValueError: the name is taken; this is a programming error, so it keeps its traceback.
         """
         if name in self:
             raise ValueError(f"the {self.kind} {name!r} is registered already")
@@ -64,10 +64,10 @@ class Registry(dict[str, Entry]):
         self.update(others)
 
     def find(self, name: str) -> Entry:
-        """The entry of a name.
+        """Find an entry by name.
 
         Raises:
-            UnknownNameError: there is none; the nearest name is given.
+            UnknownNameError: there is no such entry; the message suggests the nearest name.
         """
         if name not in self:
             load_plugins(self.group)
@@ -82,16 +82,16 @@ class Registry(dict[str, Entry]):
 
 
 def load_plugins(group: str) -> None:
-    """Import what installed packages announce under ``group``; later calls do nothing.
+    """Import the entry points of installed packages in ``group``; later calls do nothing.
 
     Raises:
-        AaffError: a plug-in cannot be imported; it and its package are named.
+        AaffError: a plug-in cannot be imported; the message names it and its package.
 
     >>> load_plugins("aaff.networks")
     """
     if group in _loaded:
         return
-    _loaded.add(group)  # before the import: a plug-in may ask the registry while it registers
+    _loaded.add(group)  # before the import, since a plug-in may use the registry while it registers
     for point in entry_points(group=group):
         try:
             point.load()

@@ -1,7 +1,7 @@
-"""From a frame of any size to the network's input size and back: one place for sizes and for resizing.
+"""Sizes and resizing: from a frame of any size to the network's input size and back.
 
-Training, evaluation and the deployed model all use these functions, so that a score and a prediction
-refer to the same picture.  Sizes on the command line are WIDTHxHEIGHT; arrays are [H, W].
+Training, evaluation and deployment all use these functions, so that scores and predictions are consistent.  Sizes on
+the command line are WIDTHxHEIGHT; arrays are [H, W].
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Size(NamedTuple):
         """Read ``WIDTHxHEIGHT``.
 
         Raises:
-            OptionError: the text is of another form, or a side is 0 or above 65535.
+            OptionError: the text does not have this form, or a side is 0 or above 65535.
         """
         parts = [part.strip() for part in text.lower().replace("×", "x").split("x")]
         if len(parts) == 2 and all(p.isascii() and p.isdigit() and len(p) <= 5 for p in parts):
@@ -61,7 +61,7 @@ class Normalization:
 
 
 def bgr(frame: UInt8Array) -> UInt8Array:
-    """A frame of OpenCV as RGB: uint8 [H, W, 3] with the channels in the order BGR becomes RGB.
+    """Convert an OpenCV frame, BGR uint8 [H, W, 3], to RGB.
 
     Raises:
         DataError: the array is not [H, W, 3].
@@ -76,18 +76,18 @@ def bgr(frame: UInt8Array) -> UInt8Array:
 
 
 _WIDEST = 2.5
-"""Width over height up to which a frame keeps its aspect."""
+"""Largest aspect ratio (width / height) that is preserved."""
 _GRID = 32
-"""Sides of sizes that are made up are multiples of this, the deepest stride of common networks; it also keeps the
-number of sizes small, and each one is compiled once."""
+"""Computed sizes are multiples of this, the deepest stride of common networks; this also keeps the number of different
+sizes small, each of which is compiled once."""
 
 
 def network_size(frame: Size, model: Size) -> Size:
-    """The size at which a network that takes any size sees a frame.
+    """The input size for a frame, for a network that takes any size.
 
-    A frame wider than the model's size keeps its aspect, at about as many pixels and so about the same latency;
-    stretching a 16:9 frame to 4:3 costs 2 points of mean IoU (``results/street_aspect.json``).  Any other frame,
-    and one wider than 2.5:1, is stretched to the model's size.
+    A frame that is wider than the model's size keeps its aspect ratio at about the same number of pixels, and so about
+    the same latency; stretching a 16:9 frame to 4:3 costs 2 points of mean IoU (``results/street_aspect.json``).  All
+    other frames, and frames wider than 2.5:1, are stretched to the model's size.
 
     >>> network_size(Size(1280, 720), Size(480, 360))
     Size(width=544, height=320)
@@ -102,14 +102,14 @@ def network_size(frame: Size, model: Size) -> Size:
 
 
 def resize_image(image: UInt8Array, size: Size) -> UInt8Array:
-    """Frame uint8 [H, W, 3] at another size, bilinear; the same array when it already fits."""
+    """Resize a frame uint8 [H, W, 3] bilinearly; returns the same array if it already has the size."""
     if Size.of(image) == size:
         return image
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def resize_label(label: UInt8Array, size: Size) -> UInt8Array:
-    """Class map uint8 [H, W] at another size by nearest pixel centre: no id that was not there."""
+    """Resize a class map uint8 [H, W] by nearest neighbour, so that no new ids appear."""
     if Size.of(label) == size:
         return label
     return np.asarray(cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)

@@ -1,4 +1,4 @@
-"""aaff sends nothing, and what it keeps for itself lies in one folder."""
+"""Privacy: aaff sends no data, and keeps its caches in one folder."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 
 
 def switch_off_telemetry() -> None:
-    """Keep OpenVINO, NNCF and ONNX Runtime from reporting their use and from leaving a user id in the home directory.
+    """Switch off the telemetry of OpenVINO, NNCF and ONNX Runtime, and the user id they write to the home directory.
 
-    Importing ``aaff`` calls this, so it comes before any import of theirs.
+    Importing ``aaff`` calls this function, so it runs before these packages are imported.
     """
-    # The first two use a stub where this package is not installed; None in sys.modules is Python's way of saying so.
+    # OpenVINO and NNCF use a stub if this package is not installed, which None in sys.modules simulates.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     for name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):  # it differs between versions of ONNX Runtime
         os.environ[name] = "1"
 
 
 def cache_folder() -> Path | None:
-    """``AAFF_CACHE``, else a folder ``aaff`` where this system keeps caches; None for a user without a home."""
+    """The folder ``AAFF_CACHE``, else ``aaff`` in the system's cache folder; None if the user has no home directory."""
     try:
         if named := os.environ.get("AAFF_CACHE"):
             return Path(named).expanduser()
@@ -39,7 +39,7 @@ def cache_folder() -> Path | None:
 
 @contextlib.contextmanager
 def some_home() -> Iterator[None]:
-    """During the block a user without a home has the temporary folder as one; NNCF asks for it when it is imported."""
+    """Use the temporary folder as home directory during the block if the user has none; NNCF needs it at import."""
     try:
         Path.home()
     except RuntimeError:  # no HOME, and no entry in the password file
@@ -53,6 +53,6 @@ def some_home() -> Iterator[None]:
 
 
 def share_cache_folder() -> None:
-    """Let matplotlib keep its list of fonts in aaff's cache folder; for processes that are aaff's own."""
+    """Let matplotlib keep its font cache in aaff's cache folder; only for processes started by aaff's commands."""
     if folder := cache_folder():
         os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))

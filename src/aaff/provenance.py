@@ -1,7 +1,7 @@
-"""Where a number or a file comes from: versions, machine, commit, date, hashes.
+"""Provenance of results and files: versions, machine, commit, date, hashes.
 
-Every results file and every model card carries this, so that a number can be explained later.  Nothing
-here says who or where somebody is: no host name, no user, no path.
+Every results file and every model card has it, so that a number can be explained later.  It is not personal: no host
+name, no user name, no path.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ PACKAGES = ("numpy", "torch", "openvino", "onnxruntime", "onnx", "nncf", "opencv
 """Distributions whose versions can change a number."""
 
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
-"""Extensions of x86 that decide how fast a network is, by Linux's names; CPUs of one model name differ in them."""
+"""x86 instruction sets that affect the speed of a network, by their Linux names; CPUs of one model name may differ."""
 
 SOURCE = ("src", "recipes", "experiments", "benchmarks")
-"""Folders of a checkout whose files can change a number; what a command itself writes lies elsewhere."""
+"""Folders of a checkout whose files can change a number; commands write their results elsewhere."""
 
 
 def provenance() -> dict[str, Any]:
-    """What a result carries about its making, JSON-ready.
+    """The provenance of a result produced now, JSON-ready.
 
     Returns:
-        ``date`` (UTC, ISO 8601), ``aaff`` (version), ``commit`` (with ``+changes`` when tracked files
-        of the package differ from it; None outside a checkout), ``python``, ``platform``, ``processor`` (model name),
-        ``instructions`` (see ``INSTRUCTIONS``),
-        ``cores`` (that this process may use), ``threads`` (``OMP_NUM_THREADS`` or the cores) and
-        ``versions`` of the installed packages that matter.  Nothing is imported to find them.
+        ``date`` (UTC, ISO 8601), ``aaff`` (version), ``commit`` (with ``+changes`` if tracked files of the package
+        differ from it; None outside a checkout), ``python``, ``platform``, ``processor`` (model name),
+        ``instructions`` (see ``INSTRUCTIONS``), ``cores`` (that this process may use), ``threads``
+        (``OMP_NUM_THREADS`` or the number of cores) and ``versions`` of the relevant installed packages.  No package is
+        imported to find them.
 
     >>> sorted(provenance())
     ['aaff', 'commit', 'cores', 'date', 'instructions', 'platform', 'processor', 'python', 'threads', 'versions']
@@ -59,37 +59,37 @@ def provenance() -> dict[str, Any]:
 
 
 def usable_cores() -> int:
-    """Processor cores that this process may run on."""
+    """Number of CPU cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):  # absent on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def processor_name() -> str:
-    """Model name of the CPU, such as ``AMD EPYC 9R14``; the architecture where the system hides it."""
+    """Model name of the CPU, such as ``AMD EPYC 9R14``, or its architecture if the model name is unknown."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def instructions() -> tuple[str, ...]:
-    """Those of ``INSTRUCTIONS`` that the CPU has; none where the system does not list them (no Linux on x86)."""
+    """The ``INSTRUCTIONS`` that the CPU supports; empty if the system does not list them (not Linux on x86)."""
     flags = _cpuinfo("flags").split()
     return tuple(name for name in INSTRUCTIONS if name in flags)
 
 
 def _cpuinfo(wanted: str) -> str:
-    """The first value of a key in Linux's description of the CPU, with single spaces; empty where there is none."""
+    """The first value of a key in ``/proc/cpuinfo``, with single spaces; empty if there is none."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")
             if key.strip().lower() == wanted and value.strip():
                 return " ".join(value.split())
     except OSError:
-        pass  # no Linux
+        pass  # not Linux
     return ""
 
 
 def commit() -> str | None:
-    """The git commit of this package's source, None when it does not run from its own checkout."""
+    """The git commit of this package's source; None if it does not run from its own checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -114,9 +114,9 @@ def file_hash(path: str | Path) -> str:
 
 
 def origin(source: str | Path) -> str:
-    """The mark that a result carries, by which aaff knows what it was made from.
+    """The mark of a result, by which aaff recognises the source it was made from.
 
-    A digest, as results are published and the names of a user's folders are private.
+    It is a digest, since results may be published and the names of a user's folders are private.
 
     Args:
         source: a file, or the name of something that is not one, such as ``camera 0``.
@@ -126,7 +126,7 @@ def origin(source: str | Path) -> str:
 
 
 def is_origin(mark: str | None) -> bool:
-    """Whether a mark is one of ``origin``.
+    """Whether a mark was made by ``origin``.
 
     >>> is_origin(origin("drive.mp4")), is_origin("GIMP 2.10"), is_origin(None)
     (True, False, False)
@@ -143,7 +143,7 @@ def _version(distribution: str) -> str | None:
 
 def _git(root: Path, *words: str) -> str | None:
     try:
-        quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # only look: the index stays as it is
+        quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # read only: do not refresh the index
         done = subprocess.run(
             ["git", *words], cwd=root, env=quiet, capture_output=True, text=True, timeout=10, check=True
         )

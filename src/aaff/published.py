@@ -1,7 +1,7 @@
 """Models found by name: those bundled with the package, and those in ``weights/`` of a clone.
 
-An exported file ``NAME-PRECISION.onnx`` runs without torch; the bundled ones lie in ``shipped/`` of the package,
-others in ``weights/``.  Checkpoints ``NAME.safetensors`` lie in ``weights/`` alone, which the wheel leaves out.
+Exported files ``NAME-PRECISION.onnx`` run without torch; the bundled ones are in ``shipped/`` of the package, others in
+``weights/``.  Checkpoints ``NAME.safetensors`` are only in ``weights/``, which is not part of the wheel.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ BUNDLED = _PACKAGE / "shipped"
 """Folder of the bundled models."""
 
 DEFAULT = "street"
-"""The bundled model that runs when none is named; the first by name where this one is not bundled."""
+"""The bundled model that is used if none is named; if it is not bundled, the first one by name is."""
 
 
 def weights_folder() -> Path:
-    """Where the checkpoints lie that are found by name: ``weights/`` of a clone.  It need not exist."""
+    """The folder of the checkpoints that are found by name: ``weights/`` of a clone.  It need not exist."""
     return _PACKAGE.parents[1] / "weights"
 
 
@@ -29,7 +29,7 @@ def list_published() -> list[str]:
 
 
 def find_published(name: str) -> Path | None:
-    """The checkpoint of that name, None when there is none.
+    """The checkpoint of a published name, or None.
 
     >>> find_published("no such model") is None
     True
@@ -48,7 +48,7 @@ def list_exported() -> list[str]:
 
 
 def exported_files(name: str) -> dict[str, Path]:
-    """``"int8"`` and ``"fp32"`` → the file, as far as a model comes in them; a bundled file before one of the clone."""
+    """The exported files of a model by precision, ``"int8"`` first, then ``"fp32"``; bundled files take precedence."""
     places = {kind: [folder / f"{name}-{kind}.onnx" for folder in _folders()] for kind in ("int8", "fp32")}
     found = {kind: [path for path in paths if path.is_file()] for kind, paths in places.items()}
     return {kind: paths[0] for kind, paths in found.items() if paths}
@@ -59,7 +59,7 @@ def _folders() -> tuple[Path, Path]:
 
 
 def bundled_name(path: Path) -> str | None:
-    """The name of the bundled model that a file is; None of any other file.
+    """The name of the bundled model to which a file belongs; None for any other file.
 
     >>> bundled_name(Path("street-int8.onnx")) is None
     True
@@ -68,7 +68,7 @@ def bundled_name(path: Path) -> str | None:
 
 
 def default_name() -> str:
-    """Name of the model that runs when none is named."""
+    """Name of the model that is used if none is named."""
     names = list_bundled()
     return DEFAULT if DEFAULT in names else next(iter(names), DEFAULT)
 
@@ -78,8 +78,8 @@ def find_exported(name: str | None = None, precision: str | None = None) -> Path
 
     Args:
         name: one of ``list_exported``; the default model if None.
-        precision: what it will run in: ``"fp32"`` and ``"bf16"`` take the file in fp32, everything else the one
-            in int8, which is faster.  None takes int8 where there is such a file, else fp32.
+        precision: the precision to run in: ``"fp32"`` and ``"bf16"`` select the fp32 file, all others the int8 file,
+            which is faster.  None selects the int8 file if there is one, else the fp32 file.
 
     Raises:
         ModelError: the model is unknown, or has no file in that precision.
@@ -93,7 +93,7 @@ def find_exported(name: str | None = None, precision: str | None = None) -> Path
         return there[wanted]
     if there:
         kinds = " and ".join(there)
-        raise ModelError(f"the model {name} comes in {kinds}, not in {precision}; leave the precision out")
+        raise ModelError(f"the model {name} is available in {kinds}, not in {precision}; omit the precision")
     raise ModelError(
         "no model is bundled with this copy of aaff; name a checkpoint or a run folder, "
         "or train one with: aaff train --data DIR --model depthwise_aaff"

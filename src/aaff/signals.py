@@ -1,7 +1,7 @@
-"""Ctrl-C, termination and hang-up: as an exception that lets a command clean up, or as a question between two steps.
+"""Handle Ctrl-C, SIGTERM and SIGHUP: as an exception that lets a command clean up, or as a flag to poll.
 
-A signal that is ignored stays ignored: ``nohup`` ignores SIGHUP, a script's background job SIGINT.  In a thread other
-than the main one, where no signal arrives, nothing changes.
+Ignored signals stay ignored: ``nohup`` ignores SIGHUP, and background jobs of a script ignore SIGINT.  Threads other
+than the main one receive no signals, so nothing changes there.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 STOPPING = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""What asks a process to stop; Windows has no SIGHUP."""
+"""Signals that ask a process to stop; Windows has no SIGHUP."""
 
 
 @contextmanager
 def interrupts(numbers: Sequence[int] = STOPPING) -> Iterator[Callable[[], bool]]:
-    """Inside the block these signals only make the yielded function return True; a second SIGINT is immediate."""
+    """During the block, these signals only make the yielded function return True; a second SIGINT interrupts."""
     came: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -32,11 +32,11 @@ def interrupts(numbers: Sequence[int] = STOPPING) -> Iterator[Callable[[], bool]
 
 @contextmanager
 def stopping_raises() -> Iterator[Callable[[], bool]]:
-    """Inside the block SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that results are finished or
-    removed on the way out.
+    """During the block, SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that results are finished or
+    removed before the process ends.
 
-    Only the first one does, as a closing terminal sends several and none may interrupt the cleaning up; Ctrl-C always
-    does.  The yielded function returns whether a signal has come.
+    Only the first of them raises, since a closing terminal sends several, which must not interrupt the clean-up; Ctrl-C
+    always does.  The yielded function returns whether a signal has arrived.
     """
     came: list[int] = []
 

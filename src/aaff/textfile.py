@@ -1,8 +1,8 @@
-"""Text that a user or a stranger wrote: YAML, JSON, tables and lists, read with limits.
+"""Read untrusted text files safely: YAML, JSON, tables and lists.
 
-Every reader of such text goes through this module, so that whatever a file holds ends in values of plain
-types or in one sentence: text in UTF-8 of a bounded size, YAML without aliases (they expand to gigabytes),
-tags and dates, JSON without NaN, both without deep nesting and without equal keys.
+All such files are read through this module, so any content results in plain values or in a clear error.  Text must be
+UTF-8 of bounded size; YAML must not use aliases (which can expand to gigabytes) or tags, and its dates are text; JSON
+must not contain NaN; neither may nest deeply or repeat a key.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ import yaml
 from aaff.errors import AaffError, DataError, brief, shown
 
 MAX_LIST = 64_000_000
-"""Bytes of a list or table: a million frames."""
+"""Maximum size of a list or table in bytes, enough for a million frames."""
 MAX_JSON = 16_000_000
-"""Bytes of a JSON file."""
+"""Maximum size of a JSON file in bytes."""
 MAX_YAML = 256_000
-"""Bytes of a YAML file; people write them by hand, and parsing takes about 5 seconds a megabyte."""
+"""Maximum size of a YAML file in bytes; these are written by hand, and parsing takes about 5 seconds per megabyte."""
 MAX_DEPTH = 20
-"""Lists and mappings inside one another."""
+"""Maximum nesting depth of lists and mappings."""
 MAX_DIGITS = 18
-"""Digits of a whole number, so that it fits 64 bits."""
+"""Maximum number of digits of a whole number, so that it fits into 64 bits."""
 
 
 def read_text(path: str | Path, *, limit: int = MAX_LIST, kind: type[AaffError] = DataError) -> str:
-    """The text of a file, in UTF-8 with or without a byte order mark.
+    """Read a text file in UTF-8, with or without a byte order mark.
 
     Args:
         path: the file.
-        limit: refuse more bytes than this.
-        kind: the error that is raised.
+        limit: maximum size in bytes.
+        kind: type of the error to raise.
 
     Raises:
         AaffError: of ``kind``; there is no such file, it is too large, binary or not in UTF-8.
@@ -62,7 +62,7 @@ def read_text(path: str | Path, *, limit: int = MAX_LIST, kind: type[AaffError] 
     except UnicodeDecodeError as error:
         raise kind(f"{path} is not a text file in UTF-8 (byte {error.start}); save it as UTF-8") from error
     if "\0" in text:
-        raise kind(f"{path} is not a text file (it has a zero byte at character {text.index(chr(0))})")
+        raise kind(f"{path} is not a text file (it has a null byte at character {text.index(chr(0))})")
     return text
 
 
@@ -76,16 +76,16 @@ def read_json(path: str | Path, *, kind: type[AaffError] = AaffError) -> Any:
 
 
 def parse_json(text: str, where: str, *, kind: type[AaffError] = AaffError) -> Any:
-    """JSON as values of plain types.
+    """Parse JSON to plain values.
 
     Args:
         text: the JSON.
-        where: named in the error message, such as the file's path.
-        kind: the error that is raised.
+        where: name of the source in error messages, such as the file's path.
+        kind: type of the error to raise.
 
     Raises:
-        AaffError: of ``kind``; it is not JSON, nests deeper than ``MAX_DEPTH``, or has equal keys, NaN or
-            numbers beyond 64 bits.
+        AaffError: of ``kind``; it is not JSON, nests deeper than ``MAX_DEPTH``, or has repeated keys, NaN or numbers
+            beyond 64 bits.
 
     >>> parse_json('{"size": "480x360"}', "card.json")
     {'size': '480x360'}
@@ -104,7 +104,7 @@ def parse_json(text: str, where: str, *, kind: type[AaffError] = AaffError) -> A
 
 
 def to_json(value: Any) -> str:
-    """One line of JSON that UTF-8 can hold: a file name that is not UTF-8 is escaped, and is the same when read.
+    """JSON in one line that can be encoded in UTF-8; file names that are not UTF-8 are escaped and survive reading.
 
     >>> to_json({"file": "caf\\udce9.png"})
     '{"file": "caf\\\\udce9.png"}'
@@ -113,13 +113,13 @@ def to_json(value: Any) -> str:
 
 
 def to_yaml(value: Any) -> str:
-    """YAML that ``parse_yaml`` reads back, letters of all languages as they are.
+    """YAML that ``parse_yaml`` reads back, with non-ASCII letters unescaped.
 
     >>> to_yaml({"name": "Stra\u00dfe"})
     'name: Stra\u00dfe\\n'
     """
     text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-    # PyYAML leaves the line breaks of Unicode as they are, and reads the first of them as a space.
+    # PyYAML does not escape Unicode line breaks, and reads the first of them as a space.
     breaks = any(sign in text for sign in "\x85\u2028\u2029")
     return yaml.safe_dump(value, sort_keys=False) if breaks else text
 
@@ -134,18 +134,18 @@ def read_yaml(path: str | Path, *, kind: type[AaffError] = DataError) -> Any:
 
 
 def parse_yaml(text: str, where: str, *, kind: type[AaffError] = DataError) -> Any:
-    """YAML as values of plain types: None, bool, int, float, str, list and dict.
+    """Parse YAML to plain values: None, bool, int, float, str, list and dict.
 
     An unquoted scalar is null, a boolean (``yes`` and ``no`` too, as in YAML 1.1), a decimal number, or else text;
     dates, times, numbers of other bases and ``5e-4`` (as in YAML 1.1) are text.  An empty document is None.
 
     Args:
         text: the YAML.
-        where: named in the error message, such as the file's path.
-        kind: the error that is raised.
+        where: name of the source in error messages, such as the file's path.
+        kind: type of the error to raise.
 
     Raises:
-        AaffError: of ``kind``; it is not YAML, has aliases, tags or several documents, equal keys in one mapping,
+        AaffError: of ``kind``; it is not YAML, has aliases, tags or several documents, repeated keys in a mapping,
             keys that are not scalars, or nests deeper than ``MAX_DEPTH``.
 
     >>> parse_yaml("{epochs: 60, lr: 0.01, from: 2024-01-01, flip: yes}", "a.yaml")
@@ -161,11 +161,11 @@ def parse_yaml(text: str, where: str, *, kind: type[AaffError] = DataError) -> A
 
 
 class _Refused(Exception):  # noqa: N818  # the callers turn it into a sentence that names the file
-    """Valid YAML that no data set or recipe needs."""
+    """Valid YAML with a feature that is not allowed here."""
 
 
 class _Yaml:
-    """Builds values from PyYAML's events: its own constructors know dates, merge keys and objects, and recurse."""
+    """Builds values from PyYAML's events; its own constructors accept dates, merge keys and objects, and recurse."""
 
     def __init__(self, text: str) -> None:
         self._events = yaml.parse(text, yaml.SafeLoader)
@@ -201,7 +201,7 @@ class _Yaml:
             key = self._value(event, depth + 1)
             if isinstance(key, list | dict):
                 raise _Refused(f"a key must be a name or a number{_at(event)}")
-            if key in found:  # plain YAML takes the later one in silence, which would shift the ids of classes
+            if key in found:  # PyYAML silently keeps the later one, which would shift the class ids
                 raise _Refused(f"the key {shown(key)} occurs twice{_at(event)}")
             found[key] = self._value(next(self._events), depth + 1)
         return found
@@ -213,7 +213,7 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "yes", "on"), True),
     **dict.fromkeys(("false", "no", "off"), False),
 }
-# Not wider than PyYAML's, so that what it writes without quotes is text here too.
+# Not broader than PyYAML's rules, so that text it writes without quotes is read as text here too.
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _REAL = re.compile(r"([-+]?[0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?")
 
@@ -258,7 +258,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _depth(value: Any) -> int:
-    """How deep lists and mappings nest, without recursion."""
+    """Nesting depth of lists and mappings, computed without recursion."""
     depth, level = 0, [value]
     while level and depth <= MAX_DEPTH:
         inside = [v for v in level if isinstance(v, list | dict) and v]

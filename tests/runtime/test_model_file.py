@@ -118,7 +118,7 @@ def test_a_model_from_elsewhere_runs_once_it_has_a_card(tmp_path, capsys):
     ("change", "words"),
     [
         ({"kind": TensorProto.FLOAT}, r"must take one input uint8 \[N, 4, 6, 3\]"),
-        ({"output": TensorProto.FLOAT}, "must give a class map of whole numbers"),
+        ({"output": TensorProto.FLOAT}, "must output a class map of integers"),
     ],
 )
 def test_a_graph_that_takes_or_gives_something_else_is_not_described(tmp_path, capsys, change, words):

@@ -1,1 +1,1 @@
-"""Measurement of speed: frames through deployed models, and steps of training."""
+"""Benchmarks: latency and throughput of deployed models."""

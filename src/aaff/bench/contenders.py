@@ -1,4 +1,4 @@
-"""The rows of the benchmark: one model in one engine and precision, ready to be called."""
+"""The rows of a benchmark: one model in one engine and precision, ready to be called."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from aaff.runtime.model_file import INPUT, LOGITS, NORMALIZED, ModelFile, ending
 
 EngineName = Literal["openvino", "onnxruntime", "torch"]
 Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]
-"""``int8-bf16`` computes in bf16 what is not quantised, ``int8`` in fp32."""
+"""``int8-bf16`` computes the layers that are not quantised in bf16, ``int8`` in fp32."""
 
 _RUNS: dict[str, dict[str, tuple[str, ...]]] = {
     "openvino": {"fp32": ("fp32", "bf16"), "int8": ("int8", "int8-bf16")},
     "onnxruntime": {"fp32": ("fp32",), "int8": ("int8",)},
     "torch": {"": ("fp32", "bf16")},
 }
-"""Engine → precision of the graph it needs ("" for none) → the precisions that it can be run in."""
+"""Engine → precision of the graph it needs ("" for none) → the precisions in which that can run."""
 
 Infer = Callable[[UInt8Array], object]
 Planned = tuple[EngineName, str, str]
@@ -36,16 +36,16 @@ Planned = tuple[EngineName, str, str]
 
 @dataclass(frozen=True)
 class Contender:
-    """One row.
+    """One row of the benchmark.
 
     Attributes:
         subject: the model, without its network and files.
-        engine: what runs it.
-        precision: what it computes in.
+        engine: name of the engine.
+        precision: the precision it runs in.
         whole: from a frame RGB uint8 [H, W, 3] to its class map uint8 [H, W].
-        alone: the network alone on a frame that is normalised already; None where it cannot be cut out.
-        streamed: as ``whole``, but made for several callers at once; None where the engine has no such mode.
-        seconds: what one call of ``whole`` and ``alone`` took, the first one.
+        alone: the network alone, on a frame that is already normalised; None if it cannot be cut out of the graph.
+        streamed: like ``whole``, but for several concurrent callers; None if the engine has no such mode.
+        seconds: duration of the first call of ``whole`` and ``alone``.
     """
 
     subject: Subject
@@ -63,9 +63,9 @@ class Failure:
 
     Attributes:
         subject: the model.
-        engine: what was to run it.
-        precision: what it was to compute in.
-        reason: in words.
+        engine: name of the engine.
+        precision: the precision it should run in.
+        reason: why it cannot be measured.
     """
 
     subject: Subject
@@ -75,14 +75,14 @@ class Failure:
 
 
 def plan(engines: Sequence[EngineName] = (), precisions: Sequence[Precision] = ()) -> list[Planned]:
-    """What to run.
+    """Choose the combinations of engine and precision to run.
 
     Args:
-        engines: those wanted; all that are installed if there are none.
-        precisions: those wanted; all if there are none.
+        engines: the requested engines; if empty, all that are installed.
+        precisions: the requested precisions; if empty, all.
 
     Raises:
-        OptionError: no engine among them runs in such a precision.
+        OptionError: none of the engines runs in any of the precisions.
     """
     chosen: Sequence[EngineName] = engines or [name for name in get_args(EngineName) if importlib.util.find_spec(name)]
     rows: list[Planned] = [
@@ -113,14 +113,17 @@ def contenders(
     *,
     throughput: bool = True,
 ) -> Iterator[Contender | Failure]:
-    """Those rows of a plan that a model has a graph for, called once, or why they cannot be.
+    """Prepare the rows of a plan for which a model has a graph, and call each once.
 
     Args:
         subject: the model.
         rows: see ``plan``.
         frame: RGB uint8 [H, W, 3] at the model's size, for the network alone.
         threads: CPU threads; default: all cores.
-        throughput: get ready for several callers at once too.
+        throughput: also prepare for several concurrent callers.
+
+    Yields:
+        A ``Contender`` for each row, or a ``Failure`` with the reason.
 
     Raises:
         MissingExtraError: an engine is not installed.
@@ -140,7 +143,7 @@ def contenders(
             yield _contender(subject, engine, graph, precision, frame, planar, threads, throughput)
         except MissingExtraError:
             raise
-        except Exception as error:  # engines raise anything, and the other rows are still wanted
+        except Exception as error:  # engines raise errors of any type, and the other rows are still measured
             yield Failure(subject, engine, precision, f"does not run: {brief(error) or type(error).__name__}")
 
 
@@ -168,7 +171,7 @@ def _contender(
     whole(frame)
     if alone is not None:
         alone()
-    # Engines have weights of their own: a row that kept those of its subject too would hold them twice.
+    # Engines have their own copy of the weights; a row that also kept its subject's would hold them twice.
     row = replace(subject, net=None, files={})
     return Contender(row, engine, precision, whole, alone, streamed, time.perf_counter() - began)
 
@@ -213,7 +216,7 @@ def _onnxruntime(
         import onnxruntime
 
         whole = onnx.load_from_string(ending_at(model, LOGITS))
-        # The frames stay an input, since the network's own resizing asks for their shape.
+        # The frames remain an input, since the network's own resizing needs their shape.
         cut = onnx.utils.Extractor(whole).extract_model([INPUT, NORMALIZED], [LOGITS])
         given = {INPUT: np.zeros((1, *planar.shape[2:], 3), np.uint8), NORMALIZED: planar}
         options = onnxruntime.SessionOptions()

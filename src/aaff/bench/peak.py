@@ -1,6 +1,6 @@
-"""How fast this machine multiplies at best: a large convolution in each engine and precision.
+"""Peak arithmetic rate of this machine: a large convolution in each engine and precision.
 
-The share of it that a network reaches says what is left to gain from the same arithmetic.
+The share of the peak that a network reaches shows how much faster it could run at the same number of operations.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from aaff.errors import require
 from aaff.provenance import usable_cores
 
 CHANNELS, SIDE, LAYERS = 256, 48, 3
-"""Three 3×3 convolutions of 256 channels on 48×48: they fit the cache and fill every vector."""
+"""Three 3×3 convolutions with 256 channels on 48×48: they fit into the cache and use full vectors."""
 
 MACS = LAYERS * 9 * CHANNELS**2 * SIDE**2
-"""Multiply-accumulates of one call; one is two operations."""
+"""Multiply-accumulates per call; each counts as two operations."""
 
 
 def convolution(engine: str, precision: str, threads: int | None) -> Callable[[], object]:
-    """A function that does ``MACS`` multiply-accumulates in an engine and precision.
+    """A function that performs ``MACS`` multiply-accumulates in an engine and precision.
 
     Args:
         engine: ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
-        precision: ``"fp32"``, ``"bf16"`` or ``"int8"``; for ``"int8-bf16"`` that of ``"int8"``.
+        precision: ``"fp32"``, ``"bf16"`` or ``"int8"``; ``"int8-bf16"`` is the same as ``"int8"``.
         threads: CPU threads; default: all cores.
 
     Raises:
-        MissingExtraError: the package that makes the graph (onnx) or runs it is not installed.
+        MissingExtraError: onnx, which builds the graph, or the engine is not installed.
     """
     threads = threads or usable_cores()
     if engine == "torch":
@@ -73,7 +73,7 @@ def _in_torch(precision: str) -> Callable[[], object]:
 
 
 def _graph(*, quantised: bool) -> bytes:
-    """The convolutions as an ONNX model; quantised ones as exported models are: uint8 inputs, int8 weights."""
+    """The convolutions as an ONNX model; quantised as in exported models, with uint8 inputs and int8 weights."""
     onnx: Any = require("onnx", "train")
     node, array = onnx.helper.make_node, onnx.numpy_helper.from_array
     weights = np.random.default_rng(0).integers(-127, 128, (CHANNELS, CHANNELS, 3, 3))

@@ -1,8 +1,8 @@
-"""Speed of deployed models by one definition: end-to-end latency, and beside it the network alone.
+"""Speed of deployed models: end-to-end latency, latency of the network alone, and throughput.
 
-End-to-end latency runs from a uint8 RGB frame in memory to a uint8 class map of the same size in memory.  The
-network alone goes from a float planar input to the native logits.  The rows of a run take turns in short rounds,
-so that a machine whose speed drifts favours none.
+End-to-end latency is measured from a uint8 RGB frame in memory to a uint8 class map of the same size in memory, the
+network alone from a float planar input to the native logits.  The rows of a run are timed in alternation in short
+rounds, so that a machine whose speed drifts favours none of them.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from aaff.preprocess import Size
 from aaff.provenance import usable_cores
 
 ROUNDS = 10
-"""Turns that each row has."""
+"""Maximum number of rounds; each row has one turn per round."""
 
 _WARM_UP = 2
-"""Calls before each turn that do not count: they bring weights back into the cache, and let the threads of the
-row before fall asleep.  Rows whose calls take so long that this is nothing beside them have none."""
+"""Untimed warm-up calls before each turn: they load the weights into the cache, and let the threads of the previous row
+go to sleep.  Rows with slow calls, for which this does not matter, have none."""
 
 _LONG = 0.5
-"""Seconds that warming up may take."""
+"""Maximum duration of the warm-up in seconds."""
 
 _FEWEST = 3
-"""Calls of each row that no limit of time takes away."""
+"""Minimum number of calls of each row, whatever the time limit."""
 
 _SLOW = 0.8
-"""Share of the time that one call of each row in every round may take, so that fast rows get more than one."""
+"""Largest share of the time for one call of each row in every round, so that fast rows get more than one."""
 
 _FRAMES = 8
 _PEAK_CALLS = 3
@@ -46,7 +46,7 @@ Report = Callable[[int, int], None]
 
 
 class _Times:
-    """What was timed of one row, in seconds."""
+    """The timings of one row, in seconds."""
 
     def __init__(self) -> None:
         self.whole: list[float] = []
@@ -66,24 +66,24 @@ def measure_models(
     """Time all rows in one run.
 
     Args:
-        rows: what to time; their ratios are to the first one of their size.
-        frames: gives so many frames RGB uint8 [H, W, 3] of a size, to measure on.
-        runs: calls of each, in up to ``ROUNDS`` rounds; rounded up to a multiple of their number.
+        rows: the rows to time; their ratios refer to the first one of the same size.
+        frames: function of a size and a number that returns frames RGB uint8 [H, W, 3] to measure on.
+        runs: calls of each row, in up to ``ROUNDS`` rounds; rounded up to a multiple of the number of rounds.
         threads: CPU threads; default: all cores.
-        seconds: what the run may take by the rows' first calls: slow rows get fewer calls, but three at least.
-        report: told the turns done and their number.
+        seconds: time limit, estimated from the rows' first calls: slow rows get fewer calls, but at least three.
+        report: called with the number of turns done and the total.
 
     Returns:
-        ``rows``, ``peaks``, and what both mean.  A row has ``network``, ``engine``, ``precision``, ``rest`` (the type
-        of what is not quantised), ``size``, ``threads``, ``macs``, ``parameters`` (None for a file), ``origin`` (of
-        weights and file);
+        ``rows``, ``peaks``, and a description of both.  A row has ``network``, ``engine``, ``precision``, ``rest`` (the
+        data type of unquantised layers), ``size``, ``threads``, ``macs``, ``parameters`` (None for a file) and
+        ``origin`` (of weights and file);
         ``frame_to_map`` with ``median_ms``, its quartiles ``q1_ms`` and ``q3_ms``, ``p95_ms``, ``fps`` and ``calls``;
         ``ratio`` of its fps to that of the first row of its size; ``network_alone`` likewise or None; ``overhead``
-        (f - n) / n or None; ``throughput`` with ``fps`` and ``callers`` or None; ``share_of_peak`` (0–1) of the network
-        alone or None.
+        (f - n) / n or None; ``throughput`` with ``fps`` and ``callers`` or None; ``share_of_peak`` in [0, 1] of the
+        network alone or None.
 
     Raises:
-        OptionError: no row, or fewer than one run.
+        OptionError: there is no row, or fewer than one run.
     """
     if runs < 1 or not rows:
         raise OptionError(f"{len(rows)} models, {runs} runs: nothing to measure; give 1 or more of both")
@@ -128,10 +128,10 @@ def measure_models(
 
 
 def joined(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What ``measure_models`` gave in several runs, as one: the most calls, and the highest of each peak.
+    """Join the results of several runs of ``measure_models``, with the most calls and the highest of each peak.
 
-    A share of the peak stays the one beside the convolution of its own turns, and a ratio the one to the first row of
-    them.  A row that several runs have, as they are all compared with it, stays once.
+    Shares of the peak and ratios keep their values, which refer to the peak and the first row of their own run.  The
+    first row, which all runs share, appears once.
     """
     peaks: dict[tuple[str, str], dict[str, Any]] = {}
     for found in (found for result in results for found in result["peaks"]):
@@ -155,10 +155,10 @@ def _name(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _share_out(rows: Sequence[Contender], runs: int, seconds: float | None) -> tuple[int, list[int]]:
-    """The number of rounds, and the calls of each row in one of them.
+    """The number of rounds, and the number of calls of each row per round.
 
-    Without a limit all rows have the same number of calls.  With one, all have the same time, of which slow rows, whose
-    single call takes longer, take more than their share.
+    Without a time limit, all rows have the same number of calls.  With one, all have the same time, except for slow
+    rows whose single call takes longer than that.
     """
     rounds = min(ROUNDS, runs)
     most = -(-runs // rounds)
@@ -187,12 +187,12 @@ def _warm_up(row: Contender) -> int:
 def _peaks(
     rows: Sequence[Contender], threads: int | None
 ) -> tuple[dict[tuple[str, str], Callable[[], object]], str | None]:
-    """A large convolution for each engine and precision of the rows; without onnx none, and a sentence that says so."""
+    """A large convolution for each engine and precision of the rows; without onnx, none and a note that says so."""
     try:
         keys = dict.fromkeys(_peak_of(row) for row in rows)
         return {key: peak.convolution(*key, threads) for key in keys}, None
     except MissingExtraError as error:
-        return {}, f"the share of this machine's peak is left out: {error}"
+        return {}, f"the share of the peak rate was not measured: {error}"
 
 
 def _peak_of(row: Contender) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What a user names, as something to measure: exported files, checkpoints, registered networks."""
+"""Find the models to measure: exported files, checkpoints and registered networks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from aaff.networks import SegmentationNetwork
 
 _CALIBRATION = 12
-"""Frames that int8 is calibrated on here, at half of the size: the latency does not depend on the ranges they give."""
+"""Frames for the int8 calibration, at half of the size; the latency does not depend on the calibrated ranges."""
 
 Scenes = Callable[[Size, int], "Sequence[Sample]"]
-"""Gives so many labelled frames of a size (classes of ``camvid11``)."""
+"""Function of a size and a number that returns labelled frames (classes of ``camvid11``)."""
 
 
 @dataclass
@@ -35,14 +35,14 @@ class Subject:
     """One model to measure.
 
     Attributes:
-        word: what the user wrote.
-        card: its description.
-        net: the network itself, where there is a checkpoint or a name.
+        word: the model as the user named it.
+        card: its model card.
+        net: the network itself, for a checkpoint or a network name.
         files: exported files by the precision of their graph.
         origin: where the weights and the files come from, in words.
-        macs: multiply-accumulates of one frame.
-        parameters: of the network; None for an exported file.
-        failures: why there is no file, by the precision of the graph that could not be made.
+        macs: multiply-accumulates per frame.
+        parameters: number of parameters; None for an exported file.
+        failures: reasons why a graph could not be exported, by precision.
     """
 
     word: str
@@ -58,7 +58,7 @@ class Subject:
         """The same model for frames of another size.
 
         Raises:
-            OptionError: a file takes one size only.
+            OptionError: a file takes only one size.
         """
         if size == self.card.size:
             return self
@@ -74,13 +74,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Exporter:
-    """Makes the files of a network that has none.
+    """Exports networks that have no exported files.
 
     Attributes:
-        scenes: frames to calibrate int8 on, and to fit a network without weights to.
-        wanted: of ``"fp32"`` and ``"int8"``, the graphs to make.
-        folder: where the files stay and are found the next time; None: nowhere.  A file of the same name is taken as it
-            is if it has the network's card and weights; whoever changes a network's code empties the folder.
+        scenes: frames for the int8 calibration, and for fitting the logits layer of an untrained network.
+        wanted: the graphs to export, of ``"fp32"`` and ``"int8"``.
+        folder: where the files are kept and found next time; None: nowhere.  An existing file is reused if it belongs
+            to the same card and weights; empty the folder after changing the code of a network.
     """
 
     scenes: Scenes
@@ -88,7 +88,7 @@ class Exporter:
     folder: Path | None = None
 
     def untrained(self, name: str, size: Size) -> tuple[SegmentationNetwork, ModelCard]:
-        """A registered network without training, see ``aaff.bench.untrained``."""
+        """A registered network with random weights, see ``aaff.bench.untrained``."""
         from aaff.bench.untrained import make_untrained
         from aaff.networks.weights import load_checkpoint, save_checkpoint
 
@@ -102,16 +102,16 @@ class Exporter:
         return net, replace(card, size=size)
 
     def subject(self, word: str, net: SegmentationNetwork, card: ModelCard, weights: str) -> Subject:
-        """The network with its files; a graph that cannot be made is a failure of the subject.
+        """The network with its exported files; a graph that cannot be exported is listed in the subject's failures.
 
         Args:
-            word: what the user wrote.
-            net: in evaluation mode.
-            card: its description.
-            weights: where they come from, in words.
+            word: the model as the user named it.
+            net: the network in evaluation mode.
+            card: its model card.
+            weights: where the weights come from, in words.
 
         Raises:
-            MissingExtraError: a package that exporting needs is not installed.
+            MissingExtraError: a package needed for the export is not installed.
         """
         from aaff.networks.complexity import complexity
 
@@ -128,7 +128,7 @@ class Exporter:
                 files[precision] = self._file(net, card, precision, graph)
             except MissingExtraError:
                 raise
-            except Exception as error:  # exporter and quantiser raise anything, and the other models are still wanted
+            except Exception as error:  # exporter and quantiser raise any error, and other models are still measured
                 failures[precision] = f"cannot be exported: {brief(error) or type(error).__name__}"
         origin = weights
         if self.wanted:
@@ -160,7 +160,7 @@ class Exporter:
 
 
 def _fingerprint(net: SegmentationNetwork, card: ModelCard) -> str:
-    """Of the weights and of what the card says beside the size, which stays open in a file."""
+    """A hash of the weights and of the card without the size, which stays dynamic in a file."""
     digest = hashlib.sha256(repr(replace(card, size=Size(1, 1))).encode())
     for name, tensor in net.state_dict().items():
         digest.update(f"{name} {list(tensor.shape)}".encode())
@@ -169,12 +169,12 @@ def _fingerprint(net: SegmentationNetwork, card: ModelCard) -> str:
 
 
 def find_subject(word: str, size: Size | None, exporter: Exporter) -> Subject:
-    """The subject that a word stands for.
+    """Find the model that a user named.
 
     Args:
-        word: an exported ``.onnx``, a checkpoint, a run folder, or the name of a registered network.
-        size: of the frames; default: the model's own, 480×360 for a name.
-        exporter: makes the files where there are none.
+        word: an exported ``.onnx`` file, a checkpoint, a run folder, or the name of a model or registered network.
+        size: size of the frames; default: the model's own, 480×360 for a network name.
+        exporter: exports models that have no exported files.
 
     Raises:
         AaffError: there is no such model, it cannot be read, or an exported file has another size.
@@ -215,7 +215,7 @@ def _from_name(word: str, size: Size | None, exporter: Exporter) -> Subject:
 
 
 def _exported(name: str, size: Size | None, wanted: Sequence[str]) -> Subject:
-    """The exported files of that name, which need no torch."""
+    """The exported files of a model name, which run without torch."""
     there = exported_files(name)
     paths = [path for precision, path in there.items() if precision in wanted] or list(there.values())[:1]
     subjects = [_from_file(name, path, size) for path in paths]
@@ -224,7 +224,7 @@ def _exported(name: str, size: Size | None, wanted: Sequence[str]) -> Subject:
 
 
 def graph_macs(model: ModelFile) -> int:
-    """Multiply-accumulates of the convolutions of one frame, up to the native logits where the file names them."""
+    """Multiply-accumulates of the convolutions for one frame, up to the native logits if the file names them."""
     from aaff.runtime.openvino_core import core
 
     graph = core().read_model(ending_at(model, LOGITS) if model.stride is not None else model.data)
@@ -233,7 +233,7 @@ def graph_macs(model: ModelFile) -> int:
     for node in graph.get_ops():
         sort = node.get_type_name()
         if sort in ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData"):
-            # A transposed convolution multiplies once for each input.
+            # A transposed convolution applies its kernel once per input.
             height, width = (node.input(0) if sort.endswith("BackpropData") else node.output(0)).get_shape()[-2:]
             weights = 1
             for side in node.input(1).get_shape():

@@ -1,8 +1,8 @@
-"""Networks without training whose class maps look like streets, so that their speed is that of trained ones.
+"""Untrained networks whose class maps look like streets, so that they are as fast as trained ones.
 
-The time of a network does not depend on its weights, but that of the step after it does: only cells on
-a border between classes are enlarged in full (``aaff.runtime.upsample``), and random logits give maps
-with a third or three times the borders of a street.
+The time of a network does not depend on its weights, but that of the upsampling does: only cells on class borders are
+interpolated (``aaff.runtime.upsample``), and with random logits their number is a third to three times that of a street
+scene.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _RIDGE = 1e-6
 
 
 def make_untrained(name: str, size: Size, scenes: Scenes) -> tuple[SegmentationNetwork, ModelCard]:
-    """A registered network for ``camvid11`` with random weights, in evaluation mode; its logits layer is fitted.
+    """A registered network for ``camvid11`` with random weights and a fitted logits layer, in evaluation mode.
 
     Args:
-        name: registered.
-        size: of its frames.
-        scenes: gives labelled frames to fit the logits layer to.
+        name: name of the registered network.
+        size: size of its frames.
+        scenes: returns labelled frames for fitting the logits layer.
 
     Raises:
-        UnknownNameError: no such network.
+        UnknownNameError: there is no such network.
     """
     torch.manual_seed(0)
     net = create_model(name, CAMVID11.num_classes).eval()
@@ -45,10 +45,9 @@ def make_untrained(name: str, size: Size, scenes: Scenes) -> tuple[SegmentationN
 
 
 def fit_logits(net: SegmentationNetwork, card: ModelCard, scenes: Sequence[Sample]) -> None:
-    """Set the classifier to the ridge regression from its inputs to the ground truth of scenes.
+    """Set the logits layer to a ridge regression from its inputs to the ground truth of the scenes.
 
-    A larger kernel is used at its centre alone; where each class has several outputs, which a pixel shuffle puts side
-    by side, they are alike.
+    Of a kernel larger than 1×1, only the centre is set; if a pixel shuffle follows, all outputs of a class are equal.
     """
     engine = TorchEngine(net, card, confidence=False)
     layer = net.classifier
@@ -69,7 +68,7 @@ def fit_logits(net: SegmentationNetwork, card: ModelCard, scenes: Sequence[Sampl
 
 
 def _samples(engine: TorchEngine, scenes: Sequence[Sample], inputs: list[Tensor]) -> Iterable[tuple[Tensor, Tensor]]:
-    """Of each scene, float64 [pixels, channels + 1] and the class of each pixel."""
+    """For each scene: the inputs float64 [pixels, channels + 1] and the class of each pixel."""
     for scene in scenes:
         engine.native_logits(scene.image[None])
         features = inputs.pop()[0]

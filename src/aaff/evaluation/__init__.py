@@ -1,4 +1,4 @@
-"""Scores with everything they rest on: the confusion matrix, the report, the baselines, the tables."""
+"""Evaluation: confusion matrix, metrics, reports, baselines and tables."""
 
 from aaff.evaluation.baselines import Priors, learn_priors, score_baselines, training_split
 from aaff.evaluation.confusion import ConfusionMatrix, Metrics

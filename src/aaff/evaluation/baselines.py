@@ -1,7 +1,7 @@
-"""What answering without looking scores: the rows that every table of scores needs for scale.
+"""Baselines that ignore the image, which put the scores of a network into perspective.
 
-On CamVid the most frequent training class of each pixel, no network at all, gets six pixels of ten
-right; a pixel accuracy means nothing until it is read beside that.
+On CamVid, predicting the most frequent training class at each pixel position already gets six of ten pixels right; a
+pixel accuracy is only meaningful in comparison with that.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from aaff.preprocess import Size, resize_label
 
 @dataclass(frozen=True)
 class Priors:
-    """The two predictions that need no network.
+    """Class priors: two predictions that need no network.
 
     Attributes:
-        majority: id of the class with most pixels in the training labels.
-        position: uint8 [H, W], the most frequent training class of each pixel, at the size of the
-            first training label; a pixel never labelled in training has the majority class.
+        majority: id of the class with the most pixels in the training labels.
+        position: uint8 [H, W], the most frequent training class at each position, at the size of the first training
+            label; positions never labelled in training have the majority class.
         learned_from: the split that the labels came from.
     """
 
@@ -34,16 +34,16 @@ class Priors:
     learned_from: str
 
     def majority_map(self, size: Size) -> UInt8Array:
-        """Class map of the majority class."""
+        """Class map filled with the majority class."""
         return np.full((size.height, size.width), self.majority, np.uint8)
 
     def position_map(self, size: Size) -> UInt8Array:
-        """Class map of the position prior, brought to ``size`` by nearest pixel."""
+        """Class map of the position prior, resized to ``size`` by nearest neighbour."""
         return resize_label(self.position, size)
 
 
 def training_split(split: str) -> str:
-    """The split that a model scored on ``split`` may have learned from.
+    """The training split of a model that is scored on ``split``.
 
     >>> training_split("val"), training_split("drive-0001TP")
     ('train', 'train-without-0001TP')
@@ -52,9 +52,9 @@ def training_split(split: str) -> str:
 
 
 def learn_priors(train: Dataset) -> Priors:
-    """Count the classes of the training labels, over all pixels and at each.
+    """Learn the priors from the training labels.
 
-    Labels of another size than the first are resized to it by nearest pixel.  Ties go to the lower id.
+    Labels are resized to the size of the first one by nearest neighbour.  Ties go to the lower id.
 
     Raises:
         DataError: the split is empty, a label is unreadable, or none has a labelled pixel.
@@ -78,10 +78,10 @@ def learn_priors(train: Dataset) -> Priors:
 
 
 def score_baselines(priors: Priors, dataset: Dataset) -> tuple[Baseline, Baseline]:
-    """Score both priors on a split; reads its labels alone, no frame.
+    """Score both priors on a split; reads only its labels.
 
     Raises:
-        DataError: an unreadable label, an id out of range, or no labelled pixel.
+        DataError: a label is unreadable, an id is out of range, or there is no labelled pixel.
     """
     by_class = ConfusionMatrix(dataset.labels.num_classes)
     by_position = ConfusionMatrix(dataset.labels.num_classes)

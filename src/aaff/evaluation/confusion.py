@@ -1,7 +1,7 @@
-"""One confusion matrix over a whole split, and every metric that is read off it.
+"""The confusion matrix of a whole split, and the metrics computed from it.
 
-Counting all pixels of all frames in one int64 matrix and dividing once is the definition of mean IoU
-on CamVid, Cityscapes and Pascal VOC; averaging per frame is another, kinder number.
+Mean IoU on CamVid, Cityscapes and Pascal VOC is defined by counting the pixels of all frames in one matrix and dividing
+once; averaging over frames is a different, usually higher number.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Metrics:
-    """Scores of one confusion matrix, all between 0 and 1.
+    """Scores of a confusion matrix, all in [0, 1].
 
-    A class without a labelled pixel has no score: its IoU and accuracy are None, and the means leave it out.
+    A class without labelled pixels has no score: its IoU and accuracy are None, and the means exclude it.
 
     Attributes:
-        miou: mean over the classes of intersection over union.
-        pixel_accuracy: share of the counted pixels that are right.
+        miou: mean over the classes of the intersection over union (IoU).
+        pixel_accuracy: share of the labelled pixels that are predicted correctly.
         mean_class_accuracy: mean over the classes of their accuracy.
         iou: per class, true positives / (labelled + predicted − true positives).
-        accuracy: per class, share of its labelled pixels that are predicted right (recall).
+        accuracy: per class, share of its labelled pixels that are predicted correctly (recall).
         pixels: per class, number of labelled pixels.
     """
 
@@ -50,17 +50,17 @@ class Metrics:
         }
 
     def per_class(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """``{name: {iou, accuracy, pixels}}`` in the order of the ids; None where a class is absent."""
+        """``{name: {iou, accuracy, pixels}}`` in the order of the ids; scores of absent classes are None."""
         rows = zip(names, self.iou, self.accuracy, self.pixels, strict=True)
         return {name: {"iou": iou, "accuracy": accuracy, "pixels": n} for name, iou, accuracy, n in rows}
 
 
 class ConfusionMatrix:
-    """Counts of pixels by ground truth (row) and prediction (column), ignored pixels left out.
+    """Pixel counts by ground truth (row) and prediction (column); ignored pixels are not counted.
 
     Args:
-        num_classes: ids go from 0 to ``num_classes`` − 1; 255 is ignored.
-        counts: start from these int64 counts [C, C] instead of zeros, such as the sum over ranks.
+        num_classes: number of classes C; ids go from 0 to C − 1, and 255 is ignored.
+        counts: initial counts int64 [C, C] instead of zeros, such as the sum over ranks.
 
     >>> matrix = ConfusionMatrix(2)
     >>> matrix.update(np.array([[0, 0, 1, 255]], np.uint8), np.array([[0, 1, 1, 0]], np.uint8))
@@ -72,35 +72,37 @@ class ConfusionMatrix:
 
     def __init__(self, num_classes: int, counts: npt.ArrayLike | None = None) -> None:
         if not 1 <= num_classes <= IGNORE:
-            raise DataError(f"a confusion matrix of {num_classes} classes; 1 to {IGNORE} are possible")
+            raise DataError(f"num_classes is {num_classes}; a confusion matrix must have 1 to {IGNORE} classes")
         self.num_classes = num_classes
         self.counts: Counts = np.zeros((num_classes, num_classes), np.int64)
         if counts is not None:
             given = np.asarray(counts)
             if given.shape != self.counts.shape or given.dtype.kind not in "iu" or (given < 0).any():
                 raise DataError(
-                    f"counts of a confusion matrix of {num_classes} classes are whole numbers of "
+                    f"counts of a confusion matrix of {num_classes} classes must be whole numbers of "
                     f"shape {self.counts.shape}, not {given.dtype} of shape {given.shape}"
                 )
             self.counts += given.astype(np.int64)
 
     def update(self, label: UInt8Array, prediction: UInt8Array, where: str = "a frame") -> None:
-        """Count one frame, or a batch of frames.
+        """Count a frame or a batch of frames.
 
         Args:
-            label: uint8, any shape; ids of the classes, 255 = not counted.
-            prediction: uint8 of the same shape; ids of the classes, no 255.
-            where: names the frame in an error message.
+            label: uint8 of any shape; class ids, 255 = ignored.
+            prediction: uint8 of the same shape; class ids, without 255.
+            where: name of the frame in error messages.
 
         Raises:
-            DataError: shapes or types differ, or an id is out of range; nothing is counted then.
+            DataError: shapes or types differ, or an id is out of range; nothing is counted in that case.
         """
         if label.shape != prediction.shape:
             raise DataError(f"{where}: the label is {_shape(label)} but the prediction {_shape(prediction)}")
         if label.dtype != np.uint8 or prediction.dtype != np.uint8:
-            raise DataError(f"{where}: class maps are uint8, not {label.dtype} (label) and {prediction.dtype}")
-        # One uint16 code per pixel counts all pairs, the impossible ones too, in a single pass: that is
-        # cheaper than masking the ignored pixels first, and checks both ranges on 256x256 counts.
+            raise DataError(
+                f"{where}: class maps are uint8, not {label.dtype} (label) and {prediction.dtype} (prediction)"
+            )
+        # One uint16 code per pixel counts all pairs, including invalid ones, in a single pass; this is cheaper than
+        # masking ignored pixels first, and both ranges are checked on the 256×256 counts.
         pairs = label.astype(np.uint16)
         pairs <<= 8
         pairs |= prediction
@@ -111,12 +113,12 @@ class ConfusionMatrix:
         if counts[classes:IGNORE].any():
             raise DataError(
                 f"{where}: the label has id {_highest(counts[:IGNORE].sum(1))}; "
-                f"ids go from 0 to {classes - 1}, and {IGNORE} for ignored"
+                f"ids go from 0 to {classes - 1}, or are {IGNORE} for ignored pixels"
             )
         self.counts += counts[:classes, :classes]
 
     def merge(self, other: ConfusionMatrix) -> ConfusionMatrix:
-        """Add the counts of another shard of the same split; returns this matrix.
+        """Add the counts of another shard of the same split, and return this matrix.
 
         Raises:
             DataError: the number of classes differs.
@@ -129,10 +131,10 @@ class ConfusionMatrix:
         return self
 
     def metrics(self) -> Metrics:
-        """All scores.
+        """Compute all scores.
 
         Raises:
-            DataError: no pixel was counted, so that there is no score.
+            DataError: no pixel was counted, so there is no score.
         """
         pixels = self.counts.sum(axis=1)
         if not pixels.any():

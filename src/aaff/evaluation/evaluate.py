@@ -1,7 +1,7 @@
-"""From any callable that maps a frame to classes, and a split, to a report that says all it rests on.
+"""Score any callable that maps a frame to a class map on a split, and report the scores with their conditions.
 
-A score without its protocol, split, resize convention and the split that chose the weights is not a
-score; ``Report`` carries them together, as a table (``aaff.evaluation.table``) and as JSON.
+A score is meaningless without its protocol, split, resize convention and the split that selected the weights;
+``Report`` keeps them together, and is shown as a table (``aaff.evaluation.table``) or written as JSON.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Predict = Callable[[UInt8Array], UInt8Array]
 """A frame, RGB uint8 [H, W, 3], to its class map, uint8 [H, W]."""
 
 Resize = Literal["logits", "map"]
-"""``"logits"``: native logits resized bilinearly to the label's size, then argmax (the research
-convention).  ``"map"``: the class map that a deployed file emits, brought to the label's size."""
+"""``"logits"``: native logits resized bilinearly to the label's size, then argmax (the research convention).
+``"map"``: the class map that a deployed file outputs, resized to the label's size."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Subject:
 
     Attributes:
         model: name of the network, or of a baseline.
-        engine: what ran it: ``"torch"``, ``"openvino"``, ``"onnxruntime"``.
+        engine: engine that ran it: ``"torch"``, ``"openvino"`` or ``"onnxruntime"``.
         precision: ``"fp32"``, ``"bf16"`` or ``"int8"``.
-        size: WIDTHxHEIGHT of the frames that the network saw.
-        resize: how its output came to the label's size.
+        size: WIDTHxHEIGHT of the network's input.
+        resize: how its output was resized to the label's size.
         checkpoint: SHA-256 of the file with the weights.
-        selected_on: the split that chose this epoch of these weights.
-        details: anything else worth keeping, JSON-ready, such as the options of the network.
+        selected_on: the split that selected the epoch of these weights.
+        details: further information, JSON-ready, such as the options of the network.
     """
 
     model: str
@@ -52,12 +52,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Score of a baseline that needs no network, learned from the labels of one split.
+    """Scores of a baseline that needs no network, learned from the labels of one split.
 
     Attributes:
         name: such as ``"majority class"``.
         metrics: its scores on the evaluated split.
-        learned_from: the split whose labels it was read off.
+        learned_from: the split whose labels it was learned from.
     """
 
     name: str
@@ -67,18 +67,18 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Report:
-    """Scores of one model on one split, with everything that they rest on.
+    """Scores of one model on one split, with the conditions under which they were measured.
 
     Attributes:
-        protocol: such as ``"camvid11"``; a score without it is not a score.
+        protocol: evaluation protocol, such as ``"camvid11"``.
         split: the split that was scored.
         images: number of frames.
         labels: classes and colours.
-        subject: what was scored.
-        matrix: the counts behind every score.
+        subject: the model that was scored.
+        matrix: the counts that the scores are computed from.
         metrics: the scores.
-        baselines: rows of no network, for comparison.
-        notes: sentences that a reader of the scores must know, such as absent classes.
+        baselines: scores of predictions without a network, for comparison.
+        notes: remarks needed to interpret the scores, such as absent classes.
         provenance: date, versions, machine.
     """
 
@@ -95,11 +95,11 @@ class Report:
 
     @property
     def absent(self) -> tuple[str, ...]:
-        """Names of the classes without a labelled pixel; no mean counts them."""
+        """Names of the classes without labelled pixels, which the means exclude."""
         return tuple(name for name, pixels in zip(self.labels.names, self.metrics.pixels, strict=True) if pixels == 0)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form, what ``aaff evaluate --json`` writes."""
+        """JSON-ready form, as written by ``aaff evaluate --json``."""
         return {
             "protocol": self.protocol,
             "split": self.split,
@@ -138,17 +138,17 @@ def count(
 ) -> ConfusionMatrix:
     """Confusion matrix of ``predict`` over a split, or over some of its frames.
 
-    Several processes share a split by their ``indices`` and merge their matrices: no frame is counted
-    twice to fill up a shard, which would bias the score.
+    Several processes share a split through ``indices`` and merge their matrices; no frame is counted twice to pad a
+    shard, which would bias the score.
 
     Args:
-        predict: frame to class map of the frame's size.
+        predict: maps a frame to a class map of the frame's size.
         dataset: frames with their labels.
-        indices: frames to count, in this order; all when left out.
-        progress: told after every frame.
+        indices: indices of the frames to count, in this order; default: all.
+        progress: called after every frame with the number of frames done and the total.
 
     Raises:
-        DataError: an unreadable frame, or a class map of another size or with an impossible id.
+        DataError: a frame is unreadable, or a class map has the wrong size or an invalid id.
     """
     matrix = ConfusionMatrix(dataset.labels.num_classes)
     order = range(len(dataset)) if indices is None else list(indices)
@@ -172,7 +172,7 @@ def evaluate(
     """Score ``predict`` on all frames of a split.
 
     Raises:
-        DataError: see ``count``; or the split has no frame or no labelled pixel.
+        DataError: see ``count``; or the split has no frames or no labelled pixels.
     """
     if len(dataset) == 0:
         raise DataError(f"split {dataset.split!r} of {dataset.root} has no frame to evaluate")
@@ -187,7 +187,7 @@ def report(
     baselines: Iterable[Baseline] = (),
     notes: Iterable[str] = (),
 ) -> Report:
-    """The report of a matrix that was counted over all frames of ``dataset``, in one piece or in shards."""
+    """The report of a confusion matrix counted over all frames of ``dataset``, at once or in shards."""
     result = Report(
         protocol=dataset.protocol,
         split=dataset.split,

@@ -1,4 +1,4 @@
-"""A report as tables for the terminal: the model beside the baselines, then class by class."""
+"""Print a report as tables in the terminal: the model and the baselines, then every class."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from aaff.evaluation.evaluate import Report
 
 
 def render(report: Report) -> RenderableType:
-    """Everything a reader needs beside the scores, in at most 80 columns."""
+    """The scores and their conditions as tables, at most 80 columns wide."""
     subject = report.subject
     facts = [
         f"{report.protocol} · {report.split} · {report.images} images",
         f"frames {subject.size} · resize: {subject.resize}",
         f"{subject.engine} {subject.precision}",
     ]
-    chosen = f"weights chosen on {subject.selected_on}" if subject.selected_on else "no split chose the weights"
+    chosen = f"weights selected on {subject.selected_on}" if subject.selected_on else "weights not selected on a split"
     if subject.checkpoint:
         chosen += f" · sha256 {subject.checkpoint[:12]}"
     lines: list[RenderableType] = [Text(" · ".join(facts), style="bold"), Text(chosen, style="dim")]

@@ -1,7 +1,8 @@
-"""A temperature for the logits, so that a confidence of 80 % is right in 80 % of the pixels.
+"""Temperature scaling, so that pixels with a confidence of 80 % are right in 80 % of the cases.
 
-C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017 (arXiv:1706.04599), section 4.2: one number
-divides the logits, chosen by the likelihood of a labelled split that was not trained on.  The class map stays the same.
+C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017 (arXiv:1706.04599), section 4.2: the logits are
+divided by a temperature that maximises the likelihood of a labelled split not used for training.  The class map does
+not change.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from aaff.networks.engine import TorchEngine, mean_logits
 from aaff.preprocess import Size, resize_image, resize_label
 
 BINS = 15
-"""Bins of the expected calibration error."""
+"""Number of bins of the expected calibration error."""
 
 _PIXELS = 4000
-"""Pixels taken from each frame: neighbours say the same."""
+"""Number of pixels sampled from each frame; neighbouring pixels are redundant."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Calibration:
     Attributes:
         temperature: divides the logits before the softmax.
         before: expected calibration error (0–1) at temperature 1.
-        after: the same at ``temperature``.
-        pixels: labelled pixels that both rest on.
+        after: expected calibration error (0–1) at ``temperature``.
+        pixels: number of labelled pixels used.
     """
 
     temperature: float
@@ -49,10 +50,10 @@ def calibrate(engine: TorchEngine, pairs: Iterable[Pair]) -> Calibration:
 
     Args:
         engine: the network in fp32.
-        pairs: frames RGB uint8 [H, W, 3] with their labels uint8 [H, W]; frames without a label are left out.
+        pairs: frames RGB uint8 [H, W, 3] with their labels uint8 [H, W]; frames without a label are skipped.
 
     Raises:
-        DataError: no labelled pixel.
+        DataError: there is no labelled pixel.
     """
     rng = np.random.default_rng(0)
     logits, labels = [], []
@@ -61,7 +62,7 @@ def calibrate(engine: TorchEngine, pairs: Iterable[Pair]) -> Calibration:
             continue
         with torch.inference_mode():
             packed = engine.packed_logits(resize_image(frame, engine.card.size)[None])
-            native = mean_logits(packed, engine.net.num_classes)[0]  # what the confidence is made of
+            native = mean_logits(packed, engine.net.num_classes)[0]  # the confidence is computed from these
         target = torch.from_numpy(
             resize_label(label, Size(native.shape[2], native.shape[1])).astype(np.int64)
         ).flatten()
@@ -98,7 +99,7 @@ def fit(logits: Tensor, labels: Tensor) -> Calibration:
 
 
 def expected_error(logits: Tensor, labels: Tensor) -> float:
-    """Expected calibration error: mean over all pixels of |accuracy − confidence| of their bin."""
+    """Expected calibration error: the mean over all pixels of |accuracy − confidence| in their bin."""
     confidence, prediction = logits.softmax(1).max(1)
     right = (prediction == labels).double()
     bins = (confidence * BINS).long().clamp(max=BINS - 1)

@@ -1,4 +1,4 @@
-"""A model from elsewhere, given the card it lacks."""
+"""Add a model card to an ONNX file from elsewhere."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from aaff.runtime.openvino_core import DEVICE, core
 
 
 def describe_foreign(data: bytes, card: ModelCard, path: Path, *, precision: Precision) -> ModelFile:
-    """Check that an ONNX file takes and gives what this package runs, and write it with its card.
+    """Check the inputs and outputs of an ONNX file, and add a model card.
 
-    The graph takes frames uint8 [N, H, W, 3] RGB, height and width being those of ``card.size``, and gives a
-    class map of whole numbers [N, H, W].  It may have a second output named ``confidence``, uint8.
+    The graph must take frames uint8 [N, H, W, 3] RGB, with height and width as in ``card.size``, and return a class map
+    of integers [N, H, W].  It may have a second output ``confidence``, uint8.
 
     Args:
-        data: the ONNX file; its weights must be inside.
+        data: the ONNX file, with its weights inside.
         card: classes, colours and size.
-        path: where it shall go.
-        precision: what the graph computes in.
+        path: where the file will be written.
+        precision: the precision of the graph.
 
     Raises:
-        ModelError: it is no ONNX file, does not run, or takes or gives something else; says what.
+        ModelError: it is not an ONNX file, does not run, or has other inputs or outputs; the message says which.
     """
-    described = describe(data, card, path, precision=precision)  # first, since it tells what is no ONNX file
+    described = describe(data, card, path, precision=precision)  # first, since it detects what is not an ONNX file
     try:
         network = core().read_model(data)
         inputs, outputs = network.inputs, network.outputs
@@ -45,11 +45,13 @@ def describe_foreign(data: bytes, card: ModelCard, path: Path, *, precision: Pre
     class_map = results[0]
     if class_map.dtype.kind not in "iu" or class_map.shape != tuple(shape[:3]):
         raise ModelError(
-            f"the graph must give a class map of whole numbers {shape[:3]}, not {class_map.dtype} "
-            f"{list(class_map.shape)}; put the argmax, and a resize where it is needed, into the graph"
+            f"the graph must output a class map of integers {shape[:3]}, not {class_map.dtype} "
+            f"{list(class_map.shape)}; put the argmax, and a resize if needed, into the graph"
         )
     if class_map.max() >= card.labels.num_classes or class_map.min() < 0:
-        raise ModelError(f"the graph gives class {class_map.max()}, but the card names {card.labels.num_classes}")
+        raise ModelError(
+            f"the graph outputs class {class_map.max()}, but the card names {card.labels.num_classes} classes"
+        )
     confidence = len(outputs) == 2 and CONFIDENCE in outputs[1].get_names()
     if confidence:
         described = describe(data, card, path, precision=precision, confidence=True)

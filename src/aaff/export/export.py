@@ -1,4 +1,4 @@
-"""From a checkpoint to the deployed model: built, quantised where asked, compared, and only then written."""
+"""From a network to the deployed model: build the file, quantise it if requested, compare it, then write it."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def build(
     confidence: bool = False,
     graph: onnx.ModelProto | None = None,
 ) -> ModelFile:
-    """The exported file, in memory and not yet compared.
+    """Build the exported file in memory, without comparing it.
 
     Args:
         net: a trained network.
-        card: its description; ``card.size`` is the size of the frames that it is given by default.
-        path: where it shall go.
-        calibration: frames RGB uint8 [H, W, 3] at that size to quantise by; fp32 when left out.
+        card: its model card; ``card.size`` is the default size of the frames.
+        path: where the file will be written.
+        calibration: frames RGB uint8 [H, W, 3] at that size for int8 quantisation; default: fp32.
         confidence: add the output ``confidence``.
-        graph: what ``build_graph`` gave for these, which takes longest; made when left out.
+        graph: result of ``build_graph`` for the same arguments, which takes longest to compute; default: build it.
 
     Raises:
         AaffError: see ``aaff.export.quantization.quantize``.
@@ -86,21 +86,21 @@ def describe(
     native_confidence: bool = False,
     any_size: bool = False,
 ) -> ModelFile:
-    """Put a card into an ONNX file.
+    """Add a model card to an ONNX file.
 
     Args:
         data: the ONNX file.
-        card: what it says about itself.
-        path: where it shall go.
-        precision: what its graph computes in.
-        stride: of the native logits, when it has the tensors inside that ``aaff.runtime.model_file`` names.
-        packing: of these logits (``aaff.networks.base.SegmentationNetwork.packed_logits``).
-        confidence: it has the output ``confidence``.
-        native_confidence: it has the confidence at the native stride inside.
-        any_size: height and width of its input are open.
+        card: the model card.
+        path: where the file will be written.
+        precision: the precision of the graph.
+        stride: stride of the native logits, if the graph contains the tensors named in ``aaff.runtime.model_file``.
+        packing: packing factor of these logits (``aaff.networks.base.SegmentationNetwork.packed_logits``).
+        confidence: whether the graph has the output ``confidence``.
+        native_confidence: whether the graph contains the confidence at the native stride.
+        any_size: whether height and width of the input are dynamic.
 
     Raises:
-        ModelError: ``data`` is no ONNX file.
+        ModelError: ``data`` is not an ONNX file.
     """
     entries = {CARD: to_json(card.to_dict()), PRECISION: precision}
     entries |= {NATIVE: str(stride)} if stride is not None else {}
@@ -118,15 +118,17 @@ def check(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> Parity:
-    """Compare a file with its network: OpenVINO and ONNX Runtime, every type given.
+    """Compare a file in OpenVINO and ONNX Runtime, in all its precisions, with its network.
 
     Args:
-        pairs: frames, with labels for a file in int8.
-        source: names them.
-        progress: told the number of frames done.
+        model: the exported file.
+        net: the network it was exported from.
+        pairs: frames, with labels for an int8 file.
+        source: description of the frames.
+        progress: called with the number of frames done.
 
     Raises:
-        AaffError: an engine cannot run the file, or ``aaff.export.parity.compare`` cannot judge it.
+        AaffError: an engine cannot run the file, or ``aaff.export.parity.compare`` raises an error.
     """
     engines: list[Engine] = [OpenVinoEngine(model, precision=model.precision, confidence=False)]
     engines.append(OnnxRuntimeEngine(model, precision=model.precision, confidence=False))
@@ -135,10 +137,10 @@ def check(
 
 
 def write(model: ModelFile, parity: dict[str, Any]) -> ModelFile:
-    """Write a file with its comparison, in one step.
+    """Write a file with its comparison, atomically.
 
     Raises:
-        AaffError: it cannot be written; an older file is still whole.
+        AaffError: the file cannot be written; an existing file is unchanged.
     """
     data = write_metadata(model.data, {PARITY: to_json(parity)}, str(model.path))
     with replacing(model.path) as temporary:

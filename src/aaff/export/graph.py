@@ -1,4 +1,4 @@
-"""From a network to the graph that is deployed: frames in, class maps out, nothing left to do outside."""
+"""From a network to the deployed graph: frames in, class maps out, with all pre- and postprocessing inside."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from aaff.preprocess import Size
 from aaff.runtime.model_file import AXES, CONFIDENCE, INPUT, LOGITS, NATIVE_CONFIDENCE, NORMALIZED, OUTPUT
 
 OPSET = 18
-"""Version of the ONNX operators; any runtime of the last years knows it."""
+"""ONNX opset version, supported by all recent runtimes."""
 
 
 class DeployedNetwork(nn.Module):
-    """Normalisation, network, resizing and choice of the class as one module.
+    """Normalisation, network, resizing and argmax as one module.
 
-    uint8 [N, H, W, 3] RGB → uint8 [N, H, W], with ``confidence`` a second uint8 [N, H, W]; then the tensors inside
+    uint8 [N, H, W, 3] RGB → uint8 [N, H, W], and with ``confidence`` a second uint8 [N, H, W]; then the inner tensors
     that the runtime finds by name: the normalised input, the native logits and, with ``confidence``, the native
     confidence.
     """
@@ -52,29 +52,28 @@ class DeployedNetwork(nn.Module):
 
 
 def build_graph(net: SegmentationNetwork, card: ModelCard, *, confidence: bool = False) -> onnx.ModelProto:
-    """The deployed graph in fp32.
+    """Build the deployed graph in fp32.
 
-    Batch norm is folded into the convolutions.  Batch, height and width are open, so that one file serves frames of
-    any size; the engines fix height and width before they compile, and every size inside is then a constant.  A network
-    that cannot be traced so gets a graph for ``card.size`` alone.
+    Batch norm is folded into the convolutions.  Batch, height and width are dynamic, so one file serves frames of any
+    size; the engines fix height and width before compiling, so all inner sizes become constants.  A network that cannot
+    be traced in this way gets a graph for ``card.size`` only.
 
     Args:
         net: a trained network.
-        card: its description; ``card.size`` is the size that the engines choose by themselves.
-        confidence: add the probability of the chosen class as a second output.
+        card: its model card; ``card.size`` is the default size of the engines.
+        confidence: add the probability of the predicted class as a second output.
 
     Returns:
-        A valid model with the input and outputs, and the tensors inside, that
-        ``aaff.runtime.model_file`` names.
+        A valid model with the inputs, outputs and inner tensors named in ``aaff.runtime.model_file``.
     """
     module = DeployedNetwork(net, card, confidence=confidence).cpu().eval()
     public = [OUTPUT, CONFIDENCE] if confidence else [OUTPUT]
     inside = [NORMALIZED, LOGITS, NATIVE_CONFIDENCE] if confidence else [NORMALIZED, LOGITS]
-    names = [*public, *inside]  # a tensor has a name of our choice only as an output
+    names = [*public, *inside]  # the exporter lets us name only outputs
     try:
         program = _trace(module, card.size, names, open_axes=3)
     except torch.onnx.OnnxExporterError:
-        # Some networks choose their steps by the size, which cannot be traced while it is open.
+        # The control flow of some networks depends on the size, which cannot be traced while it is dynamic.
         program = _trace(module, card.size, names, open_axes=1)
     assert program is not None
     model: onnx.ModelProto = program.model_proto
@@ -107,13 +106,13 @@ def _trace(
 
 
 def takes_any_size(model: onnx.ModelProto) -> bool:
-    """Whether height and width of a graph's frames are open."""
+    """Whether height and width of a graph's frames are dynamic."""
     axes = model.graph.input[0].type.tensor_type.shape.dim
     return bool(axes[1].dim_param and axes[2].dim_param)
 
 
 def _rename_axis(model: onnx.ModelProto, name: str, new: str) -> None:
-    """Give an open axis the name that the runtime knows it by, wherever it stands alone."""
+    """Rename a dynamic axis to the name that the runtime expects, wherever it appears alone."""
     graph = model.graph
     for value in (*graph.input, *graph.output, *graph.value_info):
         for dimension in value.type.tensor_type.shape.dim:
@@ -122,7 +121,7 @@ def _rename_axis(model: onnx.ModelProto, name: str, new: str) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Take out what the exporter notes beside the graph: traces of this machine's files."""
+    """Remove metadata that the exporter adds to the graph, such as file paths of this machine."""
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del part.metadata_props[:]
@@ -132,7 +131,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[Any]:
-    """Keep the exporter's chatter about packages that nothing here needs from the user."""
+    """Suppress the exporter's messages about packages that are not needed here."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The gate of an export: does the file predict what the PyTorch network does, in every engine that will run it?"""
+"""The check of an exported file: its predictions in every engine are compared with those of the PyTorch network."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from aaff.provenance import provenance
 from aaff.runtime.engine import Engine
 
 AGREEMENT = 0.999
-"""Smallest share of pixels that a file in fp32 must give the class of the PyTorch network."""
+"""Smallest share of pixels for which an fp32 file must predict the class of the PyTorch network."""
 LOSS = 0.005
-"""Largest loss of mean IoU that quantisation may cost: half a point."""
+"""Largest acceptable loss of mean IoU by quantisation: half a point."""
 
 Pair = tuple[UInt8Array, UInt8Array | None]
-"""A frame RGB uint8 [H, W, 3] and its label uint8 [H, W], where there is one."""
+"""A frame RGB uint8 [H, W, 3] and its label uint8 [H, W] or None."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One engine and precision against the PyTorch network.
+    """The comparison of one engine and precision with the PyTorch network.
 
     Attributes:
-        engine: what ran the file.
-        precision: in which it ran.
-        agreement: share of the pixels with the same class, of all frames.
-        miou: mean IoU of the maps; None without labels.
-        loss: mean IoU of the PyTorch network minus this one.
-        passed: whether this is close enough.
+        engine: name of the engine.
+        precision: the precision it ran in.
+        agreement: share of the pixels of all frames with the same class.
+        miou: mean IoU of the class maps; None without labels.
+        loss: mean IoU of the PyTorch network minus ``miou``; None without labels.
+        passed: whether the predictions are close enough.
     """
 
     engine: str
@@ -50,10 +50,10 @@ class Parity:
     """The comparison of a file with its PyTorch network.
 
     Attributes:
-        source: which frames it rests on.
-        frames: how many.
-        reference: mean IoU of the PyTorch network in fp32 on them; None without labels.
-        rows: one for each engine and precision.
+        source: description of the frames.
+        frames: number of frames.
+        reference: mean IoU of the PyTorch network in fp32 on these frames; None without labels.
+        rows: one row for each engine and precision.
     """
 
     source: str
@@ -63,11 +63,11 @@ class Parity:
 
     @property
     def passed(self) -> bool:
-        """Whether every row did."""
+        """Whether every row passed."""
         return all(row.passed for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form, with provenance; what the exported file carries."""
+        """JSON-ready form with provenance, as stored in the exported file."""
         return {
             "source": self.source,
             "frames": self.frames,
@@ -88,21 +88,21 @@ def compare(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> Parity:
-    """Run all engines on the same frames.
+    """Run all engines on the same frames and compare them.
 
-    Frames are resized as a ``aaff.runtime.Segmenter`` does, and maps back to their labels, so that all
-    engines are scored by one convention (``resize: map``).
+    Frames are resized as by ``aaff.runtime.Segmenter``, and class maps are resized back to the size of their labels, so
+    all engines are scored by the same convention (``resize: map``).
 
     Args:
         reference: the PyTorch network in fp32.
         engines: the file in its engines and precisions.
-        pairs: frames, all with labels or none.
-        source: names them.
-        progress: told the number of frames done.
+        pairs: frames, either all or none with labels.
+        source: description of the frames.
+        progress: called with the number of frames done.
 
     Raises:
-        DataError: there is no frame, or something quantised is compared without labels, since pixels of a
-            quantised network may differ where its score does not.
+        DataError: there is no frame, or a quantised file is compared without labels; these are needed since its pixels
+            may differ even if its score does not.
     """
     classes, size = reference.card.labels.num_classes, reference.card.size
     everyone = (reference, *engines)

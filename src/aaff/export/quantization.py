@@ -1,4 +1,4 @@
-"""int8 by post-training quantisation: what every activation spans is read off some frames, nothing is trained."""
+"""Post-training quantisation to int8: the ranges of all activations are calibrated on some frames, without training."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ from aaff.privacy import some_home
 from aaff.runtime.model_file import INPUT, LOGITS, NORMALIZED
 
 FRAMES = 96
-"""Frames to calibrate on: enough to see every drive and light of a data set, in under a minute."""
+"""Number of calibration frames: enough to cover the drives and lighting of a data set, in under a minute."""
 
 
 def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.ModelProto:
-    """The same graph in int8, as pairs of ``QuantizeLinear`` and ``DequantizeLinear`` that runtimes fuse.
+    """Quantise a graph to int8, with pairs of ``QuantizeLinear`` and ``DequantizeLinear`` that runtimes fuse.
 
-    Weights are quantised per channel, those of dense convolutions to 7 bits, so that sums overflow on no processor;
-    activations per tensor.  What stands before the network (normalisation) and behind its logits (resizing, choice of
-    the class) stays as it is.
+    Weights are quantised per channel, and activations per tensor.  Weights of dense convolutions have 7 bits, so that
+    sums do not overflow on any CPU.  Normalisation before the network, and resizing and argmax after it, are not
+    quantised.
 
     Args:
-        model: what ``aaff.export.graph.build_graph`` gave.
-        frames: RGB uint8 [H, W, 3] at the graph's size, from the training data: the ranges of the
-            activations are theirs.
+        model: a graph from ``aaff.export.graph.build_graph``.
+        frames: RGB uint8 [H, W, 3] at the graph's size, from the training data, to calibrate the activation ranges.
 
     Raises:
-        DataError: no frame to calibrate on.
+        DataError: there is no frame to calibrate on.
         MissingExtraError: nncf is not installed.
     """
     if not frames:
         raise DataError("no frame to calibrate on; int8 needs some frames of the training data")
-    with some_home(), contextlib.redirect_stdout(sys.stderr):  # its progress is not this command's output
+    with some_home(), contextlib.redirect_stdout(sys.stderr):  # NNCF's progress does not belong on standard output
         import nncf
         from nncf.quantization.advanced_parameters import OverflowFix, QuantizationParameters
 
@@ -46,10 +45,10 @@ def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.Model
             subset_size=len(frames),
             ignored_scope=nncf.IgnoredScope(names=_around(model)),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                # 7 bits in dense layers: without VNNI instructions two products are added in 16 bits, which weights of
-                # 8 bits overflow.
+                # 7 bits in dense layers: without VNNI instructions two products are summed in 16 bits, which 8-bit
+                # weights would overflow.
                 overflow_fix=OverflowFix.ENABLE,
-                # Left alone, it gives each channel before a depthwise convolution its own range: ONNX Runtime cannot.
+                # By default channels before a depthwise convolution get ranges of their own: ONNX Runtime cannot.
                 activations_quantization_params=QuantizationParameters(per_channel=False),
             ),
         )
@@ -58,7 +57,7 @@ def quantize(model: onnx.ModelProto, frames: Sequence[UInt8Array]) -> onnx.Model
 
 
 def _around(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes outside the network: those that do not lie between its normalised input and its logits."""
+    """Names of the nodes outside the network, that is, not between its normalised input and its logits."""
     made_by = {tensor: node for node in model.graph.node for tensor in node.output}
     inside: set[str] = set()
     wanted = [LOGITS]

@@ -1,4 +1,4 @@
-"""Running a model: engines behind one protocol, the segmenter, predictions and how they are rendered."""
+"""Inference: engines behind one protocol, the segmenter, and predictions with their rendering."""
 
 from aaff.runtime.engine import Engine
 from aaff.runtime.prediction import Prediction

@@ -1,4 +1,4 @@
-"""An image at an http address: fetched only where a user names one."""
+"""Images at HTTP URLs, which are fetched only if the user gives one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from aaff.errors import DataError, brief
 
 _TIMEOUT = 30
 _LARGEST = 200_000_000
-"""Bytes; no image that fits the limit of pixels is larger by much."""
+"""Maximum download size in bytes; an image within the pixel limit is hardly ever larger."""
 
 
 def is_address(text: object) -> bool:
-    """Whether a text is an http address.
+    """Whether a text is an HTTP URL.
 
     >>> is_address("https://example.org/a.jpg"), is_address("a.jpg")
     (True, False)
@@ -28,14 +28,14 @@ def is_address(text: object) -> bool:
 
 
 def split_address(address: str) -> SplitResult:
-    """The parts of an address.
+    """Split a URL into its parts.
 
     >>> split_address("http://[::1/a.png")
     Traceback (most recent call last):
     aaff.errors.DataError: http://[::1/a.png is not an address: Invalid IPv6 URL
 
     Raises:
-        DataError: it has none.
+        DataError: the text is not a valid URL.
     """
     try:
         return urlsplit(address)
@@ -45,10 +45,10 @@ def split_address(address: str) -> SplitResult:
 
 @contextlib.contextmanager
 def fetched(address: str) -> Iterator[Path]:
-    """Yield a temporary file with what an address gives, named as the end of the address.
+    """Download a URL and yield it as a temporary file, named after the last part of the URL.
 
     Raises:
-        DataError: the address cannot be read; says why.
+        DataError: the URL cannot be read; the message says why.
     """
     name = Path(unquote(split_address(address).path)).name or "image"
     shown = address.partition("?")[0]

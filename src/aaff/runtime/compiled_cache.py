@@ -1,10 +1,10 @@
-"""Compiled models on disk, so that the second start of a program is fast.
+"""A disk cache of compiled models, which makes the second start of a program fast.
 
-OpenVINO compiles a graph for this CPU within seconds; its result can be stored and loaded again.  The cache only ever
-saves time: where it cannot be read or written, nothing fails.
+OpenVINO takes seconds to compile a graph for this CPU; the result is stored and loaded again.  The cache is optional:
+if it cannot be read or written, nothing fails.
 
-OpenVINO's own ``CACHE_DIR`` starts as fast, but loads a blob whose weights have changed on disk, takes one that belongs
-to another user, and hangs on a named pipe (OpenVINO 2026.4).
+OpenVINO's own ``CACHE_DIR`` is as fast, but loads a blob whose weights have changed on disk, accepts files of other
+users, and hangs on a named pipe (OpenVINO 2026.4).
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from aaff.files import replacing
 from aaff.privacy import cache_folder
 
 KEPT = 32
-"""Compiled models that stay; the least recently used ones are removed first."""
+"""Maximum number of compiled models; the least recently used ones are removed first."""
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 def key_of(*parts: object) -> str:
-    """One name for everything that a compiled model depends on."""
+    """A cache key for everything that a compiled model depends on."""
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
 def load_compiled(key: str) -> bytes | None:
-    """What ``store_compiled`` stored under this key; None when there is nothing that can be trusted.
+    """Load what ``store_compiled`` stored under this key; None if there is nothing that can be trusted.
 
-    A file counts that only this user can have written, and whose content belongs to ``key``.
+    A file is trusted if only this user can have written it and its content belongs to ``key``.
     """
     path = _path(key)
     if path is None:
@@ -53,7 +53,7 @@ def load_compiled(key: str) -> bytes | None:
 
 
 def store_compiled(key: str, blob: bytes) -> None:
-    """Store a compiled model, where that is possible."""
+    """Store a compiled model, if possible."""
     path = _path(key)
     if path is None:
         return

@@ -1,4 +1,4 @@
-"""What the engines of deployed models share: which part of the graph they run, and what is done around it."""
+"""Code shared by the engines of deployed models: which part of the graph they run, and the steps around it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from aaff.runtime.model_file import LOGITS, NATIVE_CONFIDENCE, ModelFile, ending
 from aaff.runtime.upsample import Upsampler, fits
 
 Maps = tuple[UInt8Array, UInt8Array | None]
-"""Class map uint8 [H, W] of one frame, and its confidence uint8 [H, W] when the model gives it."""
+"""Class map uint8 [H, W] of one frame, and its confidence uint8 [H, W] if the model outputs it."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The graph that an engine runs in place of the whole file, and how its outputs become maps.
+    """The part of a model's graph that an engine runs, and how its outputs become maps.
 
-    The last steps of the file, resizing the logits and taking the highest, cost nearly half as much as all
-    of a network in int8.  So a graph of ours is cut at its native logits and ``Upsampler`` does the
-    rest, to the same map.  The whole graph runs where that does not work: at sizes that are not multiples of the
-    stride, and in files that come from elsewhere.
+    The last steps of the graph, resizing the logits and argmax, cost nearly half as much as an entire int8 network.
+    So a graph exported by aaff is cut at its native logits, and ``Upsampler`` computes the same map from them.  The
+    whole graph runs if that is not possible: at sizes that are not multiples of the stride, and in files from
+    elsewhere.
 
     Attributes:
         model: the whole file.
-        tensors: those inside that the graph ends in; none for the whole graph.
-        upsampler: takes the native logits; None when the graph ends in maps itself.
+        tensors: names of the inner tensors that the graph is cut at; empty for the whole graph.
+        upsampler: computes maps from the native logits; None if the graph outputs maps itself.
     """
 
     model: ModelFile
@@ -40,7 +40,7 @@ class Graph:
 
     @classmethod
     def of(cls, model: ModelFile, *, confidence: bool) -> Graph:
-        """The cheapest graph that gives what is wanted."""
+        """The cheapest graph that computes the class map and, if wanted, the confidence."""
         wanted = confidence and model.confidence
         size, stride = model.card.size, model.stride
         if stride is None or not fits(size, stride) or (wanted and not model.native_confidence):
@@ -50,20 +50,20 @@ class Graph:
 
     @property
     def data(self) -> bytes:
-        """An ONNX file, made when it is asked for: a runtime has a copy of its own, and some are 500 MB."""
+        """The graph as an ONNX file, made on demand: a runtime keeps its own copy, and some files have 500 MB."""
         return ending_at(self.model, *self.tensors) if self.tensors else self.model.data
 
     def maps(self, outputs: Sequence[npt.NDArray[Any]], *, confidence: bool) -> Maps:
-        """The maps of one frame, arrays of the caller's own.
+        """The maps of one frame; the arrays belong to the caller.
 
         Args:
-            outputs: what the graph gave for it, the axis of the batch in front.
-            confidence: give the confidence too, where there is one.
+            outputs: outputs of the graph for the frame, with a batch axis first.
+            confidence: also return the confidence, if there is one.
         """
         if self.upsampler is not None:
             certain = resize_image(outputs[1][0, 0], self.upsampler.size) if confidence and len(outputs) > 1 else None
             return self.upsampler(outputs[0][0]), certain
-        # A copy: the engine writes its next frame to where these lie.
+        # A copy, since the engine reuses the memory of its outputs for the next frame.
         certain = np.array(outputs[1][0], np.uint8) if confidence and len(outputs) > 1 else None
         return np.array(outputs[0][0], np.uint8), certain
 
@@ -72,11 +72,12 @@ def choose_precision(model: ModelFile, precision: str | None, known: Mapping[str
     """The precision to run a file in.
 
     Args:
-        precision: what was asked for; None for the file's own.
-        known: for files in fp32 and in int8, each precision that the engine runs them in, the usual one first.
+        model: the file.
+        precision: the requested precision; None for the file's own.
+        known: for fp32 and int8 files, the precisions that the engine runs them in, the default one first.
 
     Raises:
-        OptionError: it cannot be run so; says what can.
+        OptionError: the file does not run in this precision; the message lists the valid ones.
     """
     choices = known[model.precision]
     if precision is None:
@@ -88,15 +89,15 @@ def choose_precision(model: ModelFile, precision: str | None, known: Mapping[str
         other = "int8" if model.precision == "fp32" else "fp32"
         hint = f"; export the checkpoint with: aaff export CHECKPOINT --precision {other}"
     raise OptionError(
-        f"{model.shown} is a file in {model.precision} and runs in {' or '.join(choices)}, not in {precision}{hint}"
+        f"{model.shown} is an {model.precision} file and runs in {' or '.join(choices)}, not in {precision}{hint}"
     )
 
 
 def check_frames(frames: UInt8Array, size: Size) -> None:
-    """Refuse what the graph does not take.
+    """Check the frames of a batch.
 
     Raises:
-        DataError: not uint8 [N, H, W, 3] at the model's size.
+        DataError: they are not uint8 [N, H, W, 3] at the model's size.
     """
     if frames.dtype != np.uint8 or frames.shape[1:] != (size.height, size.width, 3):
         raise DataError(

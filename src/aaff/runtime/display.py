@@ -1,4 +1,4 @@
-"""A picture on the user's screen: in a notebook, or in the system's image viewer."""
+"""Show an image on the screen: in a notebook, or in the system's image viewer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aaff.labels import UInt8Array
 
 
 class DisplayError(AaffError):
-    """There is no screen to show a picture on."""
+    """There is no display to show an image on."""
 
 
 def show_picture(picture: UInt8Array, title: str = "aaff") -> None:
@@ -28,9 +28,9 @@ def show_picture(picture: UInt8Array, title: str = "aaff") -> None:
         notebook.display.display(shown)
         return
     if not has_display():
-        raise DisplayError("there is no display here; save the picture and open it elsewhere")
+        raise DisplayError("there is no display here; save the image and open it elsewhere")
     if not ImageShow.show(shown, title):
-        raise DisplayError("no program that shows images was found; save the picture and open it yourself")
+        raise DisplayError("no image viewer was found; save the image and open it yourself")
 
 
 def has_display() -> bool:

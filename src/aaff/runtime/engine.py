@@ -1,4 +1,4 @@
-"""What runs a network: the one small protocol behind OpenVINO, ONNX Runtime and torch."""
+"""The engine protocol, which OpenVINO, ONNX Runtime and torch implement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Engine(Protocol):
 
     @property
     def card(self) -> ModelCard:
-        """What the model says about itself; its ``size`` is the size of the frames it takes."""
+        """The model card; its ``size`` is the size of the frames that the engine takes."""
 
     @property
     def name(self) -> str:
@@ -30,7 +30,6 @@ class Engine(Protocol):
             frames: RGB uint8 [N, H, W, 3] at ``card.size``.
 
         Returns:
-            Class maps uint8 [N, H, W]; and, from a model that gives it, the confidence uint8 [N, H, W]:
-            the softmax probability of the chosen class, 255 for certain.  Both belong to the caller: a
-            later call does not write into them.
+            Class maps uint8 [N, H, W], and the confidence uint8 [N, H, W] or None: the softmax probability of the
+            predicted class, scaled to 0–255.  Both arrays belong to the caller and are not overwritten by later calls.
         """

@@ -1,4 +1,4 @@
-"""What counts as a frame, and where frames are found: the edge where a user's pictures come in."""
+"""Convert the user's images to frames, and find image and video files in folders."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from aaff.labels import UInt8Array
 from aaff.runtime.address import fetched, is_address
 
 Picture = UInt8Array | Image.Image | str | Path
-"""A frame as users have it: an RGB uint8 array [H, W, 3], a Pillow image, a path, or the http address of an image."""
+"""A frame as users have it: an RGB uint8 array [H, W, 3], a Pillow image, a path, or the URL of an image."""
 
 
 def to_frame(picture: Picture) -> UInt8Array:
-    """Any picture as RGB uint8 [H, W, 3]; an array that already is one comes back as it is.
+    """Convert an image to RGB uint8 [H, W, 3]; an array of this form is returned unchanged.
 
-    Grey arrays [H, W] and [H, W, 1] are repeated over the channels.  Whether an array is RGB or BGR
-    cannot be seen: give OpenCV's frames to ``aaff.bgr`` first.
+    Grey arrays [H, W] and [H, W, 1] are repeated over the channels.  RGB and BGR cannot be told apart, so convert
+    OpenCV frames with ``aaff.bgr`` first.
 
     Raises:
-        DataError: no such file, not an image, or an array of another type or shape; says what fits.
+        DataError: no such file, not an image, or an array of the wrong type or shape; the message says what is valid.
     """
     if is_address(picture):
         with fetched(str(picture)) as file:
@@ -50,8 +50,8 @@ def to_frame(picture: Picture) -> UInt8Array:
         return to_rgb(picture)
     if not isinstance(picture, np.ndarray):
         raise DataError(
-            f"a frame is an array, a Pillow picture or a path, not {type(picture).__name__}"
-            + ("; a tensor [3, H, W] becomes one with .permute(1, 2, 0).cpu().numpy()" if _is_tensor(picture) else "")
+            f"a frame is an array, a Pillow image or a path, not {type(picture).__name__}"
+            + ("; convert a tensor [3, H, W] with .permute(1, 2, 0).cpu().numpy()" if _is_tensor(picture) else "")
         )
     return _checked(picture)
 
@@ -59,10 +59,10 @@ def to_frame(picture: Picture) -> UInt8Array:
 def _checked(array: np.ndarray[Any, Any]) -> UInt8Array:
     if array.dtype != np.uint8:
         hint = {
-            "f": "; multiply values of 0–1 by 255, round and convert with .astype(np.uint8)",
+            "f": "; multiply values of 0–1 by 255, round, and convert with .astype(np.uint8)",
             "u": "; divide 16-bit values by 257",
         }.get(array.dtype.kind, "")
-        raise DataError(f"a frame has values of type uint8 (0–255), not {array.dtype}{hint}")
+        raise DataError(f"a frame must have the type uint8 (0–255), not {array.dtype}{hint}")
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3) or array.size == 0:
@@ -74,7 +74,7 @@ def _checked(array: np.ndarray[Any, Any]) -> UInt8Array:
 
 def _shape_hint(shape: Sequence[int]) -> str:
     if len(shape) == 4:
-        return "; give several frames to seg.batch(list)"
+        return "; for several frames call seg.batch(list)"
     if len(shape) == 3 and shape[2] == 4:
         return "; leave out the alpha channel with frame[..., :3]"
     if len(shape) == 3 and shape[0] in (1, 3):
@@ -87,12 +87,12 @@ def _is_tensor(value: object) -> bool:
 
 
 def find_images(source: str | Path) -> list[Path]:
-    """The image files that a source stands for, in the order of their names (``frame2`` before ``frame10``).
+    """Find the image files of a source, in natural order of their names (``frame2`` before ``frame10``).
 
     Args:
-        source: a file (whatever its suffix), a folder (searched with its sub-folders, linked ones too, for files
-            with a suffix of ``aaff.folders.IMAGE_SUFFIXES``), or a pattern such as ``"drive/*.png"``
-            (``**`` for sub-folders, linked ones too).  Hidden files are left out.
+        source: a file (with any suffix), a folder (searched recursively, including linked folders, for files with a
+            suffix in ``aaff.folders.IMAGE_SUFFIXES``), or a pattern such as ``"drive/*.png"`` (``**`` matches
+            sub-folders, including linked ones).  Hidden files are ignored.
 
     Raises:
         DataError: there is no such file or folder, or no image in it.
@@ -107,12 +107,12 @@ def find_images(source: str | Path) -> list[Path]:
 
 
 class Media(NamedTuple):
-    """What a folder or pattern holds, each sorted by names.
+    """The files found in a folder or by a pattern, each sorted by name.
 
     Attributes:
         images: image files.
         videos: video files.
-        unread: pictures in formats that aaff does not read.
+        unread: images in formats that aaff cannot read.
     """
 
     images: list[Path]
@@ -121,18 +121,18 @@ class Media(NamedTuple):
 
 
 def find_media(source: str | Path) -> Media:
-    """The images and the videos that a folder or pattern holds, found and sorted as by ``find_images``.
+    """Find the images and videos of a folder or pattern, in the same way as ``find_images``.
 
-    A ``.gif`` that moves is a video.
+    An animated ``.gif`` is a video.
 
     Raises:
-        DataError: there is no such folder, or neither image nor video in it.
+        DataError: there is no such folder, or it has no image and no video.
     """
     found = _find(source)
     if not found.images and not found.videos:
         if found.unread:
             first = found.unread[0]
-            raise DataError(f"{_called(source)} has pictures such as {first} only, which aaff cannot read")
+            raise DataError(f"{_called(source)} only has images such as {first}, which aaff cannot read")
         looked = ", ".join(dict.fromkeys((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)))
         raise DataError(f"{_called(source)} has no image and no video (looked for {looked})")
     moving = {path for path in found.images if path.suffix.lower() == ".gif" and is_animated(path)}
@@ -167,7 +167,7 @@ def _matches(pattern: str) -> list[Path]:
     parts = Path(pattern).parts
     if "**" not in parts:
         return [Path(name) for name in glob.glob(pattern) if os.path.isfile(name)]
-    # glob follows links to folders in every circle that they make; files_below enters each folder once.
+    # glob follows loops of linked folders; files_below enters each folder only once.
     first = parts.index("**")
     rest = parts[first:] if parts[-1] != "**" else (*parts[first:], "*")
     start = os.path.join(*parts[:first]) if first else "."
@@ -182,7 +182,7 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a path fits a pattern, part by part; ``**`` stands for any number of folders."""
+    """Whether a path matches a pattern, part by part; ``**`` matches any number of folders."""
     if not pattern:
         return not parts
     if pattern[0] == "**":
@@ -191,7 +191,7 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def _fixed(pattern: Path) -> Path:
-    """The folder before the first part with a star; what is hidden is judged below it."""
+    """The folder before the first part with a wildcard; only files below it can count as hidden."""
     parts = list(itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))
     return Path(*parts)
 
@@ -202,15 +202,14 @@ def _hidden(path: Path, root: Path) -> bool:
 
 
 def output_names(images: Sequence[Path], root: Path | None = None) -> list[Path]:
-    """For every image a relative path without suffix under which its results can lie; no two are alike.
+    """A unique relative path without suffix for the results of each image.
 
-    Sub-folders are kept.  Images that differ in their suffix alone get it into their name: ``a.jpg`` and
-    ``a.png`` become ``a_jpg`` and ``a_png``.  Upper and lower case count as alike, as some file systems
-    cannot tell them apart.
+    Sub-folders are kept.  If images differ only in their suffix, it becomes part of the name: ``a.jpg`` and ``a.png``
+    become ``a_jpg`` and ``a_png``.  The names stay unique on file systems that ignore case.
 
     Args:
-        images: paths of files, each once.
-        root: the folder that the names are relative to; default: the nearest common one.
+        images: paths of files, without repetitions.
+        root: the folder that the names are relative to; default: the deepest common folder.
 
     >>> [str(name) for name in output_names([Path("in/a.jpg"), Path("in/a.png"), Path("in/b/a.png")])]
     ['a_jpg', 'a_png', 'b/a']

@@ -1,8 +1,8 @@
-"""The deployed model: one ``.onnx`` file that carries its model card, and a hash that tells whether it is intact.
+"""The deployed model: one ``.onnx`` file with its model card and a hash that reveals damage.
 
-The description lies in the file's ``metadata_props``, so that every ONNX tool shows it.  It is read and
-written here without the ``onnx`` package, which running a model does not need: an ONNX file is a
-protobuf message, and its metadata are top-level fields that may stand in any order and be appended.
+The model card is stored in the file's ``metadata_props``, which every ONNX tool shows.  It is read and written here
+without the ``onnx`` package, so running a model does not need it: an ONNX file is a protobuf message, and its metadata
+are top-level fields that may appear in any order and be appended.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from aaff.textfile import parse_json
 CARD = "aaff.card"
 """Metadata key of the model card, JSON: network, labels, colours, protocol, size, normalisation, score, licence, …"""
 PRECISION = "aaff.precision"
-"""``"fp32"`` or ``"int8"``: what the graph itself computes in."""
+"""``"fp32"`` or ``"int8"``: the precision of the graph itself."""
 CONFIDENT = "aaff.confidence"
-"""Present when the graph has the output ``CONFIDENCE``; ``"native"`` when ``NATIVE_CONFIDENCE`` is inside."""
+"""Present if the graph has the output ``CONFIDENCE``; ``"native"`` if it contains ``NATIVE_CONFIDENCE``."""
 PARITY = "aaff.parity"
-"""How the file compared with its PyTorch network when it was exported, JSON."""
+"""The comparison of the file with its PyTorch network at export, JSON."""
 NATIVE = "aaff.native"
-"""Present in files that ``aaff.export`` made: the tensors ``NORMALIZED`` and ``LOGITS`` are inside.  The
-value is the native stride (``"yes"`` in files of version 0.1, whose stride is 4)."""
+"""Present in files made by ``aaff.export``: the graph contains the tensors ``NORMALIZED`` and ``LOGITS``.  The value
+is the native stride (``"yes"`` in files of version 0.1, whose stride is 4)."""
 PACKING = "aaff.packing"
-"""Present when ``LOGITS`` are packed: by how much (``aaff.networks.base.SegmentationNetwork.packed_logits``)."""
+"""Packing factor of ``LOGITS`` (``aaff.networks.base.SegmentationNetwork.packed_logits``), absent if 1."""
 ANY_SIZE = "aaff.any_size"
-"""Present when height and width of the input are open, under the names of ``AXES``."""
+"""Present if height and width of the input are dynamic, under the names in ``AXES``."""
 HASH = "aaff.sha256"
 """SHA-256 over the raw top-level fields of the file, in their order, without this entry."""
 
@@ -42,10 +42,10 @@ INPUT, OUTPUT, CONFIDENCE = "frames", "class_map", "confidence"
 """Names of the graph's input, uint8 [N, H, W, 3] RGB, of its output, uint8 [N, H, W], and of the optional
 second output, uint8 [N, H, W], 255 for certain."""
 AXES = ("N", "height", "width")
-"""Names of the open axes of the input, from version 0.2 on; before, height and width were fixed."""
+"""Names of the dynamic axes of the input, since version 0.2; earlier, height and width were fixed."""
 NORMALIZED, LOGITS = "normalized", "logits"
-"""Names of two tensors inside: the network's float input [N, 3, H, W] and its native logits
-[N, C·n², ⌈h/n⌉, ⌈w/n⌉], packed by n (1 where the file does not say)."""
+"""Names of two inner tensors: the network's float input [N, 3, H, W] and its native logits
+[N, C·n², ⌈h/n⌉, ⌈w/n⌉], packed by n (1 if the file does not state it)."""
 NATIVE_CONFIDENCE = "native_confidence"
 """Name of the confidence of each place of ``LOGITS``, uint8 [N, 1, ⌈h/n⌉, ⌈w/n⌉]."""
 
@@ -59,19 +59,19 @@ _TYPES = {LOGITS: b"\x08\x01", NATIVE_CONFIDENCE: b"\x08\x02"}
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A deployed model as it was read, checked against its hash.
+    """A deployed model in memory, checked against its hash.
 
     Attributes:
-        path: where it lies.
-        card: what it says about itself; ``card.size`` is the size of the frames that it is given.
+        path: path of the file.
+        card: the model card; ``card.size`` is the size of the frames that it is run on.
         precision: ``"fp32"`` or ``"int8"``.
-        parity: the comparison with its PyTorch network; empty for a file that somebody else described.
-        stride: of the native logits, where the graph has the tensors ``NORMALIZED`` and ``LOGITS`` inside;
-            None for a file from elsewhere.
-        packing: of its native logits; 1 for none.
-        confidence: whether the graph has the output ``CONFIDENCE``, as its second one.
-        native_confidence: whether it has ``NATIVE_CONFIDENCE`` inside.
-        any_size: whether its graph takes frames of other sizes than ``card.size`` too.
+        parity: the comparison with its PyTorch network; empty for a file from elsewhere.
+        stride: stride of the native logits, if the graph contains the tensors ``NORMALIZED`` and ``LOGITS``; None for
+            a file from elsewhere.
+        packing: packing factor of its native logits; 1 if they are not packed.
+        confidence: whether the graph has the second output ``CONFIDENCE``.
+        native_confidence: whether the graph contains ``NATIVE_CONFIDENCE``.
+        any_size: whether the graph takes frames of sizes other than ``card.size``.
         sha256: hash of its contents, 64 hexadecimal digits.
         data: the file's bytes.
     """
@@ -90,15 +90,15 @@ class ModelFile:
 
     @property
     def shown(self) -> str:
-        """What messages call it: the name of a bundled model, else the path."""
+        """Its name in messages: the name of a bundled model, else the path."""
         return f"the bundled model {bundled_name(self.path)}" if bundled_name(self.path) else str(self.path)
 
     @property
     def score(self) -> Mapping[str, Any]:
-        """``"miou"`` and ``"split"`` of this very file, as OpenVINO scored it at its export.
+        """``"miou"`` and ``"split"`` of this file, measured with OpenVINO at export.
 
-        Of a file that was exported without labelled frames the score of its checkpoint; empty where there is none, and
-        where it is that of frames which were trained on.
+        For a file exported without labelled frames, the score of its checkpoint; empty if there is no score, or if it
+        was measured on training frames.
         """
         split = str(self.parity.get("source", "")).rpartition(" ")[2]
         if self.card.trained_on(split):
@@ -113,12 +113,12 @@ class ModelFile:
         """The same model for frames of another size.
 
         Raises:
-            OptionError: its graph takes one size only.
+            OptionError: its graph takes only one size.
         """
         if size == self.card.size:
             return self
         if not self.any_size:
-            other = f"take {default_name()}" if bundled_name(self.path) else "export the checkpoint again"
+            other = f"use {default_name()}" if bundled_name(self.path) else "export the checkpoint again"
             raise OptionError(
                 f"{self.shown} takes frames of {self.card.size} only, not of {size}; for any size {other}"
             )
@@ -129,8 +129,8 @@ def read_model_file(path: str | Path) -> ModelFile:
     """Read a deployed model and check it.
 
     Raises:
-        ModelError: there is no such file, it is cut off, changed or not an ONNX file at all, or it comes from
-            elsewhere and lacks the description; says how to give it.
+        ModelError: there is no such file, it is truncated, changed or not an ONNX file, or it has no model card; the
+            message says how to add one.
     """
     path = Path(path)
     try:
@@ -141,10 +141,11 @@ def read_model_file(path: str | Path) -> ModelFile:
 
 
 def parse_model_file(data: bytes, path: Path) -> ModelFile:
-    """The same of bytes that are not yet on disk.
+    """Parse a deployed model from bytes and check it, as ``read_model_file`` does.
 
     Args:
-        path: where they came from or shall go, for messages.
+        data: the bytes of the file.
+        path: where they came from or will be written, for messages.
 
     Raises:
         ModelError: as ``read_model_file``.
@@ -153,9 +154,9 @@ def parse_model_file(data: bytes, path: Path) -> ModelFile:
     absent = [key for key in (CARD, PRECISION, HASH) if key not in metadata]
     if absent:
         raise ModelError(
-            f"{path} is an ONNX file, but not one of aaff: its metadata lack {', '.join(absent)}, and so the classes, "
-            f"colours and normalisation; describe it with: aaff export {path.name} --card CARD.json "
-            "(docs/deployment.md shows a card and what the graph must take and give)"
+            f"{path} is an ONNX file, but was not exported by aaff: its metadata lack {', '.join(absent)}, so the "
+            f"classes, colours and normalisation are unknown; add a model card with: aaff export {path.name} "
+            "--card CARD.json (docs/deployment.md shows a card and the required inputs and outputs of the graph)"
         )
     if content_hash(data, str(path)) != metadata[HASH]:
         raise ModelError(f"{path} is damaged: its contents do not match the hash inside; copy or export it again")
@@ -165,7 +166,7 @@ def parse_model_file(data: bytes, path: Path) -> ModelFile:
     if not isinstance(parity, dict):
         raise ModelError(f"the comparison in {path} must be a mapping, not {shown(parity)}")
     if metadata[PRECISION] not in ("fp32", "int8"):
-        raise ModelError(f"{path} is in {shown(metadata[PRECISION])}, which this version of aaff does not know")
+        raise ModelError(f"{path} is in {shown(metadata[PRECISION])}, which this version of aaff does not support")
     native = "4" if metadata.get(NATIVE) == "yes" else metadata.get(NATIVE)
     return ModelFile(
         path=path,
@@ -184,7 +185,7 @@ def parse_model_file(data: bytes, path: Path) -> ModelFile:
 
 def _factor(value: str, what: str, path: Path) -> int:
     if value not in ("1", "2", "4", "8", "16", "32"):
-        raise ModelError(f"{path} has {what} {value[:20]!r}, which this version of aaff does not know")
+        raise ModelError(f"{path} has {what} {value[:20]!r}, which this version of aaff does not support")
     return int(value)
 
 
@@ -199,7 +200,7 @@ def read_metadata(data: bytes, where: str) -> dict[str, str]:
 
 
 def write_metadata(data: bytes, entries: Mapping[str, str], where: str = "the model") -> bytes:
-    """The same ONNX file with these metadata, in place of entries of the same keys, and the hash of it all.
+    """The ONNX file with these metadata entries, which replace those of the same keys, and with a new hash.
 
     Raises:
         ModelError: ``data`` is not a complete ONNX file.
@@ -225,10 +226,10 @@ def content_hash(data: bytes, where: str) -> str:
 
 
 def ending_at(model: ModelFile, *tensors: str) -> bytes:
-    """An ONNX file of the model's graph with tensors inside as its only outputs, without metadata.
+    """The model's graph as an ONNX file whose only outputs are the given inner tensors, without metadata.
 
-    Nodes that only the former outputs need are dead.  Runtimes leave them out, so that running it costs
-    what leads to ``tensors``.
+    Nodes needed only by the former outputs are dead; runtimes skip them, so only the nodes leading to ``tensors`` cost
+    time.
 
     Args:
         tensors: ``LOGITS`` or ``NATIVE_CONFIDENCE``, in the order of the outputs.
@@ -250,7 +251,7 @@ def ending_at(model: ModelFile, *tensors: str) -> bytes:
 
 
 def _fields(data: bytes, where: str) -> Iterator[Field]:
-    """The top-level fields of an ONNX file, which has a graph."""
+    """The top-level fields of an ONNX file; one of them must be a graph."""
     graph = False
     try:
         for f in fields(data):
@@ -259,9 +260,9 @@ def _fields(data: bytes, where: str) -> Iterator[Field]:
             graph |= f.number == _GRAPH
             yield f
     except Broken:
-        raise ModelError(f"{where} is cut off, or not an ONNX file at all; copy or export it again") from None
+        raise ModelError(f"{where} is truncated, or not an ONNX file at all; copy or export it again") from None
     if not graph:
-        raise ModelError(f"{where} is not an ONNX file: there is no graph in it")
+        raise ModelError(f"{where} is not an ONNX file: it has no graph")
 
 
 def _entry(data: bytes, outer: Field, where: str) -> tuple[str, str]:

@@ -15,20 +15,20 @@ from aaff.runtime.model_file import AXES, ModelFile
 onnxruntime.disable_telemetry_events()  # its builds for Windows know no environment variable
 
 PRECISIONS = {"fp32": {"fp32": ""}, "int8": {"int8": ""}}
-"""For files in fp32 and int8: the precisions they run in.  What is not quantised is computed in float32."""
+"""For fp32 and int8 files: the precisions they run in.  Layers that are not quantised are computed in float32."""
 
 
 class OnnxRuntimeEngine:
     """A deployed model behind the ``aaff.runtime.engine.Engine`` protocol.  Thread-safe.
 
     Args:
-        model: what ``aaff.runtime.model_file.read_model_file`` read.
-        precision: the file's own, and the only choice.
+        model: a file read by ``aaff.runtime.model_file.read_model_file``.
+        precision: the file's own precision, which is the only choice.
         threads: CPU threads; default: all cores.
-        confidence: give the probability of the chosen class too, in files that were exported with it; takes longer.
+        confidence: also return the probability of the predicted class, if the file was exported with it; takes longer.
 
     Raises:
-        OptionError: this file does not run in such a precision.
+        OptionError: the file does not run in this precision.
         ModelError: ONNX Runtime cannot run the graph.
     """
 
@@ -48,10 +48,10 @@ class OnnxRuntimeEngine:
         self._graph = Graph.of(model, confidence=confidence)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
-        if model.any_size:  # it plans ahead only for sizes that it knows
+        if model.any_size:  # ONNX Runtime plans its memory only for known sizes
             for axis, length in zip(AXES[1:], (model.card.size.height, model.card.size.width), strict=True):
                 options.add_free_dimension_override_by_name(axis, length)
-        options.log_severity_level = 3  # errors alone; it warns of what it leaves out of a graph that was cut
+        options.log_severity_level = 3  # errors only; otherwise it warns about the dead nodes of a cut graph
         try:
             self._session = onnxruntime.InferenceSession(self._graph.data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors have no common base below Exception
@@ -64,7 +64,7 @@ class OnnxRuntimeEngine:
         """Class maps uint8 [N, H, W] of frames RGB uint8 [N, H, W, 3] at ``card.size``, and their confidence.
 
         Raises:
-            DataError: frames of another type or size.
+            DataError: the frames have the wrong type or size.
         """
         check_frames(frames, self.card.size)
         return stack([self._one(frame) for frame in frames], self.card.size)

@@ -1,10 +1,10 @@
-"""The one OpenVINO core of a process.
+"""The single OpenVINO core of a process.
 
-OpenVINO's CPU plugin gives the thread that makes a core an alternate stack for signals, and unmaps that
-stack with the core.  Of two cores in one thread the one that was made later then puts the stack of the earlier back,
-mapped or not, and the next signal that Python handles (Ctrl-C, a child process that ends) kills the process, or
-writes over whatever lies there by then (seen with OpenVINO 2026.4; ``SigAltStackSetup`` in its sources).  One core
-that is never let go has no such order.
+OpenVINO's CPU plugin installs an alternate signal stack in the thread that creates a core, and unmaps it with the
+core.  If a thread has created two cores, destroying the later one restores the stack of the earlier one, even if that
+is already unmapped; the next signal that Python handles (Ctrl-C, a child process that ends) then crashes the process or
+corrupts memory (seen with OpenVINO 2026.4; ``SigAltStackSetup`` in its sources).  A single core that is never
+destroyed avoids this.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _core: openvino.Core | None = None
 
 
 def core() -> openvino.Core:
-    """The core that every use of OpenVINO in this process shares; it is safe in threads.
+    """The OpenVINO core shared by the whole process; thread-safe.
 
     Example:
         >>> core() is core()
@@ -35,5 +35,5 @@ def core() -> openvino.Core:
 
 
 def has_bf16() -> bool:
-    """Whether the CPU has instructions for bf16; OpenVINO refuses or emulates it elsewhere."""
+    """Whether the CPU has bf16 instructions; on other CPUs OpenVINO rejects or emulates bf16."""
     return "BF16" in core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")

@@ -1,6 +1,6 @@
-"""The default engine: OpenVINO on the CPU, with every precision said aloud.
+"""The default engine: OpenVINO on the CPU, with an explicit precision.
 
-OpenVINO picks bf16 by itself on CPUs that have it, so the type is given at every compilation.
+OpenVINO switches to bf16 by itself on CPUs that support it, so the precision is set at every compilation.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from aaff.runtime.model_file import CONFIDENCE, LOGITS, NATIVE_CONFIDENCE, NORMA
 from aaff.runtime.openvino_core import DEVICE, core, has_bf16
 
 PRECISIONS = {"fp32": {"fp32": "f32", "bf16": "bf16"}, "int8": {"int8": "f32", "int8-bf16": "bf16"}}
-"""For files in fp32 and int8: each precision they run in → OpenVINO's name of the type of all that is not
-quantised.  ``int8`` computes that rest in float32, ``int8-bf16`` in bf16."""
+"""For fp32 and int8 files: each precision they run in → OpenVINO's name of the data type of unquantised layers.
+``int8`` computes these in float32, ``int8-bf16`` in bf16."""
 
 
 _SECOND = {CONFIDENCE, NATIVE_CONFIDENCE}
 """Names of the second output."""
 
 _MOST_STREAMS = 8
-"""Frames of a batch that are computed side by side; ``Segmenter.batch`` gives no more at once."""
+"""Maximum number of frames of a batch computed in parallel; ``Segmenter.batch`` passes no more at once."""
 
 
 class OpenVinoEngine:
     """A deployed model behind the ``aaff.runtime.engine.Engine`` protocol.
 
-    One frame is computed by all threads, for the least latency.  The frames of a batch are computed side by side, each
-    by its share of the threads, for the most frames per second; the first batch compiles the model for that.
+    A single frame uses all threads, for the lowest latency.  The frames of a batch are computed in parallel, each with
+    its share of the threads, for the highest throughput; the first batch compiles the model for this mode.
 
-    Thread-safe: every frame takes an inference request of its own, and the requests share the weights.
+    Thread-safe: every frame has its own inference request, and the requests share the weights.
 
     Args:
-        model: what ``aaff.runtime.model_file.read_model_file`` read.
-        precision: a key of ``PRECISIONS`` for this file; its own when left out.
+        model: a file read by ``aaff.runtime.model_file.read_model_file``.
+        precision: a key of ``PRECISIONS`` for this file; default: the file's own.
         threads: CPU threads; default: all cores.
-        streams: frames of several callers computed side by side, each by its share of the threads.
-        confidence: give the probability of the chosen class too, in files that were exported with it; takes longer.
+        streams: number of frames, from several callers, computed in parallel, each with its share of the threads.
+        confidence: also return the probability of the predicted class, if the file was exported with it; takes longer.
 
     Raises:
-        OptionError: this file does not run in such a precision, or the CPU has no bf16.
+        OptionError: the file does not run in this precision, or the CPU has no bf16.
         ModelError: OpenVINO cannot run the graph.
     """
 
@@ -81,11 +81,11 @@ class OpenVinoEngine:
         """Class maps uint8 [N, H, W] of frames RGB uint8 [N, H, W, 3] at ``card.size``, and their confidence.
 
         Raises:
-            DataError: frames of another type or size.
+            DataError: the frames have the wrong type or size.
         """
         check_frames(frames, self.card.size)
         streams = min(self._threads, _MOST_STREAMS)
-        if streams == 1 or len(frames) < streams:  # fewer frames would leave threads without work
+        if streams == 1 or len(frames) < streams:  # with fewer frames, some threads would be idle
             return stack([self._maps(self._alone, frame) for frame in frames], self.card.size)
         several = self._side_by_side(streams)
         return stack(list(self._overlapping(several, frames, streams)), self.card.size)
@@ -97,7 +97,7 @@ class OpenVinoEngine:
         return self._finished(requests, request)
 
     def _overlapping(self, requests: _Requests, frames: UInt8Array, streams: int) -> Iterator[Maps]:
-        """The maps of a batch; one frame more than there are streams is begun, so that none of them waits for a map."""
+        """The maps of a batch; one more frame than streams is in flight, so that no stream waits for a map."""
         running: deque[Any] = deque()
         for frame in frames:
             request = requests.take()
@@ -130,10 +130,10 @@ class OpenVinoEngine:
 
 
 class _Requests:
-    """Inference requests of a compiled model; they are made as needed, one for each caller at once.
+    """A pool of inference requests of a compiled model, created as needed, one per concurrent caller.
 
     Attributes:
-        compiled: OpenVINO's own object.
+        compiled: OpenVINO's compiled model.
         order: indices of the outputs, class map first.
     """
 
@@ -144,7 +144,7 @@ class _Requests:
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def take(self) -> Any:
-        """A request that no other thread has."""
+        """A request that no other thread uses."""
         try:
             return self._idle.get_nowait()
         except queue.Empty:
@@ -157,18 +157,18 @@ class _Requests:
 def network_alone(
     model: ModelFile, *, precision: str | None = None, threads: int | None = None
 ) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
-    """The same graph from float planar input to native logits, for measuring what surrounds it.
+    """The network alone, from float planar input to native logits, for measuring the overhead of the other steps.
 
     Returns:
-        A callable from normalised frames float32 [1, 3, H, W] to native logits float32 [1, C, h, w], valid
+        A callable from normalised frames float32 [1, 3, H, W] to native logits float32 [1, C, h, w], which are valid
         until its next call; not thread-safe.
 
     Raises:
-        ModelError: the file comes from elsewhere and does not name these tensors.
+        ModelError: the file is from elsewhere and does not name these tensors.
         OptionError: as ``OpenVinoEngine``.
     """
     if model.stride is None:
-        raise ModelError(f"{model.path} does not name its input and logits inside, so its network cannot run alone")
+        raise ModelError(f"{model.path} does not name its inner input and logits, so its network cannot run alone")
     whole = core().read_model(ending_at(model, LOGITS))
     size = model.card.size
     whole.reshape([1, size.height, size.width, 3])
@@ -194,7 +194,7 @@ def network_alone(
 
 def _config(kind: str, threads: int, streams: int) -> dict[str, Any]:
     if kind == "bf16" and not has_bf16():
-        raise OptionError("this CPU has no bf16 instructions; leave out --precision or give the file's own")
+        raise OptionError("this CPU has no bf16 instructions; omit --precision or give the file's own")
     return {
         "INFERENCE_PRECISION_HINT": kind,
         "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
@@ -204,7 +204,7 @@ def _config(kind: str, threads: int, streams: int) -> dict[str, Any]:
 
 
 def _compile(graph: Graph, config: dict[str, Any]) -> Any:
-    """The compiled model, from the cache where it has been compiled before."""
+    """The compiled model, from the cache if it was compiled before."""
     data = graph.data
     cpu = [core().get_property(DEVICE, name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     size = graph.model.card.size
@@ -214,10 +214,10 @@ def _compile(graph: Graph, config: dict[str, Any]) -> Any:
         try:
             return core().import_model(kept, DEVICE, config)
         except RuntimeError:
-            pass  # by another build of the same version, for instance; compile it anew
+            pass  # written by another build of the same version, for instance; compile it again
     try:
         network = core().read_model(data)
-        network.reshape([1, size.height, size.width, 3])  # fixed shapes are faster than open ones
+        network.reshape([1, size.height, size.width, 3])  # static shapes are faster than dynamic ones
         compiled = core().compile_model(network, DEVICE, config)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]

@@ -1,4 +1,4 @@
-"""What a model says about one frame, and the forms that people and other libraries want it in."""
+"""The prediction for one frame, with converters to images, JSON and other libraries."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from aaff.provenance import origin
 from aaff.runtime import rendering
 
 Kind = Literal["overlay", "side", "map", "index", "json"]
-"""Forms that a prediction is saved in: the frame under its classes with a legend, the frame beside the colours
-with a legend, the colours of the classes, a palette PNG of the ids, the shares of the classes."""
+"""Output forms: the frame blended with the class colours and a legend, frame and class colours side by side with a
+legend, the class colours, a palette PNG of the class ids, and a summary with the class shares."""
 
 _BLOCK = 1 << 16
-"""Pixels that are counted at once; their indices stay in the cache of the CPU."""
+"""Number of pixels counted at once, so that their indices stay in the CPU cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The class of every pixel of one frame.
+    """The predicted class of every pixel of one frame.
 
     Attributes:
-        class_map: uint8 [H, W], ids of ``labels``, at the size of the frame.
-        labels: names and colours.
+        class_map: uint8 [H, W], class ids of ``labels``, at the size of the frame.
+        labels: names and colours of the classes.
         image: the frame, RGB uint8 [H, W, 3]; not copied.
-        confidence: uint8 [H, W], softmax probability of the chosen class, 255 for certain; None when the
-            model does not give it.
-        speed: milliseconds of ``"preprocess"`` (to the network's size), ``"inference"`` (frame in memory to class map)
-            and ``"postprocess"`` (back to the frame's size); of a batch, each frame's share.
+        confidence: uint8 [H, W], softmax probability of the predicted class scaled to 0–255; None if the model does
+            not output it.
+        speed: milliseconds for ``"preprocess"`` (resizing to the network's size), ``"inference"`` (network input in
+            memory to class map) and ``"postprocess"`` (resizing to the frame's size); for a batch, the share per frame.
         source: where the frame comes from, such as a file name; may be empty.
-        model: name of the network; ``engine`` and ``precision`` say what ran it.
-        time: seconds since the beginning of the video or since the first frame of the camera; None for images.
-        frame: number of the frame in its video, from 0; None for images.
-        network_map: the class map uint8 [h, w] at the network's size, where the frame is larger: pictures are
-            painted from it so that edges are smooth.
+        model: name of the network; ``engine`` and ``precision`` are those it ran with.
+        time: seconds since the start of the video or since the first frame of the camera; None for images.
+        frame: index of the frame in its video, from 0; None for images.
+        network_map: the class map uint8 [h, w] at the network's size, if the frame is larger: overlays are rendered
+            from it so that edges are smooth.
 
     Raises:
-        DataError: the maps do not fit the frame, or an id is not a class.
+        DataError: a map does not have the size of the frame, or an id is not a class.
     """
 
     class_map: UInt8Array
@@ -69,9 +69,9 @@ class Prediction:
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.class_map.shape != self.image.shape[:2] or self.class_map.size == 0:
-            raise DataError(f"a class map {self.class_map.shape} does not fit a frame {self.image.shape}")
+            raise DataError(f"a class map of shape {self.class_map.shape} does not fit a frame {self.image.shape}")
         if self.class_map.dtype != np.uint8:
-            raise DataError(f"a class map is uint8, not {self.class_map.dtype}")
+            raise DataError(f"a class map must be uint8, not {self.class_map.dtype}")
         if self.confidence is not None and self.confidence.shape != self.class_map.shape:
             raise DataError(f"a confidence {self.confidence.shape} does not fit a class map {self.class_map.shape}")
         highest = int(self.class_map.max())
@@ -92,12 +92,12 @@ class Prediction:
 
     @property
     def latency(self) -> float:
-        """End-to-end latency in milliseconds: from the frame in memory to its class map, all steps together."""
+        """End-to-end latency in milliseconds: from the frame in memory to its class map, including all steps."""
         return float(sum(self.speed.values()))
 
     @property
     def probability(self) -> npt.NDArray[np.float32] | None:
-        """The confidence as float32 [H, W] from 0 to 1."""
+        """The confidence as float32 [H, W] in [0, 1], or None."""
         return None if self.confidence is None else self.confidence.astype(np.float32) / np.float32(255)
 
     @cached_property
@@ -120,11 +120,11 @@ class Prediction:
         return counts.reshape(-1, 256)
 
     def shares(self) -> dict[str, float]:
-        """Share of the pixels (0–1) of every class, in the order of the ids; they add up to 1."""
+        """Share of the pixels in [0, 1] of every class, in the order of the ids; they sum to 1."""
         return dict(zip(self.labels.names, (self.pixels / self.class_map.size).tolist(), strict=True))
 
     def mean_confidence(self) -> dict[str, float]:
-        """Mean probability (0–1) of the pixels of every class that is present; empty without confidence."""
+        """Mean confidence in [0, 1] of the pixels of every class that is present; empty without confidence."""
         if self.confidence is None:
             return {}
         sums = self._counts @ np.arange(256)
@@ -135,31 +135,31 @@ class Prediction:
         }
 
     def mask(self, name: str) -> npt.NDArray[np.bool_]:
-        """Where one class is: bool [H, W].
+        """Binary mask of one class: bool [H, W].
 
         Raises:
-            UnknownNameError: the model has no such class; the nearest one is named.
+            UnknownNameError: the model has no such class; the message suggests the nearest one.
         """
         return np.asarray(self.class_map == self._id(name), np.bool_)
 
     def color_map(self) -> UInt8Array:
-        """Colours of the classes, RGB uint8 [H, W, 3], pixel for pixel those of ``class_map``."""
+        """The class colour of every pixel of ``class_map``, RGB uint8 [H, W, 3]."""
         return rendering.color_map(self.class_map, self.labels)
 
     def overlay(
         self, alpha: float = 0.5, legend: bool = True, *, classes: Sequence[str] = (), conf: float = 0.0
     ) -> UInt8Array:
-        """The frame with its classes painted over it, RGB uint8 [H, W, 3] at the size of the frame.
+        """The frame blended with its class colours, RGB uint8 [H, W, 3] at the size of the frame.
 
         Args:
-            alpha: 0 shows the frame alone, 1 the colours alone.
-            legend: list the classes present, largest first, in the lower left corner, if the frame is large enough;
-                ``legend`` gives the list as a picture of its own.
-            classes: names of the classes to paint; default: all.
-            conf: paint only pixels whose confidence (0–1) is at least this; needs a model that gives it.
+            alpha: opacity of the class colours, from 0 (only the frame) to 1 (only the colours).
+            legend: draw a legend of the classes present, largest first, in the lower left corner, if the frame is large
+                enough; the method ``legend`` returns it as a separate image.
+            classes: names of the classes to colour; default: all.
+            conf: colour only pixels whose confidence is at least this, in [0, 1]; needs a model that outputs it.
 
         Raises:
-            OptionError: alpha or conf is not in [0, 1], or the model gives no confidence.
+            OptionError: alpha or conf is not in [0, 1], or the model does not output the confidence.
             UnknownNameError: the model has no such class.
         """
         where = self._painted(classes, conf)
@@ -168,16 +168,16 @@ class Prediction:
         return self._with_legend(painted, classes) if legend else painted
 
     def side_by_side(self, legend: bool = True) -> UInt8Array:
-        """The frame and, at its right, the colours of its classes, RGB uint8 [H, 2 W, 3]; legend as in overlay."""
+        """The frame and, to its right, its class colours, RGB uint8 [H, 2 W, 3]; ``legend`` as in ``overlay``."""
         both = rendering.side_by_side(self.image, rendering.shown_colors(self._drawn, self.labels, self.size))
         return self._with_legend(both) if legend else both
 
     def legend(self) -> UInt8Array:
-        """The classes present with their shares, largest first, as a picture of its own, RGB uint8 [h, w, 3]."""
+        """A legend of the classes present with their shares, largest first, as an image RGB uint8 [h, w, 3]."""
         return rendering.legend(rendering.legend_entries(self.labels, list(self.shares().values())))
 
     def show(self) -> None:
-        """Show the overlay: in a notebook below the cell, else in the system's image viewer.
+        """Show the overlay below the cell of a notebook, or in the system's image viewer.
 
         Raises:
             DisplayError: there is no display; save the prediction instead.
@@ -194,18 +194,18 @@ class Prediction:
 
     @property
     def _drawn(self) -> UInt8Array:
-        """The class map that pictures are made from."""
+        """The class map that images are rendered from."""
         return self.class_map if self.network_map is None else self.network_map
 
     def _painted(self, classes: Sequence[str], conf: float) -> npt.NDArray[np.bool_] | None:
-        """Which pixels an overlay paints; None for all."""
+        """Mask of the pixels that an overlay colours; None for all."""
         if not 0 <= conf <= 1:
             raise OptionError(f"conf is {conf}; it must be in [0, 1]")
         ids = [self._id(name) for name in classes]
         if not conf:
             return np.isin(self._drawn, ids) if ids else None
         if self.confidence is None:
-            raise OptionError("this model gives no confidence; export it with: aaff export CHECKPOINT --confidence")
+            raise OptionError("this model has no confidence output; add it with: aaff export CHECKPOINT --confidence")
         certain: npt.NDArray[np.bool_] = self.confidence >= 255 * conf
         return certain & np.isin(self.class_map, ids) if ids else certain
 
@@ -231,17 +231,17 @@ class Prediction:
         """Write one form of this prediction, atomically.
 
         Args:
-            path: the file; its suffix is the format.
+            path: the file to write; its suffix determines the format.
             kind: ``"overlay"``, ``"side"`` (frame and colours), ``"map"`` (colours), ``"index"`` (palette PNG of
-                the ids) or ``"json"``; default: JSON for ``.json`` and the overlay for a picture.
-            alpha: of the overlay, see ``overlay``.
-            legend: of the overlay and of ``"side"``.
-            classes: of the overlay.
-            conf: of the overlay.
+                the ids) or ``"json"``; default: JSON for ``.json``, the overlay for images.
+            alpha: opacity of the overlay, see ``overlay``.
+            legend: draw the legend in the overlay or in ``"side"``.
+            classes: classes to colour in the overlay, see ``overlay``.
+            conf: smallest confidence to colour in the overlay, see ``overlay``.
 
         Raises:
-            UnknownNameError: no such kind.
-            OptionError: the suffix cannot hold that kind; a map or index in JPEG would lose its classes.
+            UnknownNameError: there is no such kind.
+            OptionError: the format does not suit that kind; a map or index saved as JPEG would lose its classes.
             AaffError: the file cannot be written.
         """
         suffix = Path(path).suffix.lower()
@@ -297,12 +297,12 @@ class Prediction:
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
 
     def to_huggingface(self) -> list[dict[str, Any]]:
-        """What the ``image-segmentation`` pipeline of transformers returns.
+        """The output format of the ``image-segmentation`` pipeline of Hugging Face transformers.
 
         Returns:
-            One ``{"score", "label", "mask"}`` per class present, in the order of the ids.  The mask is a
-            Pillow picture of mode L, 255 where the class is; the score is the mean probability of those
-            pixels, or None (as there, for semantic segmentation) when the model gives no confidence.
+            One ``{"score", "label", "mask"}`` per class present, in the order of the ids.  The mask is a Pillow image
+            of mode L, 255 for pixels of the class; the score is the mean confidence of those pixels, or None (as in
+            transformers, for semantic segmentation) if the model does not output it.
         """
         confidence = self.mean_confidence()
         return [
@@ -316,7 +316,7 @@ class Prediction:
         ]
 
     def to_supervision(self) -> Any:
-        """``supervision.Detections``: per class present one mask, its box, id, name and mean probability.
+        """``supervision.Detections`` with a mask, box, id, name and mean confidence per class present.
 
         Raises:
             MissingExtraError: supervision is not installed.

@@ -1,6 +1,6 @@
-"""Class maps as pictures: colour map, overlay, legend, side by side.
+"""Render class maps as images: colour map, overlay, legend, side by side.
 
-Everything takes and gives arrays, RGB uint8 [H, W, 3], and changes none of its inputs.
+All functions take and return arrays, RGB uint8 [H, W, 3], and never modify their inputs.
 """
 
 from __future__ import annotations
@@ -24,34 +24,35 @@ _PAPER: RGB = (250, 250, 250)
 _INK: RGB = (25, 25, 25)
 _FAINT: RGB = (105, 105, 105)
 _SMALLEST_TEXT, _LARGEST_TEXT = 11, 80
-"""Pixels; below the first the letters of the font run together, and the second is enough for any picture."""
+"""Smallest and largest text height in pixels; smaller text is illegible, larger text is never needed."""
 _OPAQUE = 0.8
-"""How much a legend covers what is under it."""
+"""Opacity of a legend."""
 _LONGEST = 16
-"""Lines of a legend before it takes a second column."""
+"""Number of lines before a legend gets a second column."""
 _FEWEST = 4
-"""Entries that a legend inside a picture must have space for, if there are as many: fewer hide more than they tell."""
+"""Smallest number of entries that a legend inside an image must have space for, if there are as many; otherwise none is
+drawn."""
 
 
 def color_map(class_map: UInt8Array, labels: LabelMap) -> UInt8Array:
     """Colours uint8 [H, W, 3] of a class map uint8 [H, W].
 
-    Equal to ``aaff.labels.LabelMap.colorize``, in a tenth of its time: this runs on every video frame.
+    Equal to ``aaff.labels.LabelMap.colorize`` but ten times as fast, since it runs on every video frame.
     """
     channels = [cv2.LUT(class_map, np.ascontiguousarray(labels.palette[:, channel])) for channel in range(3)]
     return np.asarray(cv2.merge(channels), np.uint8)
 
 
 def shown_colors(class_map: UInt8Array, labels: LabelMap, size: Size, *, fine: bool = True) -> UInt8Array:
-    """Colours of a class map for display at a size, RGB uint8 [H, W, 3].
+    """Colours of a class map for display at a given size, RGB uint8 [H, W, 3].
 
-    A smaller map, at the network's size, is enlarged in its colours, so that edges are soft.
+    A map smaller than ``size`` is coloured first and then enlarged, so that edges are soft.
 
     Args:
         class_map: uint8 [h, w].
         labels: colours of the classes.
-        size: of the picture.
-        fine: smooth the steps of the edges too.  A full-HD picture takes about 15 ms of CPU time, else 4 ms.
+        size: size of the image.
+        fine: also smooth staircase edges; a full-HD image then takes about 15 ms of CPU time instead of 4 ms.
     """
     if fine and (size.width > class_map.shape[1] or size.height > class_map.shape[0]):
         class_map = _doubled(class_map, size)
@@ -59,12 +60,12 @@ def shown_colors(class_map: UInt8Array, labels: LabelMap, size: Size, *, fine: b
 
 
 def _doubled(class_map: UInt8Array, most: Size) -> UInt8Array:
-    """A class map of up to twice the size, without steps at its edges: every pixel gets the class that covers most of
-    its neighbourhood.
+    """Enlarge a class map up to twofold without staircase edges: every pixel gets the class that covers most of its
+    neighbourhood.
     """
     height, width = class_map.shape
     size = Size(min(2 * width, most.width), min(2 * height, most.height))
-    kernel = np.array([1, 4, 1], np.float32) / 6  # a wider one would take away what is one pixel thin
+    kernel = np.array([1, 4, 1], np.float32) / 6  # a wider one would remove structures that are one pixel thin
     ids = np.zeros((size.height, size.width), np.uint8)
     best = np.zeros_like(ids)
     for value in np.flatnonzero(np.bincount(class_map.ravel(), minlength=256)):
@@ -84,21 +85,21 @@ def overlay(
     *,
     fine: bool = True,
 ) -> UInt8Array:
-    """The frame with its classes painted over it.
+    """The frame blended with its class colours.
 
     Args:
         image: RGB uint8 [H, W, 3].
-        class_map: uint8 [h, w]; a smaller one than the frame is enlarged with smooth edges.
+        class_map: uint8 [h, w]; if it is smaller than the frame, it is enlarged with smooth edges.
         labels: colours of the classes.
-        alpha: 0 shows the frame alone, 1 the colours alone.
-        where: bool [h', w'], what is painted, enlarged likewise; default: everything.
+        alpha: opacity of the class colours, from 0 (only the frame) to 1 (only the colours).
+        where: bool [h', w'], mask of the pixels to colour, enlarged in the same way; default: all.
         fine: as in ``shown_colors``.
 
     Raises:
         OptionError: alpha is not in [0, 1].
     """
     if not 0 <= alpha <= 1:
-        raise OptionError(f"alpha is {alpha}; it must be in [0, 1], from the frame alone to the colours alone")
+        raise OptionError(f"alpha is {alpha}; it must be in [0, 1], from only the frame to only the colours")
     colors = shown_colors(class_map, labels, Size.of(image), fine=fine)
     painted = np.asarray(cv2.addWeighted(image, 1 - alpha, colors, alpha, 0), np.uint8)
     if where is None:
@@ -108,19 +109,19 @@ def overlay(
 
 
 def side_by_side(left: UInt8Array, right: UInt8Array) -> UInt8Array:
-    """Two pictures of equal height beside each other.
+    """Two images of equal height side by side.
 
     Raises:
         OptionError: the heights differ.
     """
     if left.shape[0] != right.shape[0]:
-        raise OptionError(f"pictures of {Size.of(left)} and {Size.of(right)} differ in height")
+        raise OptionError(f"images of {Size.of(left)} and {Size.of(right)} differ in height")
     return np.hstack([left, right])
 
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """One line of a legend: the swatch's colour, the class name, and its share of the picture (0–1)."""
+    """One line of a legend: the swatch's colour, the class name, and its share of the image in [0, 1]."""
 
     name: str
     color: RGB
@@ -132,9 +133,9 @@ def legend_entries(labels: LabelMap, shares: Sequence[float], *, every: bool = F
 
     Args:
         labels: names and colours.
-        shares: share of the pixels per class, 0–1, in the order of the ids.
-        every: all classes in the order of their ids, for a video whose legend must keep its place;
-            else those present, largest first.
+        shares: share of the pixels per class in [0, 1], in the order of the ids.
+        every: list all classes in the order of their ids, for a legend that stays constant throughout a video;
+            otherwise those present, largest first.
     """
     entries = [
         LegendEntry(name, color, float(share))
@@ -146,7 +147,7 @@ def legend_entries(labels: LabelMap, shares: Sequence[float], *, every: bool = F
 
 
 def legend(entries: Iterable[LegendEntry], *, text: int = 16) -> UInt8Array:
-    """A legend as a picture of its own, RGB uint8 [h, w, 3], one class per line.
+    """A legend as a separate image, RGB uint8 [h, w, 3], one class per line.
 
     Args:
         text: height of the letters in pixels.
@@ -157,14 +158,14 @@ def legend(entries: Iterable[LegendEntry], *, text: int = 16) -> UInt8Array:
 
 
 def with_legend(picture: UInt8Array, entries: Iterable[LegendEntry], *, shares: bool = True) -> UInt8Array:
-    """The picture, at its own size, with a legend in its lower left corner; see ``Inset``."""
+    """The image with a legend in its lower left corner; see ``Inset``."""
     inset = Inset.fitting(Size.of(picture), list(entries), shares=shares)
     return picture if inset is None else inset.on(picture)
 
 
 @dataclass(frozen=True)
 class Inset:
-    """A legend that lies inside pictures of one size, in their lower left corner.
+    """A legend drawn inside images of one size, in their lower left corner.
 
     Attributes:
         panel: the legend, RGB uint8 [h, w, 3].
@@ -174,14 +175,14 @@ class Inset:
 
     @classmethod
     def fitting(cls, size: Size, entries: Sequence[LegendEntry], *, shares: bool = True) -> Inset | None:
-        """The legend for pictures of a size; None where there is nothing to list, or space for a few of many alone.
+        """The legend for images of a size; None if there is nothing to list, or not enough space.
 
-        It takes at most a third of the height.  Entries that do not fit are left out, the last ones first.
+        It takes at most a third of the height.  Entries that do not fit are omitted, the last ones first.
 
         Args:
-            size: of the pictures.
-            entries: classes, in the order they are listed.
-            shares: give the share of each class too.
+            size: size of the images.
+            entries: the classes, in the order they are listed.
+            shares: also show the share of each class.
         """
         text = min(_LARGEST_TEXT, max(_SMALLEST_TEXT, round(0.025 * math.sqrt(size.width * size.height))))
         cell = _Cell.fitting(entries, text, shares=shares)
@@ -193,7 +194,7 @@ class Inset:
         return cls(_panel(rows, cell, -(-len(rows) // -(-len(rows) // columns))))
 
     def on(self, picture: UInt8Array) -> UInt8Array:
-        """A copy of the picture with the legend on it; a little of the picture shines through."""
+        """A copy of the image with the slightly transparent legend drawn on it."""
         result = picture.copy()
         corner = result[-self.panel.shape[0] :, : self.panel.shape[1]]
         corner[:] = cv2.addWeighted(self.panel, _OPAQUE, corner, 1 - _OPAQUE, 0)
@@ -202,7 +203,7 @@ class Inset:
 
 @dataclass(frozen=True)
 class _Cell:
-    """Measures of one legend entry: swatch, gap, name, gap, percentage, gap; all in pixels."""
+    """Widths of the parts of one legend entry, in pixels: swatch, gap, name, gap, percentage, gap."""
 
     text: int
     name: int
@@ -233,7 +234,7 @@ class _Cell:
 
 
 def _panel(rows: Sequence[LegendEntry], cell: _Cell, columns: int) -> UInt8Array:
-    """The legend alone, entries in reading order."""
+    """The legend as an image, with the entries in reading order."""
     lines = -(-len(rows) // columns)
     canvas = Image.new("RGB", (columns * cell.width + cell.gap, lines * cell.height + cell.gap), _PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -262,7 +263,7 @@ def _percent(share: float) -> str:
 
 
 def _shown(name: str) -> str:
-    """The name in letters that the built-in font has: accents dropped, others as question marks."""
+    """The name in characters of the built-in font: accents are dropped, other characters become question marks."""
     plain = unicodedata.normalize("NFKD", name)
     return "".join(sign for sign in plain if not unicodedata.combining(sign)).encode("ascii", "replace").decode()
 

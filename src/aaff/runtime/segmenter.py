@@ -1,4 +1,4 @@
-"""The one object that users call: frames in, predictions out, whatever engine stands behind it."""
+"""The segmenter, which users call: frames in, predictions out, with any engine."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from aaff.runtime.frames import Picture, find_images, to_frame
 from aaff.runtime.prediction import Prediction
 
 OpenStream = Callable[["Segmenter", str | Path | int], Iterator[Prediction]]
-"""From a segmenter and the name of a source to its predictions."""
+"""Segmenter and source → iterator of predictions."""
 
 _BATCH = 8
-"""Frames that the engine gets at once; more would only take memory."""
+"""Maximum number of frames passed to the engine at once; more would only take memory."""
 
 
 class Segmenter:
-    """A model ready to use.  Thread-safe; several streams may run at once.
+    """A loaded model.  Thread-safe; several streams may run at once.
 
-    Frames are RGB: uint8 arrays [H, W, 3] of any size, Pillow images, paths, or http addresses of images.  OpenCV
-    gives BGR: say so with ``bgr=True``.  A wrong order gives a wrong map without a warning, since no cheap test is
-    reliable: comparing the confidence of both orders is often wrong on real streets.
+    Frames are RGB: uint8 arrays [H, W, 3] of any size, Pillow images, paths, or URLs of images.  OpenCV uses BGR; pass
+    ``bgr=True`` for its arrays.  The wrong channel order gives wrong predictions without a warning, since it cannot be
+    detected reliably: comparing the confidence of both orders often fails on real streets.
 
-    A frame of another size than the model's is resized bilinearly for the network, and its class map back by
-    nearest pixel.  A model that takes any size sees wide frames in their own aspect, at about as many pixels
-    (``aaff.preprocess.network_size``).
+    If a frame does not have the model's size, it is resized bilinearly for the network, and its class map is resized
+    back by nearest neighbour.  If the model takes any size, wide frames keep their aspect ratio at about the same
+    number of pixels (``aaff.preprocess.network_size``).
 
     For example:
 
@@ -47,10 +47,10 @@ class Segmenter:
         prediction = seg(cv2.imread("street.png"), bgr=True)
 
     Args:
-        engine: what runs the model.
-        open_stream: gives the predictions for what a path, an address or a number of a camera stands for;
-            without it, paths are those of images.  ``aaff.load`` puts ``aaff.video.stream`` here.
-        engine_at: makes an engine of the same model for another size; without it every frame is stretched to the
+        engine: the engine that runs the model.
+        open_stream: yields the predictions for a path, a URL or a camera number; without it, paths must be those of
+            images.  ``aaff.load`` passes ``aaff.video.stream``.
+        engine_at: makes an engine of the same model for another size; without it, every frame is stretched to the
             model's size.
     """
 
@@ -72,7 +72,7 @@ class Segmenter:
 
     @property
     def card(self) -> ModelCard:
-        """What the model says about itself."""
+        """The model card."""
         return self.engine.card
 
     @property
@@ -81,27 +81,30 @@ class Segmenter:
         return self.engine.card.labels
 
     def __call__(self, image: Picture, *, bgr: bool = False) -> Prediction:
-        """The class of every pixel of one frame.
+        """Predict the class of every pixel of one frame.
 
         Args:
-            image: an array, a Pillow image, a path or the http address of an image.
-            bgr: the array is in the channel order of OpenCV; images and paths are read in the right order anyway.
+            image: an array, a Pillow image, a path or the URL of an image.
+            bgr: the array has OpenCV's channel order, BGR; ignored for images and paths.
 
         Raises:
-            DataError: not a frame; the message says what would be one.
+            DataError: the argument is not a valid frame; the message says what is.
         """
         _refuse_other(image)
         return self._predict([image], bgr)[0]
 
     def batch(self, images: Sequence[Picture], *, bgr: bool = False) -> list[Prediction]:
-        """One prediction per frame, in order; frames may differ in size, and the list may be empty.
+        """Predict several frames, which may differ in size; the list may be empty.
 
         Args:
-            images: frames as in a call.
-            bgr: arrays are in the channel order of OpenCV.
+            images: frames as in ``__call__``.
+            bgr: arrays have OpenCV's channel order, BGR.
+
+        Returns:
+            One prediction per frame, in the same order.
 
         Raises:
-            DataError: one of them is not a frame, or ``images`` is a single frame.
+            DataError: one of them is not a valid frame, or ``images`` is a single frame.
         """
         if isinstance(images, str | Path):
             raise DataError("seg.batch takes a list of frames; call seg(image) for one, seg.stream(folder) for many")
@@ -113,20 +116,20 @@ class Segmenter:
         ]
 
     def stream(self, source: str | Path | int | Iterable[Picture], *, bgr: bool = False) -> Iterator[Prediction]:
-        """Predictions of one frame after the other.
+        """Predict the frames of a source one by one.
 
-        Videos, cameras and folders are read ahead in threads of their own, and give
-        ``aaff.video.Stream``: close it (or use ``with``) to end early.
+        Videos, cameras and folders are decoded ahead in background threads and return an ``aaff.video.Stream``; close
+        it (or use ``with``) to stop early.
 
         Args:
-            source: a video file; ``camera:0`` or a number; an ``rtsp://`` or ``http://`` address; an image, a
-                folder of images, a pattern such as ``"drive/*.png"``; or frames themselves (any iterable,
-                endless ones too), of which one is taken as each prediction is asked for.
-            bgr: arrays of an iterable are in the channel order of OpenCV.
+            source: a video file; ``camera:0`` or a camera number; an ``rtsp://`` or ``http://`` URL; an image, a
+                folder of images, or a pattern such as ``"drive/*.png"``; or any iterable of frames, even an endless
+                one, from which a frame is taken whenever a prediction is requested.
+            bgr: arrays of an iterable have OpenCV's channel order, BGR.
 
         Raises:
-            DataError: at once, if there is no such source; while iterating, at a frame that is none, or after
-                the last one when some could not be read.
+            DataError: immediately, if there is no such source; while iterating, at an invalid frame, or after the last
+                frame if some could not be read.
         """
         _refuse_single(source, "seg.stream takes many frames")
         if not isinstance(source, str | Path | int):
@@ -136,7 +139,7 @@ class Segmenter:
         return map(self, find_images(str(source)))
 
     def engine_for(self, frame: UInt8Array) -> Engine:
-        """The engine at the size that suits a frame (``network_size``); made when the first such frame comes."""
+        """The engine for the size of a frame (see ``network_size``), made for the first frame of that size."""
         if self._engine_at is None:
             return self.engine
         size = network_size(Size.of(frame), self.card.size)
@@ -195,7 +198,7 @@ def _as_rgb(picture: Picture) -> Picture:
 
 
 def _refuse_other(image: object) -> None:
-    """Say which call takes what was given here by mistake."""
+    """Raise an error that names the right call for a list or a number."""
     if isinstance(image, list | tuple):
         raise DataError("seg(image) takes one frame; for several call seg.batch([a, b])")
     if isinstance(image, int):
@@ -203,8 +206,8 @@ def _refuse_other(image: object) -> None:
 
 
 def _refuse_single(images: object, wanted: str) -> None:
-    """A frame is a sequence too, of rows; taking it for a list of frames would fail far from the mistake."""
+    """Reject a single frame: an array is a sequence of rows, so taking it as a list of frames would fail later."""
     if isinstance(images, np.ndarray) and images.ndim < 4:
         raise DataError(f"{wanted}, not one array of shape {list(images.shape)}; call seg(image) for one frame")
     if isinstance(images, Image.Image):
-        raise DataError(f"{wanted}, not one picture; call seg(image) for one frame")
+        raise DataError(f"{wanted}, not one image; call seg(image) for one frame")

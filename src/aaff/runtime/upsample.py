@@ -1,10 +1,9 @@
-"""Native logits to a full-size class map: bilinear resizing and argmax, computed only where it matters.
+"""From native logits to a full-size class map: bilinear resizing and argmax, computed only where necessary.
 
-Where four neighbouring native logits agree on their argmax, no bilinear mixture of them can have
-another one: if class a leads in all four corners, it leads in every convex combination.  So a cell
-between four agreeing corners is filled with their class, and only cells on a border between classes,
-an eighth of them on street scenes, are interpolated in full.  The map is that of the full computation;
-pixels can differ only where two classes tie to rounding.
+If four neighbouring native logits have the same argmax, every bilinear interpolation of them has it too: a class that
+leads in all four corners leads in every convex combination.  So a cell between four agreeing corners is filled with
+their class, and only cells on a border between classes, about an eighth of them in street scenes, are interpolated.
+The result equals that of the full computation, except where two classes tie up to rounding.
 """
 
 from __future__ import annotations
@@ -24,26 +23,26 @@ Logits = npt.NDArray[np.float32]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 STRIDES = (1, 2, 4, 8)
-"""Pixels between neighbouring native logits, along both axes, for which class maps are made here."""
+"""Supported strides: pixels between neighbouring native logits, along both axes."""
 
 _CHUNK = 4096
-"""Border cells done at once: their numbers then stay in the CPU's cache."""
+"""Number of border cells processed at once, so that their values stay in the CPU cache."""
 
 
 class Upsampler:
-    """Class maps of one size from logits at 1/``stride`` of it.  Thread-safe: it holds tables, no buffers.
+    """Computes class maps of one size from logits at 1/``stride`` of it.  Thread-safe: it has tables but no buffers.
 
-    With ``align_corners=False`` the pixels between two native rows lie at (i + ½) / stride of the distance, so at
-    1/8, 3/8, 5/8 and 7/8 for stride 4; rows and columns outside the outermost logits take those
-    (``F.interpolate`` and ONNX ``half_pixel`` alike).
+    With ``align_corners=False`` the pixels between two native rows are at (i + ½) / stride of the distance, so at
+    1/8, 3/8, 5/8 and 7/8 for stride 4; rows and columns beyond the outermost logits repeat them (as in
+    ``F.interpolate`` and ONNX ``half_pixel``).
 
     Args:
         size: width and height of the class maps, both multiples of ``stride``.
         stride: pixels between neighbouring native logits, one of ``STRIDES``.
-        packing: n, where the logits come packed by n×n (``SegmentationNetwork.packed_logits``).
+        packing: n, if the logits are packed by n×n (``SegmentationNetwork.packed_logits``).
 
     Raises:
-        ModelError: ``size`` is not a multiple of the stride, or the stride is another one.
+        ModelError: ``size`` is not a multiple of the stride, or the stride is not supported.
 
     >>> Upsampler(Size(8, 4), 4)(np.array([[[1.0, 0.0]], [[0.0, 1.0]]], np.float32))
     array([[0, 0, 0, 0, 1, 1, 1, 1],
@@ -79,7 +78,7 @@ class Upsampler:
         self._lines = np.arange(stride)[:, None] * pitch
 
     def _places(self) -> npt.NDArray[np.intp]:
-        """Where in a plane of packed logits that of each row and column lies."""
+        """Index in a plane of packed logits of each row and column."""
         n = self.packing
         shape = (n, n, -(-self._rows // n), -(-self._columns // n))
         return self._unpacked(np.arange(np.prod(shape)).reshape(shape))
@@ -95,9 +94,7 @@ class Upsampler:
         return unpacked
 
     def __call__(self, logits: Logits) -> UInt8Array:
-        """The class map uint8 [H, W] of native logits; of equal logits the lowest id.
-
-        The array belongs to the caller.
+        """The class map uint8 [H, W] of native logits; ties go to the lowest id.  The array belongs to the caller.
 
         Args:
             logits: float32 [C·n², ⌈H/(n·stride)⌉, ⌈W/(n·stride)⌉], n being the packing.
@@ -121,7 +118,7 @@ class Upsampler:
         return canvas.view(np.uint8)[half:-half, half:-half].copy()
 
     def _interpolate(self, planes: Logits, cells: npt.NDArray[np.intp]) -> npt.NDArray[np.unsignedinteger]:
-        """The pixels of these cells, [row in the cell, cell], one number for each row."""
+        """The pixels of these cells, [row in the cell, cell], one integer per row."""
         corners = planes.take(self._corners.take(cells, axis=1), axis=1)  # [C, 4, cells]
         ids = _argmax(self._weights @ corners[0], (self._weights @ corner for corner in corners[1:]))
         lines = ids.reshape(self.stride, self.stride, -1).transpose(0, 2, 1).copy()
@@ -129,17 +126,17 @@ class Upsampler:
 
 
 def _argmax(best: Logits, others: Iterable[Logits]) -> UInt8Array:
-    """Which of ``best``, ``others[0]``, … is highest in every place; of equal ones the first.  Overwrites ``best``."""
+    """Index of the highest of ``best``, ``others[0]``, … at every place; ties go to the first.  Overwrites ``best``."""
     ids = np.zeros(best.shape, np.uint8)
     leads = np.empty(best.shape, np.bool_)
     for index, values in enumerate(others, start=1):
         np.greater(values, best, out=leads)
-        # Ids only grow, so that a maximum can stand for a masked copy, which takes ten times as long.
+        # Ids only increase, so a maximum can replace a masked copy, which takes ten times as long.
         np.maximum(ids, leads.view(np.uint8) * np.uint8(index), out=ids)
         np.maximum(best, values, out=best)
     return ids
 
 
 def fits(size: Size, stride: int) -> bool:
-    """Whether class maps of this size can be made from logits at this stride."""
+    """Whether class maps of this size can be computed from logits at this stride."""
     return stride in STRIDES and size.width % stride == 0 and size.height % stride == 0
