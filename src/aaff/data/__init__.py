@@ -1,7 +1,6 @@
 """Images and labels, from any layout on disk to samples in memory.
 
-The names are imported when they are first used; none of them needs torch, which only
-``aaff.data.loader`` does:
+The names are imported on first use, and none of them needs torch (only ``aaff.data.loader`` does):
 
     from aaff.data import open_dataset
 
@@ -69,7 +68,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'aaff.data' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"aaff.data.{_HOME[name]}"), name)
-    globals()[name] = value  # the next look-up does not come here
+    globals()[name] = value  # later look-ups find it there
     return value
 
 

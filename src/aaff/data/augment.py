@@ -1,8 +1,9 @@
-"""Random scale, crop, flip and colour of a frame together with its label.
+"""Random scale, crop, flip and colour jitter of a frame together with its label.
 
-Scale, crop and flip are one affine map, so a pixel is interpolated once: the image bilinearly, the
-label by nearest pixel; what lies outside the frame is mean colour and 255.  All randomness comes from
-the generator that is passed in: one per sample makes a batch independent of who loads it.
+Scale, crop and flip are combined into one affine map, so every pixel is interpolated only once: bilinearly in the
+image, by nearest neighbour in the label.  Pixels outside the frame get the mean colour and the label 255.  All
+randomness comes from the generator passed in; with one generator per sample, a batch does not depend on the worker that
+loads it.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ _GREY = np.array([0.299, 0.587, 0.114])
 
 @dataclass(frozen=True)
 class Augment:
-    """Draws one random view of a frame; the field's usual recipe for street scenes.
+    """Random augmentation of a frame, as is usual for street scenes.
 
     Attributes:
-        crop: size of what comes out.
-        scale: the frame is enlarged by a factor drawn log-uniformly between these two.
-        flip: probability of a mirrored view.
-        jitter: brightness, contrast and saturation are each multiplied by 1 ± up to this.
-        frame: size that every frame is taken to have before it is scaled; None: its own.
-        width: width that every frame is taken to have before it is scaled, its aspect kept; 0: its own size.
-        aspect: the frame is stretched by a factor between 1/aspect and aspect, width against height.
+        crop: size of the result.
+        scale: the frame is scaled by a factor drawn log-uniformly between these two.
+        flip: probability of a horizontal flip.
+        jitter: brightness, contrast and saturation are each multiplied by 1 ± up to this value.
+        frame: size to which every frame is resized before the random scaling; None: its own.
+        width: width to which every frame is resized before the random scaling, aspect ratio kept; 0: its own.
+        aspect: the aspect ratio is multiplied by a factor between 1/aspect and aspect.
         photometric: camera effects, applied last.
 
     Raises:
-        OptionError: a value outside its range.
+        OptionError: a value is out of range.
 
     >>> same = Augment(Size(4, 3), scale=(1.0, 1.0), flip=0.0, jitter=0.0)
     >>> image, label = np.full((3, 4, 3), 7, np.uint8), np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -68,7 +69,7 @@ class Augment:
             raise OptionError(f"jitter is {self.jitter}; it must be in [0, 1)")
 
     def __call__(self, image: UInt8Array, mask: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
-        """One view: image uint8 [h, w, 3] and label uint8 [h, w] of the crop's size.
+        """Augment a frame; returns an image uint8 [h, w, 3] and a label uint8 [h, w] of the crop's size.
 
         Args:
             image: RGB uint8 [H, W, 3].
@@ -93,7 +94,7 @@ class Augment:
     def _view(
         self, size: Size, scale: float, stretch: float, left: float, top: float, mirror: bool
     ) -> npt.NDArray[np.float64]:
-        """Where in the frame each pixel of the crop comes from, 2×3; ``left``, ``top`` place the crop, 0–1.
+        """Affine map from crop to frame coordinates, 2×3; ``left`` and ``top`` in [0, 1] place the crop.
 
         A frame smaller than the crop is placed at random inside it in the same way.
         """

@@ -1,9 +1,9 @@
-"""Augmentations by name: a decorated function is the registration.
+"""The registry of augmentations, which a decorator adds to.
 
-An augmentation is ``name(image, mask, rng) -> (image, mask)``: a whole frame RGB uint8 [H, W, 3] and its label uint8
-[H, W] with 255 for ignored pixels, both of one size before and after.  All randomness must come from ``rng``, so that
-batches are the same with any number of workers.  The arrays are read-only.  A recipe switches it on by
-``augment: {transforms: [name]}``.
+An augmentation is a function ``name(image, mask, rng) -> (image, mask)`` of a whole frame RGB uint8 [H, W, 3] and its
+label uint8 [H, W] with 255 for ignored pixels; the returned image and label must have the same size.  All randomness
+must come from ``rng``, so that batches are the same with any number of workers.  The arrays are read-only.  A recipe
+enables it with ``augment: {transforms: [name]}``.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def register_augmentation(function: _AugmentationT) -> _AugmentationT:
 
 
 def list_augmentations() -> list[str]:
-    """Names of the registered augmentations, those of plug-ins included."""
+    """Names of the registered augmentations, including those of plug-ins."""
     return sorted(_AUGMENTATIONS.names())
 
 
 def find_augmentation(name: str) -> Augmentation:
-    """The augmentation of a name; what it returns is checked.
+    """Find an augmentation by name, wrapped so that its results are checked.
 
     Raises:
-        UnknownNameError: there is none; the nearest name is given.
+        UnknownNameError: there is no such augmentation; the message suggests the nearest name.
     """
     function = _AUGMENTATIONS.find(name)
 
@@ -58,10 +58,10 @@ def find_augmentation(name: str) -> Augmentation:
 
 
 def check_view(image: UInt8Array, mask: UInt8Array, what: str) -> tuple[UInt8Array, UInt8Array]:
-    """Refuse a frame and label that break the data contract after an augmentation from outside.
+    """Check that the frame and label returned by an augmentation satisfy the data contract.
 
     Raises:
-        DataError: another type, or two sizes; ``what`` is named.
+        DataError: their types or sizes are wrong; the message names ``what``.
     """
     if image.dtype != np.uint8 or mask.dtype != np.uint8 or Size.of(image) != Size.of(mask):
         raise DataError(

@@ -1,4 +1,4 @@
-"""Decoded frames kept in memory, because decoding them again costs as much as a small network."""
+"""An in-memory cache of decoded frames, since decoding them again takes as long as a small network."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ _BYTES_PER_PIXEL = 4
 
 
 class CachedDataset(Dataset):
-    """A data set whose frames are read once, ahead, and stay in memory.
+    """A data set whose frames are read once, in advance, and kept in memory.
 
-    It is a ``Dataset`` with the same attributes and samples.  The arrays are
-    contiguous and read-only: forked worker processes share their memory, and a change in place,
-    which would spoil all later epochs, is an error.
+    It is a ``Dataset`` with the same attributes and samples.  The arrays are contiguous and read-only: forked worker
+    processes share their memory, and modifying them in place, which would corrupt later epochs, raises an error.
 
     Args:
-        dataset: what to keep; it is read here, by several threads.
-        max_bytes: keep as many of the first frames as fit into this many bytes and read the others
-            whenever they are asked for.  None keeps all: 480×360 takes 0.7 MB a frame, 960×720 2.8 MB.
-        threads: how many threads read; None takes one per core.
+        dataset: the data set; it is read immediately, by several threads.
+        max_bytes: keep as many of the first frames as fit into this many bytes, and read the others on demand.  None
+            keeps all: a frame takes 0.7 MB at 480×360 and 2.8 MB at 960×720.
+        threads: number of reading threads; None: one per core.
 
     Attributes:
         kept: number of frames in memory.

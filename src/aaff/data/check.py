@@ -1,7 +1,7 @@
-"""Everything that can be wrong with a data set, found in one pass over its files.
+"""Check a data set for errors in one pass over its files.
 
-A *finding* is a fault to mend before training.  A *warning* is something to know: a recording that
-feeds two splits makes the later one easier than the street, but CamVid itself is cut that way.
+A *finding* is an error to fix before training.  A *warning* is something to be aware of: a recording that occurs in two
+splits makes scores on the later one optimistic, but CamVid itself is split that way.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
+    """One problem of a data set.
 
     Attributes:
         kind: one of ``KINDS``.
-        split: where it is; for two splits the later one.
-        message: a sentence with the file and, where there are any, values and counts.
-        files: the files that it is about.
-        values: for ``"unknown values"`` the pixels of each unknown id or colour.
+        split: the split it is in; for a pair of splits, the later one.
+        message: a sentence with the file and, if applicable, values and counts.
+        files: the affected files.
+        values: for ``"unknown values"``, the pixel count of each unknown id or colour.
     """
 
     kind: str
@@ -72,18 +72,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What ``check_dataset`` found.
+    """The result of ``check_dataset``.
 
     Attributes:
-        root: the data set.
-        layout: how it was read.
-        protocol: under which label set.
+        root: folder of the data set.
+        layout: the layout it was read in.
+        protocol: the protocol it was read with.
         labels: its classes.
-        splits: statistics of each split, over the frames that could be read.
-        findings: faults.
-        warnings: things to know.
-        leaks: frames that two splits share, also among the findings.
-        closest: for each two splits their most similar frames.
+        splits: statistics of each split, over the readable frames.
+        findings: errors to fix.
+        warnings: things to be aware of.
+        leaks: frames shared by two splits; these are also among the findings.
+        closest: for each pair of splits, their most similar frames.
     """
 
     root: Path
@@ -124,17 +124,17 @@ def check_dataset(
     threads: int | None = None,
     progress: OnProgress | None = None,
 ) -> CheckReport:
-    """Read all files of all splits and report everything that is wrong.
+    """Read all files of all splits and report all problems.
 
     Args:
         root: folder of the data set.
-        protocol: as for ``aaff.data.open_dataset``; with ``"camvid11-drives"`` the splits are the drives.
-        layout: one of ``aaff.data.list_layouts``; None looks at the folder.
-        threads: how many threads read; None takes one per core.
-        progress: called after every frame.
+        protocol: as for ``aaff.data.open_dataset``; with ``"camvid11-drives"``, the splits are the drives.
+        layout: one of ``aaff.data.list_layouts``; None detects it.
+        threads: number of reading threads; None: one per core.
+        progress: called after every frame with the number of frames done and the total.
 
     Raises:
-        AaffError: the folder, its layout or its table of classes cannot be read, so there is nothing to check.
+        AaffError: the folder, its layout or its class table cannot be read, so nothing can be checked.
     """
     root = Path(root)
     found = find_layout(root, layout)
@@ -189,7 +189,7 @@ class _Task:
 
 @dataclass
 class _Inspection:
-    """What reading one frame gave; nothing of its size stays in memory."""
+    """The result of reading one frame, without its pixels."""
 
     findings: list[Finding] = field(default_factory=list)
     statistics: FrameStatistics | None = None
@@ -215,7 +215,7 @@ def _listings(layout: Layout, root: Path) -> tuple[dict[str, Listing], list[Find
 
 
 def _by_drive(listings: Mapping[str, Listing]) -> dict[str, Listing]:
-    """The frames of train + val again, one listing for each drive."""
+    """The frames of train + val, regrouped into one listing per drive."""
     chosen = [listing for split, listing in listings.items() if split in ("train", "val")]
     images = {name: path for listing in chosen for name, path in listing.images.items()}
     labels = {name: path for listing in chosen for name, path in listing.labels.items()}
@@ -259,7 +259,7 @@ def _inspect(task: _Task, read_label: LabelReader, num_classes: int) -> _Inspect
     if image is None or label is None or task.image is None or task.label is None:
         return seen
     if image.shape[:2] != label.shape:
-        sizes = f"{task.label} is {Size.of(label)} but its image {task.image} is {Size.of(image)}"
+        sizes = f"{task.label} is {Size.of(label)}, but its image {task.image} is {Size.of(image)}"
         report("size mismatch", sizes, task.label, task.image)
     else:
         seen.statistics = FrameStatistics.of(image, label, num_classes)
@@ -281,9 +281,9 @@ def _pairing_findings(split: str, listing: Listing) -> list[Finding]:
 
 def _label_findings(split: str, statistics: SplitStatistics, void: list[Path]) -> list[Finding]:
     if statistics.images and len(void) == statistics.images:
-        message = f"all {len(void)} labels of {split} are void; are the true ones withheld?"
+        message = f"all {len(void)} labels of {split} are void; is the ground truth withheld?"
         return [Finding("all void", split, message, tuple(void))]
-    found = [Finding("all void", split, f"{path} has no pixel that counts", (path,)) for path in void]
+    found = [Finding("all void", split, f"{path} has no labelled pixel", (path,)) for path in void]
     if statistics.images:
         for name, pixels in zip(statistics.labels.names, statistics.pixels, strict=True):
             if not pixels:
@@ -297,7 +297,7 @@ def _leak_finding(leak: Leak) -> Finding:
 
 
 def _recording_warnings(listings: Mapping[str, Listing], labels: LabelMap) -> list[Finding]:
-    # Only where names are known to tell the recording; elsewhere "image_001" would be one.
+    # Only if the names are known to contain the recording; otherwise "image" of "image_001" would count as one.
     if not labels.name.startswith(("camvid", "cityscapes")):
         return []
     counts = {
@@ -308,7 +308,7 @@ def _recording_warnings(listings: Mapping[str, Listing], labels: LabelMap) -> li
             "same recording",
             second,
             f"recording {name} is in {first} ({counts[first][name]} frames) and in {second} ({counts[second][name]}): "
-            f"a score on {second} says less about streets not seen",
+            f"a score on {second} says less about unseen streets",
         )
         for first, second in combinations(counts, 2)
         for name in sorted(counts[first].keys() & counts[second].keys())

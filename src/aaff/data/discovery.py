@@ -1,4 +1,4 @@
-"""Pairs of images and masks in a folder of unknown order, found by the names of folders and files."""
+"""Find pairs of images and masks in a folder of unknown structure, by the names of folders and files."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Found:
     """One image with its mask.
 
     Attributes:
-        name: of the frame: the name of both files without what marks a mask.
-        image: path relative to the folder.
-        mask: likewise.
-        split: ``"train"``, ``"val"`` or ``"test"`` where a folder's name says so, else ``""``.
+        name: name of the frame: that of both files without the words that mark a mask.
+        image: path of the image, relative to the folder.
+        mask: path of the mask, relative to the folder.
+        split: ``"train"``, ``"val"`` or ``"test"`` according to the name of a folder, else ``""``.
     """
 
     name: str
@@ -46,11 +46,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Discovery:
-    """What was found.
+    """The result of ``find_pairs``.
 
     Attributes:
-        pairs: in the natural order of the images' paths.
-        alone: image files without a partner.
+        pairs: images with their masks, in the natural order of the images' paths.
+        alone: image files that belong to no pair.
     """
 
     pairs: tuple[Found, ...]
@@ -58,14 +58,14 @@ class Discovery:
 
 
 def find_pairs(root: Path) -> Discovery:
-    """Look for images and masks below a folder.
+    """Find images and their masks in a folder and its sub-folders.
 
-    A file is a mask when a word in the name of one of its folders, or at the end of its own name, says so:
+    A file is a mask if the name of one of its folders, or the end of its own name, contains a word for masks:
     ``masks/a.png``, ``a_mask.png``, ``trainannot/a.png``.  It belongs to the image whose path is the same without such
     words.
 
     Raises:
-        DataError: no such folder, or no pair in it.
+        DataError: there is no such folder, or no pair in it.
     """
     if not root.is_dir():
         raise DataError(f"there is no folder {root}")
@@ -77,7 +77,7 @@ def find_pairs(root: Path) -> Discovery:
     if not pairs:
         raise DataError(
             f"{root} has {len(files)} image files, but no image with a mask; put them into two folders such as "
-            f"images/NAME.jpg and masks/NAME.png, or call the masks NAME_mask.png"
+            f"images/NAME.jpg and masks/NAME.png, or name the masks NAME_mask.png"
         )
     used = {path for pair in pairs for path in (pair.image, pair.mask)}
     return Discovery(
@@ -86,7 +86,7 @@ def find_pairs(root: Path) -> Discovery:
 
 
 def _key(path: Path) -> tuple[tuple[str, ...], bool]:
-    """What an image and its mask have in common: folders and name without telling words; and whether it is a mask."""
+    """A key shared by an image and its mask (folders and name without words for either), and whether it is a mask."""
     folders, is_mask = [], False
     for folder in path.parts[:-1]:
         kept, tells = _without(folder, _MASK_WORDS)

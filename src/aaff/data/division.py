@@ -1,7 +1,7 @@
-"""Frames divided into training and validation so that no frame has a neighbour on the other side.
+"""Split frames into training and validation so that no frame has a neighbour in the other split.
 
-Frames of one recording look alike.  A validation frame that lies between training frames measures memory, not
-learning, so whole sequences are held out, and of a single sequence one end, with a gap.
+Frames of one recording look alike.  A validation frame between training frames measures memorisation rather than
+generalisation, so whole sequences are held out; a single sequence is cut near its end, with a gap.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from aaff.folders import natural
 
 _GAP = 0.05
-"""Share of a single sequence that is left out between training and validation."""
+"""Share of a single sequence that is used in neither split, as a gap between them."""
 
 
 @dataclass(frozen=True)
 class Division:
-    """Positions of the frames of each split, and how they were chosen in words."""
+    """Indices of the frames of each split, and a description of how they were chosen."""
 
     train: tuple[int, ...]
     val: tuple[int, ...]
@@ -29,11 +29,11 @@ class Division:
 
 
 def divide(images: Sequence[Path], val: float = 0.2) -> Division:
-    """Divide frames by the sequences that their names show.
+    """Split frames by the sequences that their names show.
 
     Args:
         images: paths of the frames.
-        val: about this share of them is for validation.
+        val: approximate share of the frames for validation.
 
     >>> division = divide([Path(f"{drive}_{n:03}.png") for drive in "abc" for n in range(4)], 0.3)
     >>> division.val
@@ -45,7 +45,7 @@ def divide(images: Sequence[Path], val: float = 0.2) -> Division:
     if longest == 1 or len(images) < 4:
         ranked = sorted(everything, key=lambda i: hashlib.sha256(os.fsencode(images[i])).digest())
         held = set(ranked[: max(1, round(val * len(images)))]) if len(images) > 1 else set()
-        return _division(everything, held, "by chance, since the names show no sequences")
+        return _division(everything, held, "at random, since the names show no sequences")
     if len(groups) == 1:
         ordered = next(iter(groups.values()))
         count = max(1, round(val * len(ordered)))
@@ -55,7 +55,7 @@ def divide(images: Sequence[Path], val: float = 0.2) -> Division:
         return _division(used, held, f"the end of the one sequence, {gap} frames before it left out")
     wanted, number = val * len(images), 0
     held_names: list[str] = []
-    for name in sorted(groups, key=lambda name: (len(groups[name]), name)):  # short ones come nearest to the share
+    for name in sorted(groups, key=lambda name: (len(groups[name]), name)):  # short ones approximate the share best
         if held_names and number + len(groups[name]) > 1.2 * wanted:
             break
         if len(held_names) == len(groups) - 1:
@@ -68,9 +68,9 @@ def divide(images: Sequence[Path], val: float = 0.2) -> Division:
 
 
 def sequences(images: Sequence[Path]) -> dict[str, list[int]]:
-    """Positions of the frames of each sequence, in the order of their names.
+    """Indices of the frames of each sequence, in the order of their names.
 
-    A sequence is a folder and what stands before the last number of a name.
+    A sequence is identified by the folder and the part of the name before its last number.
 
     >>> sequences([Path("b_2.png"), Path("b_10.png"), Path("c_1.png")])
     {'b': [0, 1], 'c': [2]}

@@ -1,9 +1,9 @@
-"""Frames that occur in two splits: they let a network recite what it is scored on.
+"""Find frames that occur in two splits (leaks), on which a network is scored after being trained on them.
 
-A fingerprint is a perceptual hash of 256 bits: the frame as a 64×64 grey thumbnail, the 16×16 lowest
-frequencies of its cosine transform, and for each whether it lies above their median (pHash).
-Scaling, JPEG and a change of brightness move a few bits of it.  In CamVid neighbours within a clip
-are 20 bits apart at the median and 44 at most; frames of train and val are 80 or more.
+A fingerprint is a perceptual hash (pHash) of 256 bits: the frame is reduced to a 64×64 grey thumbnail, and each of the
+16×16 lowest frequencies of its cosine transform is compared with their median.  Scaling, JPEG compression and changes
+of brightness flip only a few bits.  In CamVid, neighbours within a clip differ by 20 bits at the median and 44 at most;
+frames of train and val by 80 or more.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from aaff.provenance import usable_cores
 
 BITS = 256
 NEAR = 45
-"""Two frames fewer bits apart than this show the same scene at almost the same moment."""
+"""Two frames that differ by fewer bits than this show the same scene at almost the same moment."""
 
 _THUMBNAIL, _FREQUENCIES = 64, 16
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is kept of a frame to find it again.
+    """Hashes of a frame for recognising it.
 
     Attributes:
         bits: the perceptual hash, bool [256].
-        digest: a hash of the pixels, equal only for identical frames.
+        digest: a hash of the pixels, which is equal only for identical frames.
     """
 
     bits: npt.NDArray[np.bool_]
@@ -59,8 +59,8 @@ class Nearest:
     Attributes:
         first: the frame of the earlier split.
         second: the frame of the later split.
-        distance: bits of 256 in which their hashes differ.
-        identical: whether they are equal pixel by pixel.
+        distance: number of bits, of 256, in which their hashes differ.
+        identical: whether all pixels are equal.
     """
 
     first: Frame
@@ -93,13 +93,13 @@ def fingerprint(image: UInt8Array) -> Fingerprint:
 
 
 def distances(first: Sequence[Fingerprint], second: Sequence[Fingerprint]) -> npt.NDArray[np.int64]:
-    """Bits in which the hashes differ: int64 [len(first), len(second)]."""
+    """Number of differing bits of each two hashes: int64 [len(first), len(second)]."""
     signs = [np.array([f.bits for f in side], np.float32).reshape(-1, BITS) * 2 - 1 for side in (first, second)]
     return np.asarray((BITS - signs[0] @ signs[1].T) / 2, np.int64)
 
 
 def nearest_frames(earlier: Sequence[Frame], later: Sequence[Frame]) -> list[Nearest]:
-    """For each frame of the later split its most similar frame of the earlier one; an identical frame comes first."""
+    """The most similar frame of the earlier split for each frame of the later one; identical frames take precedence."""
     if not earlier or not later:
         return []
     apart = distances([f.fingerprint for f in earlier], [f.fingerprint for f in later])
@@ -113,11 +113,11 @@ def nearest_frames(earlier: Sequence[Frame], later: Sequence[Frame]) -> list[Nea
 
 
 def leaks_between(splits: Mapping[str, Sequence[Frame]]) -> tuple[list[Leak], dict[tuple[str, str], Nearest]]:
-    """Compare every two splits.
+    """Compare each pair of splits.
 
     Returns:
-        The leaks, one at most for each frame and earlier split, in the order of the splits, and for each two splits
-        their most similar frames.
+        The leaks, at most one for each frame and earlier split, in the order of the splits; and the most similar frames
+        of each pair of splits.
     """
     leaks: list[Leak] = []
     closest: dict[tuple[str, str], Nearest] = {}
@@ -130,13 +130,13 @@ def leaks_between(splits: Mapping[str, Sequence[Frame]]) -> tuple[list[Leak], di
 
 
 def cross_split_leaks(datasets: Iterable[Dataset], *, threads: int | None = None) -> list[Leak]:
-    """Frames of one data set that are identical or nearly identical to a frame of another.
+    """Find frames of one data set that are identical or nearly identical to a frame of another.
 
-    Only images are read, not labels; for CamVid it takes seconds, for cached data sets less.
+    Only images are read, not labels; this takes seconds for CamVid, and less for cached data sets.
 
     Args:
-        datasets: such as the training and the validation split, in this order.
-        threads: how many threads read; None takes one per core.
+        datasets: the data sets, such as the training and the validation split, in this order.
+        threads: number of reading threads; None: one per core.
 
     Raises:
         DataError: an image cannot be read.

@@ -1,4 +1,4 @@
-"""A ``dataset.yaml`` for a folder of images and masks: what ``aaff data init`` finds out, proposes and writes."""
+"""Survey a folder of images and masks, propose a ``dataset.yaml`` for it, and write it (``aaff data init``)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from aaff.labels import CAMVID_RAW, CITYSCAPES19, IGNORE, RGB
 from aaff.textfile import to_yaml
 
 Value = int | RGB
-"""What a pixel of a mask holds: an id, or a colour."""
+"""The value of a mask pixel: an id or a colour."""
 
 _MOST_VALUES = 255
 _VOID = ("void", "ignore", "unlabeled", "unlabelled")
@@ -31,14 +31,14 @@ _VOID = ("void", "ignore", "unlabeled", "unlabelled")
 
 @dataclass(frozen=True)
 class Survey:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes:
         root: the folder.
-        found: its pairs.
+        found: its pairs of images and masks.
         encoding: ``"ids"`` or ``"colors"``, as in ``dataset.yaml``.
-        pixels: of each value in all masks, in the order of the values.
-        frames: in how many masks each value occurs.
+        pixels: number of pixels of each value in all masks, in the order of the values.
+        frames: number of masks in which each value occurs.
     """
 
     root: Path
@@ -50,15 +50,15 @@ class Survey:
 
 @dataclass
 class Proposal:
-    """What will be written.
+    """A proposed ``dataset.yaml``.
 
     Attributes:
-        name: of the data set.
-        names: name of each value that is a class, in the order of the class ids.
-        ignore: values that never count.
+        name: name of the data set.
+        names: class name of each value that is a class, in the order of the class ids.
+        ignore: ignored values.
         splits: the pairs of each split.
-        how: how the splits were chosen, in words.
-        licence: of the data; empty for not stated.
+        how: description of how the splits were chosen.
+        licence: licence of the data; empty if not stated.
     """
 
     name: str
@@ -71,10 +71,10 @@ class Proposal:
 
 
 def survey(root: Path, progress: Callable[[int, int], None] | None = None) -> Survey:
-    """Find the pairs of a folder and read every mask.
+    """Find the pairs of a folder and read all masks.
 
     Raises:
-        DataError: there is no pair, a mask cannot be read, or masks hold more values than classes can be.
+        DataError: there is no pair, a mask cannot be read, or the masks have too many values to be classes.
     """
     found = find_pairs(root)
     encoding = "ids" if _is_index(root / found.pairs[0].mask) else "colors"
@@ -86,7 +86,7 @@ def survey(root: Path, progress: Callable[[int, int], None] | None = None) -> Su
         frames.update(counts.keys())
         if len(pixels) > _MOST_VALUES + 1:
             raise DataError(
-                f"the masks up to {root / pair.mask} hold {len(pixels)} values, more than classes can be; "
+                f"the masks up to {root / pair.mask} have {len(pixels)} values, too many to be classes; "
                 "save masks as PNG, without smooth edges"
             )
         if progress is not None:
@@ -104,15 +104,15 @@ def propose(
     val: float = 0.2,
     licence: str = "",
 ) -> Proposal:
-    """Names, ignored values and splits for a folder.
+    """Propose class names, ignored values and splits for a folder.
 
     Args:
-        seen: what ``survey`` found.
-        name: of the data set; default: the folder's.
-        names: one per class, in the order of the values; default: those of known data sets, else class0, class1, …
-        ignore: ids that never count; default: 255 where there are at least two other ids.
-        val: share of the frames for validation, where no folder names a split.
-        licence: of the data.
+        seen: result of ``survey``.
+        name: name of the data set; default: that of the folder.
+        names: one name per class, in the order of the values; default: those of known data sets, else class0, class1, …
+        ignore: ignored ids; default: 255 if there are at least two other ids.
+        val: share of the frames for validation, if no folder names a split.
+        licence: licence of the data.
 
     Raises:
         OptionError: not one name per class, or ``val`` is not in (0, 1).
@@ -158,7 +158,7 @@ def write(seen: Survey, proposal: Proposal) -> list[Path]:
         names = [pair.name for pair in pairs]
         twice = next((name for name, count in Counter(names).items() if count > 1), None)
         if twice is not None:
-            raise DataError(f"two frames of {split} are called {twice}; give each image of a split a name of its own")
+            raise DataError(f"two frames of {split} are called {twice}; image names must be unique within a split")
         file = seen.root / "lists" / f"{split}.txt"
         write_frame_list(file, names)
         written.append(file)
@@ -182,7 +182,7 @@ def write(seen: Survey, proposal: Proposal) -> list[Path]:
 
 
 def _ignore_void(proposal: Proposal) -> None:
-    """Values that somebody called void are no class."""
+    """Move values with the class name "void" to the ignored ones."""
     for value in [value for value, name in proposal.names.items() if name.lower() in _VOID]:
         del proposal.names[value]
         proposal.ignore.append(value)
@@ -192,7 +192,7 @@ def _is_index(mask: Path) -> bool:
     try:
         read_ids(mask)
     except DataError:
-        read_mask(mask)  # says what is wrong with a file that is neither
+        read_mask(mask)  # raises an error if the file is neither
         return False
     return True
 
@@ -209,7 +209,7 @@ def _count(mask: Path, encoding: str) -> Counter[Value]:
 
 
 def _guess(classes: Sequence[Value], encoding: str) -> list[str]:
-    """Names of known data sets where every colour is one of theirs, else numbers."""
+    """Class names of a known data set if all colours are among its own, else numbered names."""
     if encoding == "colors":
         tables = [{color: name for name, color, _ in CAMVID_RAW}]
         tables.append(dict(zip(CITYSCAPES19.colors, CITYSCAPES19.names, strict=True)) | {(0, 0, 0): "void"})
@@ -222,7 +222,7 @@ def _guess(classes: Sequence[Value], encoding: str) -> list[str]:
 
 
 def _color(value: Value, place: int) -> RGB:
-    """A class's own colour, or the next of a series of clearly different ones."""
+    """The class's own colour, or the next of a series of distinct colours."""
     if isinstance(value, tuple):
         return value
     red, green, blue = colorsys.hsv_to_rgb((0.58 + 0.618034 * place) % 1, 0.75, 0.9 - 0.25 * (place % 3))
@@ -242,7 +242,7 @@ def _splits(pairs: Sequence[Found], val: float) -> tuple[dict[str, list[Found]],
 
 
 def _places(pairs: Sequence[Found], kind: str) -> str | list[str]:
-    """Folders, or patterns where the files are called more than the frame."""
+    """Folders, or patterns if the file names contain more than the name of the frame."""
     places: dict[str, None] = {}
     for pair in pairs:
         path: Path = getattr(pair, kind)

@@ -1,8 +1,8 @@
 """The licence of a data set, which the weights trained on it inherit.
 
-It comes from the data set itself: ``licence:`` in its ``dataset.yaml``, the first line of a file ``licence.txt`` in its
-folder, or frames that carry the names of a known data set.  What nobody stated is ``"unspecified"``; the names of
-classes say nothing, since anybody may use them.
+It is read from the data set: from ``licence:`` in ``dataset.yaml``, or from the first line of ``licence.txt`` in its
+folder, or it is that of a known data set whose frame names are found.  Otherwise it is ``"unspecified"``.  Class names
+are no evidence, since any data set may use them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aaff.errors import brief
 from aaff.textfile import read_text
 
 FILE = "licence.txt"
-"""Name of the file; its first line counts."""
+"""Name of the file whose first line is the licence."""
 
 UNSPECIFIED = "unspecified"
 
@@ -23,14 +23,14 @@ CAMVID = "research and other non-commercial use only (trained on CamVid, CC BY-N
 SYNTHETIC = "no restriction by the data (trained on synthetic scenes made by aaff)"
 
 _CAMVID_DRIVES = ("0001TP_", "0006R0_", "0016E5_", "Seq05VD_")
-"""The four recordings of CamVid begin the names of its frames."""
+"""CamVid's four recordings, with which the names of its frames begin."""
 
 
 def find_licence(root: Path, frame_names: Iterable[str]) -> str:
-    """Licence by the file ``licence.txt``, else by the names of the frames.
+    """Find the licence in the file ``licence.txt``, else by the names of the frames.
 
     Raises:
-        DataError: the file is not text.
+        DataError: the file is not a text file.
 
     >>> find_licence(Path("nowhere"), ["0006R0_f02670", "0001TP_006690"]) == CAMVID
     True
@@ -46,7 +46,7 @@ def find_licence(root: Path, frame_names: Iterable[str]) -> str:
 
 
 def joined(licences: Iterable[str]) -> str:
-    """What holds for weights made from several sources: every licence, each once.
+    """The licences of weights trained on several sources: all of them, each once.
 
     >>> joined(["CC BY 4.0", "unspecified", "CC BY 4.0; research only", ""])
     'CC BY 4.0; unspecified; research only'

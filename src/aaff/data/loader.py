@@ -1,8 +1,8 @@
-"""Batches for training: a plan of which frames come when, and a PyTorch loader that follows it.
+"""Training batches: a plan of the batches of an epoch, and a PyTorch loader that follows it.
 
-Each sample's randomness is a function of seed, epoch and frame alone, and each batch's composition of
-seed and epoch, so the batches are the same with any number of worker processes, after a resume in the
-middle of an epoch, and in total over any number of ranks.
+The randomness of each sample depends only on seed, epoch and frame, and the composition of each batch only on seed and
+epoch.  So the batches are the same with any number of worker processes, after resuming in the middle of an epoch, and
+in total over any number of ranks.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from aaff.labels import UInt8Array
 from aaff.signals import STOPPING
 
 Transform = Callable[..., Mapping[str, Any]]
-"""Any ``f(image=, mask=)`` that returns both under those names, as albumentation libraries do."""
+"""Any ``f(image=, mask=)`` that returns a mapping with both, as Albumentations transforms do."""
 
 Batch = tuple[Tensor, Tensor]
 """Images uint8 [n, H, W, 3] RGB and labels uint8 [n, H, W]."""
@@ -36,20 +36,20 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Which frames make up which batch.
+    """Assigns frames to batches.
 
-    A short last batch is dropped: batch norm after global pooling needs company.
+    A smaller last batch is dropped, since batch norm after global pooling needs several frames.
 
     Attributes:
         frames: number of frames in the split.
-        batch: frames in a batch, over all ranks.
-        seed: of the order.
-        rank, world: this process and how many there are; each takes its share of every batch.
-        parts: how many parts a batch is trained in, one after the other; each process takes its share of
-            each part, so that the parts are the same frames with any number of processes.
+        batch: batch size, over all ranks.
+        seed: seed of the order.
+        rank, world: number of this process and number of processes; each takes its share of every batch.
+        parts: number of micro-batches per batch; each process takes its share of each micro-batch, so that these
+            contain the same frames with any number of processes.
 
     Raises:
-        OptionError: the batch is larger than the split, or a part of it is below 2 or not divisible among
+        OptionError: the batch is larger than the split, or a micro-batch is smaller than 2 or cannot be divided among
             the processes.
 
     >>> plan = BatchPlan(frames=5, batch=2, seed=0)
@@ -82,7 +82,7 @@ class BatchPlan:
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """Number of batches in an epoch."""
         return self.frames // self.batch
 
     def order(self, epoch: int) -> npt.NDArray[np.int64]:
@@ -91,7 +91,7 @@ class BatchPlan:
         return order[: self.steps * self.batch].reshape(self.steps, self.batch)
 
     def batches(self, epoch: int, start: int = 0) -> list[list[tuple[int, int]]]:
-        """This process's share of each batch from number ``start`` on, as (epoch, frame) pairs, part after part."""
+        """This process's share of each batch from number ``start`` on, as (epoch, frame) pairs by micro-batch."""
         shares = self.order(epoch).reshape(self.steps, self.parts, self.world, -1)[start:, :, self.rank]
         return [[(epoch, int(frame)) for frame in share.ravel()] for share in shares]
 
@@ -100,7 +100,7 @@ _View = tuple[UInt8Array, UInt8Array]
 
 
 class _Views(TorchDataset[_View | DataError]):
-    """Random views of a data set's frames, addressed by (epoch, frame)."""
+    """Augmented frames of a data set, indexed by (epoch, frame)."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class _Views(TorchDataset[_View | DataError]):
     def __getitem__(self, key: tuple[int, int]) -> _View | DataError:
         try:
             return self._view(*key)
-        except DataError as error:  # raised in a worker it would come back wrapped in a traceback
+        except DataError as error:  # an error raised in a worker would arrive wrapped in a traceback
             return error
 
     def _view(self, epoch: int, frame: int) -> _View:
@@ -125,7 +125,7 @@ class _Views(TorchDataset[_View | DataError]):
         if self.transform is not None:
             image, label = _apply(self.transform, image, label)
         if self.augmentations:
-            rng = np.random.default_rng([self.seed, epoch, frame, 1])  # its own, so that the view stays as it is
+            rng = np.random.default_rng([self.seed, epoch, frame, 1])  # separate, so that the crops do not change
             for augmentation in self.augmentations:
                 image, label = augmentation(image, label, rng)
         return self.augment(image, label, np.random.default_rng([self.seed, epoch, frame]))
@@ -151,9 +151,9 @@ def _collate(views: list[_View | DataError]) -> Batch | DataError:
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C reaches a whole group of processes; the one that trains still wants its batches then."""
+    """Ignore Ctrl-C, which reaches the whole process group: the training process still needs its batches."""
     for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)  # a worker ends when its parent closes or is gone
+        signal.signal(number, signal.SIG_IGN)  # a worker ends when its parent closes it or dies
 
 
 def batches(
@@ -168,24 +168,24 @@ def batches(
     transform: Transform | None = None,
     augmentations: Sequence[Augmentation] = (),
 ) -> Iterator[Batch]:
-    """The batches of one epoch from number ``start`` on.
+    """Iterate over the batches of one epoch, from number ``start`` on.
 
     Args:
-        dataset: frames; a ``CachedDataset`` decodes each only once.
-        plan: which frames when.
-        augment: draws the views.
+        dataset: the frames; a ``CachedDataset`` decodes each only once.
+        plan: assigns frames to batches.
+        augment: the augmentation.
         epoch: number of the epoch, from 0.
-        start: first batch, to continue in the middle of an epoch.
-        workers: processes that load ahead; 0 loads in this one.  The batches are the same.
-        pin_memory: for copies to an accelerator that overlap with its work.
-        transform: applied to whole frames before ``augment``; its randomness is its own affair.
+        start: number of the first batch, for resuming in the middle of an epoch.
+        workers: number of loading processes; 0 loads in this process.  The batches do not depend on it.
+        pin_memory: use pinned memory, for asynchronous copies to a GPU.
+        transform: applied to whole frames before ``augment``; its randomness is not controlled by the plan.
         augmentations: applied to whole frames after ``transform``, each ``f(image, mask, rng)``.
 
     Raises:
         DataError: a frame cannot be read, or the transform breaks the data contract.
     """
     order = plan.batches(epoch, start)
-    # OpenCV's threads would fight for the cores with those that compute, and do not survive a fork.
+    # OpenCV's threads would compete for the cores with the compute threads, and do not survive a fork.
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

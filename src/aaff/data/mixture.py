@@ -1,4 +1,4 @@
-"""Several data sets with the same classes as one, each as often as it should be seen."""
+"""Mix several data sets with the same classes into one, with a repeat factor for each."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from aaff.labels import UInt8Array
 
 
 def mixed(datasets: Sequence[Dataset], repeat: Sequence[int] = (1,)) -> Dataset:
-    """The frames of all data sets, one after the other.
+    """Concatenate the frames of several data sets.
 
     Args:
-        datasets: splits to mix; name, layout and protocol are those of the first.
-        repeat: how often the frames of each come, one number for all or one each.
+        datasets: the splits to mix; name, layout and protocol are those of the first.
+        repeat: how often the frames of each are repeated: one number for all, or one each.
 
     Raises:
-        DataError: the data sets have other classes.
-        OptionError: not one number each, or one below 1.
+        DataError: the classes of the data sets differ.
+        OptionError: there is not one number for each data set, or one is below 1.
     """
     first = datasets[0]
     for other in datasets[1:]:

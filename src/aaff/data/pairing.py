@@ -1,4 +1,4 @@
-"""Which image belongs to which label: by name, and with every missing partner said."""
+"""Pair images and labels by name, and report files without a partner."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from aaff.errors import DataError, shown
 from aaff.folders import IMAGE_SUFFIXES, is_image_file
 
 SHOWN = 3
-"""How many missing files an error names before it counts the rest."""
+"""How many missing files an error message names before it only counts the rest."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The image and the label files of one split, by frame name, before they are paired.
+    """The image and label files of one split, by frame name, before they are paired.
 
     Attributes:
-        where: what the split is called in messages, such as ``"split 'train' of data/camvid"``.
+        where: name of the split in messages, such as ``"split 'train' of data/camvid"``.
         images: image file of each frame.
         labels: label file of each frame.
-        absent: names that a list of frames has but no file.
+        absent: names in a list of frames for which there is no file.
     """
 
     where: str
@@ -42,14 +42,14 @@ class Listing:
         return sorted(self.labels.keys() - self.images.keys())
 
     def matched(self) -> tuple[Pair, ...]:
-        """The frames that have both files, in the order of their names; those with one are left out."""
+        """The frames with both an image and a label, in the order of their names."""
         return tuple(Pair(n, self.images[n], self.labels[n]) for n in sorted(self.images.keys() & self.labels.keys()))
 
     def pairs(self) -> tuple[Pair, ...]:
         """All frames, in the order of their names.
 
         Raises:
-            DataError: the split is empty, or a file has no partner; the first few are named.
+            DataError: the split is empty, or a file has no partner; the message names the first few.
         """
         if not self.images and not self.labels and not self.absent:
             raise DataError(f"{self.where} is empty: no file with a suffix of {', '.join(IMAGE_SUFFIXES)}")
@@ -74,7 +74,7 @@ def _first(items: Iterable[str]) -> str:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files directly in ``folder``, sorted; hidden files do not count.
+    """The image files directly in ``folder``, sorted, without hidden files.
 
     Raises:
         DataError: there is no such folder.
@@ -85,7 +85,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def by_name(files: Iterable[Path], *, ending: str = "") -> dict[str, Path]:
-    """Files by frame name: the stem without ``ending``, or the whole stem where that is missing.
+    """Files by frame name: the stem without ``ending``, or the whole stem if it does not end so.
 
     Raises:
         DataError: two files have the same frame name.
@@ -103,7 +103,7 @@ def by_name(files: Iterable[Path], *, ending: str = "") -> dict[str, Path]:
 
 
 def labels_by_name(files: Sequence[Path], images: Mapping[str, Path], ending: str) -> dict[str, Path]:
-    """Label files by frame name, with or without ``ending``: whichever fits the images better.
+    """Label files by frame name, with or without ``ending``, whichever matches the images better.
 
     Raises:
         DataError: two files have the same frame name.

@@ -1,8 +1,8 @@
-"""Copy-paste of rare objects: poles, signs and people of other frames stand in this one.
+"""Copy-paste augmentation: objects of rare classes, such as poles, signs and people, are pasted from other frames.
 
-After G. Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method", CVPR 2021, for semantic labels: an
-object is a connected region of one class.  It keeps its height above the bottom of the frame, which in street scenes
-goes with its size, and moves sideways.
+After G. Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method", CVPR 2021, adapted to semantic labels:
+an object is a connected region of one class.  It is moved sideways but keeps its height above the bottom of the frame,
+which in street scenes corresponds to its size.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from aaff.labels import UInt8Array
 from aaff.preprocess import Size, resize_image, resize_label
 
 _MOST = 4
-"""Objects pasted into one frame."""
+"""Maximum number of objects pasted into one frame."""
 
 _LEAST_PIXELS = 24
-"""Smaller regions are noise of the label."""
+"""Minimum size of an object in pixels; smaller regions are label noise."""
 
 
 class PasteRareObjects:
     """Pastes objects of rare classes from random frames of a data set, with some probability.
 
     Args:
-        dataset: where objects come from; best one that keeps its frames in memory.
+        dataset: source of the objects, preferably a data set that keeps its frames in memory.
         counts: labelled pixels of each class in each frame, integers [frames, C].
-        classes: names of the classes whose objects are pasted; those that the data set does not have are left out.
-        probability: that anything is pasted into a frame.
+        classes: names of the classes whose objects are pasted; names that the data set does not have are ignored.
+        probability: probability that objects are pasted into a frame.
 
     Raises:
         OptionError: no frame shows any of the classes.
@@ -53,7 +53,7 @@ class PasteRareObjects:
         self.dataset, self.probability = dataset, probability
 
     def __call__(self, image: UInt8Array, mask: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
-        """The frame RGB uint8 [H, W, 3] and its label uint8 [H, W], perhaps with further objects; copies if so."""
+        """The frame RGB uint8 [H, W, 3] and its label uint8 [H, W]; copies if objects were pasted into them."""
         if rng.random() >= self.probability:
             return image, mask
         image, mask = image.copy(), mask.copy()

@@ -1,7 +1,7 @@
-"""Camera effects for training: what another camera, another light or a poor recording does to a frame.
+"""Photometric augmentation: the effects of other cameras, other lighting and poor recordings.
 
-All of them change colours only, so labels stay as they are.  The linear ones (white balance and hue) are one
-3×3 matrix; the others follow in the order in which they happen in a camera: tone curve, blur, noise, compression.
+All effects change only colours, so labels do not change.  The linear ones (white balance and hue) are combined into one
+3×3 matrix; the others follow in the order in which they occur in a camera: tone curve, blur, noise, compression.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.5
 
 @dataclass(frozen=True)
 class Photometric:
-    """Random camera effects; 0 switches one off.
+    """Random camera effects; 0 disables an effect.
 
     Attributes:
-        gains: red, green and blue are multiplied by factors between 1/(1+gains) and 1+gains, log-uniform.
-        hue: hue turns by up to this many degrees.
-        gamma: the tone curve's exponent lies between 1/(1+gamma) and 1+gamma, log-uniform.
+        gains: red, green and blue are multiplied by log-uniform factors between 1/(1+gains) and 1+gains.
+        hue: maximum hue rotation in degrees.
+        gamma: log-uniform exponent of the tone curve between 1/(1+gamma) and 1+gamma.
         blur: probability of a Gaussian blur, σ of 0.3 to 1.5 pixels.
         noise: probability of Gaussian noise, σ of 1 to 12 of 255.
         jpeg: probability of JPEG compression, quality 25 to 85.
 
     Raises:
-        OptionError: a negative value, or a probability above 1.
+        OptionError: a value is negative, or a probability is above 1.
     """
 
     gains: float = 0.0
@@ -53,7 +53,7 @@ class Photometric:
         return any(getattr(self, field.name) for field in fields(self))
 
     def __call__(self, image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-        """The frame RGB uint8 [H, W, 3] as another camera might have recorded it; the same array if nothing is on."""
+        """Apply random effects to a frame RGB uint8 [H, W, 3]; returns the same array if none is applied."""
         if self.gains or self.hue:
             image = np.asarray(cv2.transform(image, self._matrix(rng)), np.uint8)
         if self.gamma:
@@ -72,7 +72,7 @@ class Photometric:
         return image
 
     def _matrix(self, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-        """White balance after a turn of the hue (a rotation of I and Q at constant luma)."""
+        """Hue rotation (of I and Q at constant luma) followed by white balance."""
         angle = np.deg2rad(self.hue * rng.uniform(-1, 1))
         turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
         gains = (1 + self.gains) ** rng.uniform(-1, 1, 3)

@@ -1,15 +1,15 @@
-"""What a score is called: the label set and the split it was measured on.
+"""Evaluation protocols: the label set and the splits that a score refers to.
 
 ``camvid11``         11 classes merged from the 31 raw ones of CamVid; the default.
 ``camvid32``         the 31 raw classes (32 colours with void, which is ignored).
 ``camvid11-drives``  the 11 classes, trained on two of the three drives of train + val, scored on the
-                     third.  The val split of CamVid lies between training frames of its own drive, so
-                     only this tells how a network does on a street it has not seen.
+                     third.  The val frames of CamVid lie between training frames of the same drive, so
+                     only this protocol measures the accuracy on an unseen street.
 ``cityscapes19``     the 19 training classes of Cityscapes.
 ``kitti``            the same classes on KITTI.
 ``bdd100k``          the same classes on BDD100K.
 
-Other data sets have their own label map, and its name is the name of the protocol.
+Other data sets have their own label map, whose name is also the name of the protocol.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DRIVES = "camvid11-drives"
 """The protocol that holds out a whole drive."""
 
 PROTOCOLS: dict[str, LabelMap] = LABEL_MAPS | {DRIVES: CAMVID11}
-"""The label map of every protocol that has a fixed one."""
+"""Protocol → label map, for protocols with a fixed one."""
 
 _HELD_OUT = "drive-"
 _TRAINED_ON = "train-without-"
@@ -35,7 +35,7 @@ def protocol_labels(name: str) -> LabelMap:
     """Label map of a protocol.
 
     Raises:
-        UnknownNameError: there is no such protocol; the nearest one is named.
+        UnknownNameError: there is no such protocol; the message suggests the nearest one.
     """
     if name not in PROTOCOLS:
         raise UnknownNameError("protocol", name, PROTOCOLS)
@@ -43,9 +43,9 @@ def protocol_labels(name: str) -> LabelMap:
 
 
 def drive(frame_name: str) -> str:
-    """The recording a frame comes from: what stands before the first underscore of its name.
+    """The recording of a frame: the part of its name before the first underscore.
 
-    So named in CamVid (four drives) and in Cityscapes (a city).
+    This is the drive in CamVid (which has four) and the city in Cityscapes.
 
     Raises:
         DataError: the name has no such part.
@@ -55,15 +55,15 @@ def drive(frame_name: str) -> str:
     """
     before, underscore, _ = frame_name.partition("_")
     if not before or not underscore:
-        raise DataError(f"frame {frame_name!r} does not name its drive; a name such as 0001TP_006690 is needed")
+        raise DataError(f"frame {frame_name!r} does not name its drive; use a name such as 0001TP_006690")
     return before
 
 
 def drives(frame_names: Iterable[str]) -> dict[str, int]:
-    """Frames per drive, sorted by the name of the drive.
+    """Number of frames per drive, sorted by the name of the drive.
 
     Raises:
-        DataError: a name does not tell its drive.
+        DataError: a name has no drive.
 
     >>> drives(["0006R0_f02670", "0001TP_006690", "0006R0_f02700"])
     {'0001TP': 1, '0006R0': 2}
@@ -72,7 +72,7 @@ def drives(frame_names: Iterable[str]) -> dict[str, int]:
 
 
 def drive_splits(frame_names: Iterable[str]) -> list[str]:
-    """The splits of ``camvid11-drives`` for frames of these drives; none when there is a single drive.
+    """The splits of ``camvid11-drives`` for frames of these drives; none if there is only one drive.
 
     >>> drive_splits(["0001TP_006690", "0006R0_f02670"])
     ['train-without-0001TP', 'drive-0001TP', 'train-without-0006R0', 'drive-0006R0']
@@ -84,9 +84,10 @@ def drive_splits(frame_names: Iterable[str]) -> list[str]:
 
 
 def select_drive_split(pairs: Sequence[Pair], split: str) -> tuple[Pair, ...]:
-    """Of the frames of train + val, those of one split of ``camvid11-drives``, in the order of their names.
+    """Select the frames of one split of ``camvid11-drives``, in the order of their names.
 
     Args:
+        pairs: the frames of train + val.
         split: ``"drive-0001TP"`` for the held-out drive, ``"train-without-0001TP"`` for the others.
 
     Raises:

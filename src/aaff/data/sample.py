@@ -1,7 +1,7 @@
-"""The data contract: what every reader gives and everything else takes.
+"""The data contract between readers and all other code.
 
-image = RGB uint8 [H, W, 3]; label = uint8 [H, W] with class ids and 255 = ignored.  Readers convert
-at the edge, nothing inside converts again.
+image = RGB uint8 [H, W, 3]; label = uint8 [H, W] with class ids and 255 = ignored.  Readers convert files to this form;
+no other code converts again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Sample:
     """One frame with its ground truth.
 
     Attributes:
-        name: the frame's name without folder and suffix, unique in its split.
+        name: name of the frame without folder and suffix, unique in its split.
         image: RGB uint8 [H, W, 3].
-        label: uint8 [H, W], ids of the data set's label map, 255 = ignored.
+        label: uint8 [H, W], class ids of the data set's label map, 255 = ignored.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Pair:
-    """Where one frame and its label lie; nothing is read yet."""
+    """The paths of one frame and its label; nothing is read yet."""
 
     name: str
     image: Path
@@ -40,22 +40,22 @@ class Pair:
 
 
 LabelReader = Callable[[Path], UInt8Array]
-"""Reads one label file into uint8 [H, W] ids of the data set's label map; raises DataError."""
+"""Reads a label file as uint8 [H, W] with class ids of the data set's label map; raises DataError."""
 
 
 @dataclass(frozen=True)
 class Dataset(Sequence[Sample]):
-    """The frames of one split, in a fixed order; indexing reads from disk.
+    """The frames of one split in a fixed order, a sequence of ``Sample``; indexing reads from disk.
 
     Attributes:
-        root: the folder it was opened from.
-        layout: name of the layout it was read as, such as ``"segnet"``.
-        protocol: what scores on it are called, such as ``"camvid11"``.
-        split: ``"train"``, ``"val"``, ``"test"`` or a name of the layout's own.
-        labels: classes and colours.
-        pairs: the frames.
-        read_label: how this layout's label files become ids.
-        licence: of the data, which weights trained on it inherit; ``"unspecified"`` where nobody stated it.
+        root: the folder of the data set.
+        layout: name of its layout, such as ``"segnet"``.
+        protocol: evaluation protocol of scores on it, such as ``"camvid11"``.
+        split: ``"train"``, ``"val"``, ``"test"`` or another name defined by the layout.
+        labels: names and colours of the classes.
+        pairs: paths of the frames and their labels.
+        read_label: function that reads a label file of this layout as class ids.
+        licence: licence of the data, which weights trained on it inherit; ``"unspecified"`` if not stated.
     """
 
     root: Path
@@ -71,11 +71,11 @@ class Dataset(Sequence[Sample]):
         return len(self.pairs)
 
     def image(self, index: int) -> UInt8Array:
-        """The image of one frame alone: RGB uint8 [H, W, 3]."""
+        """Read only the image of a frame: RGB uint8 [H, W, 3]."""
         return read_image(self.pairs[index].image)
 
     def label(self, index: int) -> UInt8Array:
-        """The label of one frame alone: uint8 [H, W]."""
+        """Read only the label of a frame: uint8 [H, W]."""
         return self.read_label(self.pairs[index].label)
 
     def __getitem__(self, index: int) -> Sample:  # type: ignore[override]  # slices are not offered

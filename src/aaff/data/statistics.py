@@ -1,4 +1,4 @@
-"""What is in a data set: sizes, colours, pixels per class, and the class weights that follow."""
+"""Statistics of a data set: sizes, colours, pixels per class, and class weights computed from them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
 
 OnProgress = Callable[[int, int], None]
-"""Called with the number of frames done and of all frames."""
+"""Called with the number of frames done and the total."""
 
 
 @dataclass(frozen=True)
 class FrameStatistics:
-    """What one frame adds to the statistics of its split.
+    """Statistics of one frame.
 
     Attributes:
-        size: of the image.
-        color_mean: mean of R, G, B on 0–255.
+        size: size of the image.
+        color_mean: mean of R, G, B in 0–255.
         color_square: mean of their squares.
-        pixels: counted pixels per class, int64 [C].
-        ignored: pixels that never count.
+        pixels: labelled pixels per class, int64 [C].
+        ignored: number of ignored pixels.
     """
 
     size: Size
@@ -64,16 +64,16 @@ def count_classes(label: UInt8Array, num_classes: int) -> tuple[Int64Array, int]
 
 @dataclass
 class SplitStatistics:
-    """Statistics of one split; ``add`` collects them frame by frame.
+    """Statistics of one split; ``add`` accumulates them frame by frame.
 
     Attributes:
-        labels: classes and colours.
+        labels: names and colours of the classes.
         images: number of frames.
-        sizes: frames per size.
-        pixels: counted pixels per class, int64 [C].
-        ignored: pixels that never count.
-        present: frames in which each class occurs, int64 [C].
-        pixels_where_present: counted pixels of all classes in those frames, int64 [C].
+        sizes: number of frames per size.
+        pixels: labelled pixels per class, int64 [C].
+        ignored: number of ignored pixels.
+        present: number of frames in which each class occurs, int64 [C].
+        pixels_where_present: labelled pixels of all classes in those frames, int64 [C].
     """
 
     labels: LabelMap
@@ -88,7 +88,7 @@ class SplitStatistics:
         self.pixels_where_present: Int64Array = np.zeros_like(self.pixels)
 
     def add(self, frame: FrameStatistics) -> None:
-        """Count one more frame."""
+        """Add the statistics of one frame."""
         self.images += 1
         self.sizes[frame.size] += 1
         self.ignored += frame.ignored
@@ -100,7 +100,7 @@ class SplitStatistics:
 
     @classmethod
     def merged(cls, labels: LabelMap, parts: Iterable[SplitStatistics]) -> SplitStatistics:
-        """The statistics of several splits together."""
+        """The combined statistics of several splits."""
         whole = cls(labels)
         for part in parts:
             whole.images += part.images
@@ -114,7 +114,7 @@ class SplitStatistics:
 
     @property
     def shares(self) -> Float64Array:
-        """Share of each class in the counted pixels, float64 [C]; zeros when nothing counts."""
+        """Share of each class in the labelled pixels, float64 [C]; zeros if there are none."""
         return self.pixels / max(1, int(self.pixels.sum()))
 
     @property
@@ -124,17 +124,17 @@ class SplitStatistics:
 
     @property
     def ignored_share(self) -> float:
-        """Share of the ignored pixels in all pixels."""
+        """Share of ignored pixels in all pixels."""
         return self.ignored / max(1, self.ignored + int(self.pixels.sum()))
 
     @property
     def color_mean(self) -> Float64Array:
-        """Mean of R, G, B over all pixels, on 0–255."""
+        """Mean of R, G, B over all pixels, in 0–255."""
         return np.asarray(self._color[0] / self._area, np.float64)
 
     @property
     def color_std(self) -> Float64Array:
-        """Standard deviation of R, G, B over all pixels, on 0–255."""
+        """Standard deviation of R, G, B over all pixels, on the scale 0–255."""
         return np.asarray(np.sqrt(np.maximum(0, self._color[1] / self._area - self.color_mean**2)), np.float64)
 
     @property
@@ -161,11 +161,11 @@ class SplitStatistics:
 def split_statistics(
     dataset: Dataset, *, threads: int | None = None, progress: OnProgress | None = None
 ) -> SplitStatistics:
-    """Read every frame of a split and count.
+    """Read every frame of a split and compute its statistics.
 
     Args:
         dataset: the split.
-        threads: how many threads read; None takes one per core.
+        threads: number of reading threads; None: one per core.
         progress: called after every frame.
 
     Raises:
@@ -186,10 +186,10 @@ def split_statistics(
 
 
 def class_frequencies(dataset: Dataset, *, threads: int | None = None) -> Float64Array:
-    """Share of each class in the counted pixels of a split: float64 [C], sum 1.  Only labels are read.
+    """Share of each class in the labelled pixels of a split: float64 [C], sum 1.  Only labels are read.
 
     Raises:
-        DataError: a label cannot be read, or no pixel of the split counts.
+        DataError: a label cannot be read, or the split has no labelled pixel.
     """
     classes = dataset.labels.num_classes
     with ThreadPoolExecutor(threads or usable_cores()) as pool:
@@ -201,25 +201,25 @@ def class_frequencies(dataset: Dataset, *, threads: int | None = None) -> Float6
 
 
 WEIGHTINGS = ("enet-log", "median-frequency")
-"""Formulas for class weights, by the names that training's ``loss.class_weights`` takes."""
+"""Formulas for class weights, by the names used in ``loss.class_weights`` of a recipe."""
 
 
 def weight_classes(
     formula: str, pixels: npt.ArrayLike, pixels_where_present: npt.ArrayLike, enet_constant: float = 1.10
 ) -> Float64Array:
-    """Class weights of a loss from how often each class occurs: float64 [C].  Training uses this function too.
+    """Class weights of a loss from the class frequencies: float64 [C].  Training uses this function too.
 
-    - ``"enet-log"``: 1 / ln(1.10 + p), p the class's share of all counted pixels (ENet, arXiv:1606.02147, section
-      5.2, there with 1.02; 1.10 as in DABNet, LMFFNet, LETNet and FBSNet).
-    - ``"median-frequency"``: median(f) / f, f the class's share in the frames that show it, the median over the
-      classes that occur (Eigen and Fergus, arXiv:1411.4734, section 6.3.2, as SegNet has it).  A class that never
+    - ``"enet-log"``: 1 / ln(1.10 + p), where p is the class's share of all labelled pixels (ENet, arXiv:1606.02147,
+      section 5.2, with 1.02; DABNet, LMFFNet, LETNet and FBSNet use 1.10).
+    - ``"median-frequency"``: median(f) / f, where f is the class's share in the frames that show it, and the median is
+      over the classes that occur (Eigen and Fergus, arXiv:1411.4734, section 6.3.2, as in SegNet).  A class that never
       occurs has weight 1.
 
     Args:
         formula: one of ``WEIGHTINGS``.
-        pixels: counted pixels of each class, [C].
-        pixels_where_present: counted pixels of all classes in the frames that show the class, [C].
-        enet_constant: what ``"enet-log"`` adds to the share, above 1.
+        pixels: labelled pixels of each class, [C].
+        pixels_where_present: labelled pixels of all classes in the frames that show the class, [C].
+        enet_constant: constant of ``"enet-log"``, above 1.
 
     Raises:
         UnknownNameError: no such formula.
@@ -246,8 +246,8 @@ def suggested_weights(splits: Mapping[str, SplitStatistics]) -> tuple[str, dict[
     """Class weights for training on a data set.
 
     Returns:
-        What they are made from, ``"train"`` or, where there is no such split, the only one or ``"all splits"``;
-        and by formula, see ``WEIGHTINGS``, the weight of each class: what training computes from the same frames.
+        The name of the split they are computed from: ``"train"``, or if there is none, the only split or
+        ``"all splits"``; and for each formula in ``WEIGHTINGS`` the weight of each class, as training would compute it.
     """
     labels = next(iter(splits.values())).labels
     source = "train" if "train" in splits else next(iter(splits)) if len(splits) == 1 else "all splits"

@@ -1,4 +1,4 @@
-"""Data sets as they lie on disk: one module a layout, one way to open and to write them all."""
+"""Data set layouts on disk: one module per layout, and common functions to open and write them."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ __all__ = [
     "write_dataset",
 ]
 
-# In the order they are tried: the first that fits is taken, and a description wins over a guess.
+# In the order of detection: the first that matches is used, and dataset.yaml takes precedence.
 _LAYOUTS: Registry[Layout] = Registry("layout", "aaff.layouts")
 for _layout in (Described(), SegNet(), Kaggle(), Original(), Cityscapes()):
     _LAYOUTS.add(_layout.name, _layout)
 
 
 def register_layout(layout: type[Layout]) -> type[Layout]:
-    """Register the decorated class of a plug-in under its ``name``; it is tried before the package's own.
+    """Register the decorated class of a plug-in under its ``name``; it is tried before the built-in layouts.
 
     For example:
 
@@ -64,11 +64,11 @@ def list_layouts() -> list[str]:
 
 
 def find_layout(root: str | Path, name: str | None = None) -> Layout:
-    """The layout of a data set: the named one, or the first that fits.
+    """The layout of a data set: the named one, or the first that matches.
 
     Raises:
         UnknownNameError: there is no layout of that name.
-        DataError: there is no such folder, it is empty, or nothing fits; what was looked for is named.
+        DataError: there is no such folder, it is empty, or no layout matches; the message lists what was looked for.
     """
     root = Path(root)
     if not os.path.isdir(root):
@@ -82,7 +82,7 @@ def find_layout(root: str | Path, name: str | None = None) -> Layout:
         return chosen
     if not any(root.iterdir()):
         raise DataError(f"the folder {root} is empty")
-    list_layouts()  # with those of plug-ins
+    list_layouts()  # loads plug-ins
     for layout in _LAYOUTS.values():
         if layout.detect(root):
             return layout
@@ -98,9 +98,9 @@ def _fits(folder: Path) -> bool:
 
 
 def splits(root: str | Path, layout: str | None = None, *, protocol: str | None = None) -> list[str]:
-    """The usable splits of a data set: train, val, test first, then the others by name.
+    """The usable splits of a data set: train, val and test first, then the others by name.
 
-    With protocol ``"camvid11-drives"`` they are named after the drives of train + val.
+    With the protocol ``"camvid11-drives"``, they are named after the drives of train + val.
 
     Raises:
         AaffError: as ``find_layout``.
@@ -112,19 +112,22 @@ def splits(root: str | Path, layout: str | None = None, *, protocol: str | None 
 
 
 def open_dataset(root: str | Path, split: str, *, protocol: str | None = None, layout: str | None = None) -> Dataset:
-    """Open one split of a data set.  Files are paired now and read when a sample is asked for.
+    """Open one split of a data set.  Files are paired immediately, and read when a sample is accessed.
 
     Args:
         root: folder of the data set.
-        split: one of ``splits``, or several as one, as in ``"train+val"``; it is usable when it alone is present.
-        protocol: what scores are called, see ``aaff.data.protocols``; None takes the layout's own:
-            ``"camvid11"`` for the CamVid layouts.
-        layout: one of ``list_layouts``; None looks at the folder.
+        split: one of ``splits``, or several joined with ``+`` as in ``"train+val"``; other splits may be missing.
+        protocol: evaluation protocol, see ``aaff.data.protocols``; None: that of the layout, which is ``"camvid11"``
+            for the CamVid layouts.
+        layout: one of ``list_layouts``; None detects it.
+
+    Returns:
+        A sequence of ``aaff.data.Sample``.
 
     Raises:
-        DataError: no such folder, no known layout, an empty split, or files without partner.
-        UnknownNameError: no such split, layout or protocol.
-        OptionError: these labels cannot give that protocol.
+        DataError: there is no such folder or no known layout in it, the split is empty, or files have no partner.
+        UnknownNameError: there is no such split, layout or protocol.
+        OptionError: these labels do not support that protocol.
     """
     root = Path(root)
     found = find_layout(root, layout)
@@ -160,14 +163,14 @@ def write_dataset(layout: str, root: str | Path, split: str, samples: Iterable[S
 
     Args:
         layout: one of ``list_layouts``.
-        root: folder of the data set; made when missing.  Files of the same name are replaced.
+        root: folder of the data set, created if missing.  Files of the same name are replaced.
         split: name of the split.
-        samples: frames with labels of ``labels``; they are taken one by one.
-        labels: their classes and colours.
+        samples: frames with their labels; they are consumed one by one.
+        labels: names and colours of the classes.
 
     Raises:
-        UnknownNameError: no such layout.
-        DataError: the layout cannot hold these labels, or a sample breaks the data contract.
+        UnknownNameError: there is no such layout.
+        DataError: the layout does not support these labels, or a sample violates the data contract.
         AaffError: a file cannot be written.
     """
     _LAYOUTS.find(layout).write(Path(root), split, samples, labels)

@@ -1,4 +1,4 @@
-"""What a layout is: where the files of a split lie and what the values in its labels mean."""
+"""The layout interface: where the files of a split are, and what the values in its labels mean."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from aaff.labels import IGNORE, RGB, ColorTable, LabelMap, UInt8Array
 
 
 class UnknownValuesError(DataError):
-    """A label file has ids or colours that its label map does not know.
+    """A label file has ids or colours that are not in its label map.
 
     Attributes:
         path: the label file.
-        values: pixels per unknown id or colour.
+        values: number of pixels of each unknown id or colour.
     """
 
     def __init__(self, path: Path, values: Mapping[int, int] | Mapping[RGB, int], known: str) -> None:
@@ -38,13 +38,13 @@ class UnknownValuesError(DataError):
 
 @dataclass(frozen=True)
 class IdReader:
-    """Reads index images; calling it with a path gives uint8 [H, W] ids of the label map.
+    """Reads index images; called with a path, it returns class ids uint8 [H, W].
 
     Attributes:
-        ids: the class id (or 255) that each value of a file is read as.
+        ids: value in a file → class id (or 255).
 
-    Raises (on calling):
-        DataError: no index image.
+    Raises (when called):
+        DataError: the file is not an index image.
         UnknownValuesError: a value is not in ``ids``.
     """
 
@@ -63,10 +63,10 @@ class IdReader:
 
 @dataclass(frozen=True)
 class ColorReader:
-    """Reads colour masks; calling it with a path gives uint8 [H, W] ids of the label map.
+    """Reads colour masks; called with a path, it returns class ids uint8 [H, W].
 
-    Raises (on calling):
-        DataError: no image.
+    Raises (when called):
+        DataError: the file is not an image.
         UnknownValuesError: a colour is not in the table.
     """
 
@@ -92,7 +92,7 @@ def _ranges(values: Iterable[int]) -> str:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the labels of a data set say under one protocol."""
+    """The label map and label reader of a data set under one protocol."""
 
     protocol: str
     labels: LabelMap
@@ -100,25 +100,25 @@ class Meaning:
 
 
 class Layout(ABC):
-    """One way that images and labels lie in folders.  Instances hold no state."""
+    """A folder structure of data sets: where images and labels are, and how to read labels.  Instances are stateless."""
 
     name: ClassVar[str]
-    """What ``--layout`` calls it."""
+    """Name of the layout, as for ``--layout``."""
 
     looks_for: ClassVar[str]
-    """What must be there for ``detect``, as the end of an error message."""
+    """What ``detect`` looks for, as the end of an error message."""
 
     @abstractmethod
     def detect(self, root: Path) -> bool:
-        """Whether ``root`` looks like this layout, from the names of files and folders alone."""
+        """Whether ``root`` has this layout, judged by the names of files and folders only."""
 
     @abstractmethod
     def splits(self, root: Path) -> list[str]:
-        """The usable splits: those whose images and labels both have their place."""
+        """The usable splits: those with a place for both images and labels."""
 
     @abstractmethod
     def listing(self, root: Path, split: str) -> Listing:
-        """The files of a split that ``splits`` names.
+        """The files of a split, which is one of ``splits``.
 
         Raises:
             DataError: two files claim the same frame, or a list of frames cannot be read.
@@ -126,34 +126,34 @@ class Layout(ABC):
 
     @abstractmethod
     def meaning(self, root: Path, protocol: str | None) -> Meaning:
-        """Label map and label reader under ``protocol``; None takes the layout's own default.
+        """Label map and label reader under ``protocol``; None: the default of the layout.
 
         Raises:
-            AaffError: these labels cannot give that protocol, or their table cannot be read.
+            AaffError: the labels do not support that protocol, or their class table cannot be read.
         """
 
     @abstractmethod
     def write(self, root: Path, split: str, samples: Iterable[Sample], labels: LabelMap) -> None:
-        """Write a split so that reading it gives the same samples.
+        """Write a split so that reading it returns the same samples.
 
         Raises:
-            DataError: the layout cannot hold these labels.
+            DataError: the layout does not support these labels.
         """
 
     def licence(self, root: Path) -> str | None:
-        """The licence that the data set's description states, None where this layout has no such field."""
+        """The licence stated in the data set's description; None if this layout has no such field."""
         return None
 
     def missing_half(self, root: Path, split: str) -> str | None:
-        """For a split that is not usable: which half of it is there and which is missing, if one is."""
+        """For an unusable split: a sentence about whether its images or its labels are missing, or None."""
         return None
 
     @staticmethod
     def _half(images: Path, labels: Path) -> str | None:
         if images.is_dir() and not labels.is_dir():
-            return f"{images} is there but its labels {labels} are missing"
+            return f"{images} exists, but its labels {labels} are missing"
         if labels.is_dir() and not images.is_dir():
-            return f"{labels} is there but its images {images} are missing"
+            return f"{labels} exists, but its images {images} are missing"
         return None
 
 
@@ -166,10 +166,10 @@ def ordered_splits(names: Iterable[str]) -> list[str]:
 
 
 def checked(samples: Iterable[Sample], labels: LabelMap) -> Iterable[Sample]:
-    """The same samples, refused one by one when they break the data contract.
+    """Yield the same samples, checking that each satisfies the data contract.
 
     Raises:
-        DataError: shapes differ, an id is not a class, a name is not that of a file, or it repeats.
+        DataError: shapes differ, an id is not a class, or a name is repeated or is not a valid file name.
     """
     seen: set[str] = set()
     for sample in samples:
@@ -183,7 +183,7 @@ def checked(samples: Iterable[Sample], labels: LabelMap) -> Iterable[Sample]:
                 f"frame {sample.name!r} has the id {wrong[0]}; {labels.name} ends at {labels.num_classes - 1}"
             )
         if not _is_file_name(sample.name):
-            raise DataError(f"frame name {sample.name!r} cannot be the name of a file")
+            raise DataError(f"frame name {sample.name!r} is not a valid file name")
         if sample.name in seen:
             raise DataError(f"frame name {sample.name!r} occurs twice in one split")
         seen.add(sample.name)
@@ -191,5 +191,5 @@ def checked(samples: Iterable[Sample], labels: LabelMap) -> Iterable[Sample]:
 
 
 def _is_file_name(name: str) -> bool:
-    # Printable, on one line and without outer blanks: lists of frames hold one name a line.
+    # Printable, in one line and without outer spaces, since lists of frames have one name per line.
     return name.isprintable() and name == name.strip() and name[:1] not in ("", ".") and not set(name) & set("/\\")

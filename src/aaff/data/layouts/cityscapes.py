@@ -1,6 +1,6 @@
 """Cityscapes: ``leftImg8bit/SPLIT/CITY/`` and ``gtFine/SPLIT/CITY/``, 19 training classes.
 
-Labels are ``*_labelTrainIds.png`` where there are any, else the ``*_labelIds.png`` of the download.
+Labels are ``*_labelTrainIds.png`` if they exist, else the ``*_labelIds.png`` of the download.
 Source of the ids: github.com/mcordts/cityscapesScripts, ``helpers/labels.py``.
 """
 
@@ -25,7 +25,7 @@ _IMAGE_ENDING = "_leftImg8bit"
 _TRAIN_IDS = "_gtFine_labelTrainIds"
 _IDS = "_gtFine_labelIds"
 
-# The place of an id in this list is its trainId; all other ids from 0 to 33 are ignored.
+# The index of an id in this list is its trainId; all other ids from 0 to 33 are ignored.
 _ID_OF_TRAIN_ID = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 _FROM_TRAIN_IDS = IdReader({**{i: i for i in range(CITYSCAPES19.num_classes)}, IGNORE: IGNORE})
 _FROM_IDS = IdReader(
@@ -35,7 +35,7 @@ _FROM_IDS = IdReader(
 
 @dataclass(frozen=True)
 class CityscapesReader:
-    """Reads either kind of label file; its name tells which it is."""
+    """Reads either kind of label file, distinguished by its name."""
 
     def __call__(self, path: Path) -> UInt8Array:
         return (_FROM_TRAIN_IDS if path.stem.endswith(_TRAIN_IDS) else _FROM_IDS)(path)

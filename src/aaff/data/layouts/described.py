@@ -1,35 +1,36 @@
-"""Any pair of folders, described by a ``dataset.yaml`` beside them.
+"""Data sets in any folders, described by a ``dataset.yaml``.
 
 A full example:
 
     name: parking                      # also the name of the protocol
     classes:                           # in the order of their ids
-      road: [128, 64, 128]             # a colour; files hold the class's place in this list: 0
-      car: {color: [64, 0, 128], values: [26, 27]}     # or other values, several become one class
+      road: [128, 64, 128]             # a colour; its value in the files is its index in this list: 0
+      car: {color: [64, 0, 128], values: [26, 27]}     # or other values, which are merged into one class
     encoding: ids                      # ids: index images; colors: colour masks
-    ignore: [255]                      # values that never count: ids or colours
-    void_color: [0, 0, 0]              # how ignored pixels are drawn
-    licence: CC BY 4.0                 # of the data; weights trained on it carry it
+    ignore: [255]                      # ignored values: ids or colours
+    void_color: [0, 0, 0]              # colour for drawing ignored pixels
+    licence: CC BY 4.0                 # of the data; inherited by weights trained on it
     splits:
       train:
         images: images/train           # a folder, a pattern, or a list of them
         labels: labels/train
       val:
-        images: frames/*.jpg           # what the star stands for is the name of the frame
+        images: frames/*.jpg           # the part matched by the star is the name of the frame
         labels: masks/*_mask.png
-        names: lists/val.txt           # only these frames, one a line
+        names: lists/val.txt           # only these frames, one per line
 
-Labels of some classes of a protocol only:
+A data set that labels only some classes of a protocol:
 
     name: street photos
-    protocol: camvid11                 # whose ids and colours hold, where a class does not give its own
+    protocol: camvid11                 # whose ids and colours are used, unless a class defines its own
     classes: [road, car]               # or road: {values: [7]} and so on
 
-Every other value or colour of such files is ignored: what a data set does not label is not taught as background.
+All other values or colours in such files are ignored, so classes that a data set does not label are not learned as
+background.
 
 ``encoding``, ``ignore``, ``void_color``, ``protocol``, ``licence`` and ``names`` are optional.  With
-``encoding: colors`` a class is read from its own colour, ``values`` and ``ignore`` are colours, and black
-is ignored unless it is a class.
+``encoding: colors``, a class is read from its own colour, ``values`` and ``ignore`` are colours, and black is ignored
+unless it is a class.
 """
 
 from __future__ import annotations
@@ -63,12 +64,12 @@ _SPLIT_KEYS = ("images", "labels", "names")
 
 @dataclass(frozen=True)
 class Description:
-    """What a ``dataset.yaml`` says.
+    """The contents of a ``dataset.yaml``.
 
     Attributes:
-        labels: classes and colours.
-        read_label: how label files become ids.
-        splits: per split its ``images``, ``labels`` and perhaps ``names``, as written.
+        labels: names and colours of the classes.
+        read_label: function that reads a label file as class ids.
+        splits: for each split its ``images``, ``labels`` and optionally ``names``, as written.
     """
 
     labels: LabelMap
@@ -78,7 +79,7 @@ class Description:
 
 @dataclass(frozen=True)
 class PartialColorReader:
-    """Reads colour masks of which only some colours count; the others are ignored."""
+    """Reads colour masks in which only some colours are classes; all others are ignored."""
 
     table: ColorTable
 
@@ -87,7 +88,7 @@ class PartialColorReader:
 
 
 class Described(Layout):
-    """Whatever the ``dataset.yaml`` says."""
+    """The layout described by a ``dataset.yaml``."""
 
     name: ClassVar[str] = "yaml"
     looks_for: ClassVar[str] = f"a file {FILE} that names classes and splits"
@@ -113,7 +114,7 @@ class Described(Layout):
         described = read_description(root / FILE)
         possible = [described.labels.name, *([DRIVES] if described.labels.names == CAMVID11.names else [])]
         if protocol is not None and protocol not in possible:
-            raise OptionError(f"{root / FILE} gives the protocol {' or '.join(possible)}, not {protocol}")
+            raise OptionError(f"{root / FILE} supports the protocol {' or '.join(possible)}, not {protocol}")
         return Meaning(protocol or described.labels.name, described.labels, described.read_label)
 
     def write(self, root: Path, split: str, samples: Iterable[Sample], labels: LabelMap) -> None:
@@ -149,7 +150,7 @@ def read_description(path: Path) -> Description:
     """Read a ``dataset.yaml``.
 
     Raises:
-        DataError: not YAML, a key is missing, unknown or of another kind, or values collide.
+        DataError: it is not YAML, a key is missing or unknown, a value has the wrong type, or values collide.
     """
     data = _mapping(read_yaml(path), "the file", path, _KEYS)
     for key in ("name", "classes", "splits"):
@@ -159,7 +160,7 @@ def read_description(path: Path) -> Description:
         raise DataError(f"{path}: the name of the data set must be text, not {shown(data['name'])}")
     encoding = data.get("encoding", "ids")
     if encoding not in ("ids", "colors"):
-        raise DataError(f"{path}: encoding is {shown(encoding)} but must be ids or colors")
+        raise DataError(f"{path}: encoding is {shown(encoding)}; it must be ids or colors")
     whole = _protocol(data.get("protocol"), path)
     colors: dict[str, RGB] = {}
     values: dict[str, list[Any]] = {}
@@ -187,7 +188,7 @@ def read_description(path: Path) -> Description:
 
 
 def _protocol(name: Any, path: Path) -> LabelMap | None:
-    """The label map of the protocol that a partially labelled data set belongs to; None for a data set of its own."""
+    """The label map of the protocol of a partially labelled data set; None if the data set defines its own classes."""
     if name is None:
         return None
     try:
@@ -197,7 +198,7 @@ def _protocol(name: Any, path: Path) -> LabelMap | None:
 
 
 def _classes(described: Any, whole: LabelMap | None, path: Path) -> Mapping[Any, Any]:
-    """The classes by name; of a partially labelled data set all are classes of the protocol."""
+    """The classes by name; those of a partially labelled data set must be classes of the protocol."""
     if whole is None:
         return _mapping(described, "'classes'", path)
     if isinstance(described, list) and all(isinstance(name, str) for name in described):
@@ -220,7 +221,7 @@ def _reader(
     *,
     partial: bool,
 ) -> LabelReader:
-    """How label files become ids of ``labels``; of a partially labelled data set every other value is ignored."""
+    """The label reader; for a partially labelled data set it ignores all other values."""
     ids = {name: i for i, name in enumerate(labels.names)}
     if encoding == "colors":
         if ignore is None:
@@ -278,7 +279,7 @@ def _files(root: Path, places: str | list[str]) -> dict[str, Path]:
 
 
 def _missing(root: Path, places: Mapping[str, Any]) -> str:
-    """The first folder or list of a split that is not there, or nothing."""
+    """The first folder or list of a split that does not exist, or an empty string."""
     for key in ("images", "labels"):
         for place in _list(places[key]):
             fixed = root / place.partition("*")[0].rpartition("/")[0] if "*" in place else root / place

@@ -1,7 +1,7 @@
 """The Kaggle release of CamVid: ``train/``, ``train_labels/`` and ``class_dict.csv``, colour masks.
 
-The label of ``NAME.png`` is ``NAME_L.png``; copies without the ``_L`` are read too.  A
-``class_dict.csv`` with other classes makes it a data set of its own.
+The label of ``NAME.png`` is ``NAME_L.png``; copies without the ``_L`` are read too.  With other classes in
+``class_dict.csv``, it is a data set with its own protocol.
 """
 
 from __future__ import annotations

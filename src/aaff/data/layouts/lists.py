@@ -1,4 +1,4 @@
-"""Lists of frames: text files with one frame a line, as many data sets divide themselves."""
+"""Lists of frames: text files with one frame per line, which define the splits of many data sets."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from aaff.textfile import read_text
 
 
 def read_frame_list(path: Path) -> list[str]:
-    """Frame names of a list, in its order.
+    """Read the frame names of a list, in its order.
 
-    A line is a name, a file, or an image file and its label file separated by a blank, as in the lists
-    of the SegNet release.  Folders and the suffix of an image do not count.
+    A line is a frame name, a file, or an image file and its label file separated by a space, as in the lists of the
+    SegNet release.  Folders and image suffixes are ignored.
 
     Raises:
-        DataError: no such file, not text, or a frame occurs twice.
+        DataError: there is no such file, it is not a text file, or a frame occurs twice.
     """
     names: dict[str, None] = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -34,5 +34,5 @@ def read_frame_list(path: Path) -> list[str]:
 
 
 def write_frame_list(path: Path, names: Iterable[str]) -> None:
-    """Write frame names as the files ``NAME.png``, one a line, atomically."""
+    """Write frame names as the files ``NAME.png``, one per line, atomically."""
     write_text(path, "".join(f"{name}.png\n" for name in names))

@@ -1,10 +1,9 @@
 """CamVid as its authors published it: one folder of frames, one of colour masks, ``label_colors.txt``.
 
-The authors' folders are ``701_StillsRaw_full`` and ``LabeledApproved_full``.  They come without
-splits.  Lists (``train.txt``, ``val.txt``, ``test.txt``, one frame a line) decide when there are any;
-otherwise the frames of the four CamVid drives fall into the splits of the SegNet release, which
-their names tell: that release has all 701 frames, its training frames of 0001TP end at 008520, and
-its validation frames are 07959 to 08159 of 0016E5.
+The authors' folders are ``701_StillsRaw_full`` and ``LabeledApproved_full``.  They have no splits.  Lists
+(``train.txt``, ``val.txt``, ``test.txt``, one frame per line) define them if there are any.  Otherwise the splits are
+those of the SegNet release, which follow from the frame names: it has all 701 frames, its training frames of 0001TP end
+at 008520, and its validation frames are 07959 to 08159 of 0016E5.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ def _lists(root: Path) -> list[str]:
 
 
 def camvid_split(frame_name: str) -> str | None:
-    """The split of the SegNet release that a frame of CamVid is in, or None when the name is not CamVid's.
+    """The split of the SegNet release that contains a frame of CamVid; None if the name is not one of CamVid.
 
     >>> [camvid_split(n) for n in ("0001TP_008520", "0001TP_008550", "0016E5_07959", "0016E5_08400", "a")]
     ['train', 'test', 'val', 'train', None]
@@ -108,6 +107,6 @@ def _split_of(name: str, root: Path) -> str:
     if split is None:
         raise DataError(
             f"{root} has no train.txt, val.txt or test.txt, and the name of frame {shown(name)} does not tell its "
-            "split as those of CamVid do; write such lists, one frame name a line"
+            "split as the names of CamVid do; write such lists, with one frame name per line"
         )
     return split

@@ -20,7 +20,7 @@ from aaff.images import write_image
 from aaff.labels import CAMVID11, IGNORE, LabelMap
 
 VOID = 11
-"""Void in the files of the release."""
+"""Id of void in the files of the release."""
 
 _ENDING = "annot"
 
@@ -49,7 +49,7 @@ class SegNet(Layout):
         protocol = protocol or CAMVID11.name
         if protocol_labels(protocol) is not CAMVID11:
             raise OptionError(
-                f"{root} has the 11 merged classes of the SegNet release and cannot give protocol {protocol}; "
+                f"{root} has the 11 merged classes of the SegNet release and does not support protocol {protocol}; "
                 f"use camvid11 or {DRIVES}, or the colour masks of original CamVid for camvid32"
             )
         return Meaning(protocol, CAMVID11, IdReader({**{i: i for i in range(CAMVID11.num_classes)}, VOID: IGNORE}))

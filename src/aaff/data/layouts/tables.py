@@ -1,8 +1,8 @@
-"""Tables that say what the colours of a mask mean: ``class_dict.csv`` and ``label_colors.txt``.
+"""Tables of the classes and their colours: ``class_dict.csv`` and ``label_colors.txt``.
 
-The Kaggle release of CamVid brings the first, the original data the second.  Both name the same 32
-colours, in any order; ``table_meaning`` turns either into ids.  A table with classes of its own
-is a data set of its own, with ids in the order of its rows.
+The Kaggle release of CamVid has the first, the original data the second.  Both list the same 32 colours, in any order;
+``table_meaning`` maps either to ids.  A table with other classes defines a protocol of its own, with ids in the order
+of its rows.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _HEADINGS = {
     "blue": ("b", "blue"),
 }
 _LARGEST = 1_000_000
-"""Bytes of a table of at most 255 classes and their colours."""
+"""Maximum size in bytes of a table with at most 255 classes and their colours."""
 _VOID_NAMES = ("void", "unlabeled", "unlabelled", "ignore", "ignored")
 
 
 def read_class_dict(path: Path) -> list[tuple[str, RGB]]:
-    """Rows of a ``class_dict.csv``: one class a line, name and three colour values.
+    """Read the rows of a ``class_dict.csv``: one class per line, with its name and three colour values.
 
-    Blanks around the values, other spellings of the headings (``Class``, ``red``), another order of
-    the columns and further columns are fine.  Without headings the columns are name, r, g, b.
+    Spaces around the values, other spellings of the headings (``Class``, ``red``), another order of the columns and
+    additional columns are accepted.  Without headings, the columns are name, r, g, b.
 
     Raises:
-        DataError: no such file, or a line is not a name and three values of 0 to 255.
+        DataError: there is no such file, or a line is not a name and three values in [0, 255].
     """
     try:
         lines = csv.reader(_read_text(path).splitlines(), skipinitialspace=True)
@@ -50,7 +50,7 @@ def read_class_dict(path: Path) -> list[tuple[str, RGB]]:
         raise DataError(f"{path} is not a table of names and colours: {error}") from error
     numbered = [(number, row) for number, row in enumerate(rows, 1) if any(row)]
     if not numbered:
-        raise DataError(f"{path} is empty; it needs a line 'name,r,g,b' and one line a class")
+        raise DataError(f"{path} is empty; it needs a line 'name,r,g,b' and one line per class")
     columns = {"name": 0, "red": 1, "green": 2, "blue": 3}
     heading = [_plain(cell) for cell in numbered[0][1]]
     if not any(cell.isdecimal() for cell in heading):
@@ -63,17 +63,17 @@ def read_class_dict(path: Path) -> list[tuple[str, RGB]]:
     found = []
     for number, row in numbered:
         if len(row) <= max(columns.values()):
-            raise DataError(f"{path}, line {number}: {len(row)} values where name, r, g and b are needed")
+            raise DataError(f"{path}, line {number}: {len(row)} values, but name, r, g and b are needed")
         values = [row[columns[what]] for what in ("red", "green", "blue")]
         found.append((row[columns["name"]], _color(values, path, number)))
     return _checked(found, path)
 
 
 def read_label_colors(path: Path) -> list[tuple[str, RGB]]:
-    """Rows of a ``label_colors.txt``: three colour values, blanks or tabs, and the name.
+    """Read the rows of a ``label_colors.txt``: three colour values and the name, separated by spaces or tabs.
 
     Raises:
-        DataError: no such file, or a line is of another form.
+        DataError: there is no such file, or a line does not have this form.
     """
     found = []
     for number, line in enumerate(_read_text(path).splitlines(), 1):
@@ -87,10 +87,10 @@ def read_label_colors(path: Path) -> list[tuple[str, RGB]]:
 
 
 def write_class_dict(path: Path, labels: LabelMap) -> None:
-    """Write what ``read_class_dict`` reads; a file with the same rows stays as it is.
+    """Write a table for ``read_class_dict``; an existing file with the same rows is not changed.
 
     Raises:
-        DataError: the file has other classes, or a name cannot stand in it.
+        DataError: the file has other classes, or a name cannot be written to it.
     """
     rows = _rows_to_write(path, labels)
     if path.is_file():
@@ -101,10 +101,10 @@ def write_class_dict(path: Path, labels: LabelMap) -> None:
 
 
 def write_label_colors(path: Path, labels: LabelMap) -> None:
-    """Write what ``read_label_colors`` reads; a file with the same rows stays as it is.
+    """Write a table for ``read_label_colors``; an existing file with the same rows is not changed.
 
     Raises:
-        DataError: the file has other classes, or a name cannot stand in it.
+        DataError: the file has other classes, or a name cannot be written to it.
     """
     rows = _rows_to_write(path, labels)
     if path.is_file():
@@ -114,15 +114,14 @@ def write_label_colors(path: Path, labels: LabelMap) -> None:
 
 
 def table_meaning(root: Path, file: Path, rows: Rows, protocol: str | None) -> Meaning:
-    """What the colours of a table mean under a protocol.
+    """Label map and label reader of a table under a protocol.
 
-    A table whose names are those of CamVid, raw or merged, gives ``camvid11`` (the default),
-    ``camvid11-drives`` and, when they are the raw ones, ``camvid32``.  Any other table has one
-    protocol: its own, named after the folder.
+    A table with the class names of CamVid, raw or merged, supports ``camvid11`` (the default), ``camvid11-drives`` and,
+    if they are the raw ones, ``camvid32``.  Any other table has only its own protocol, named after the folder.
 
     Raises:
-        OptionError: the table cannot give that protocol.
-        DataError: a colour stands for two classes.
+        OptionError: the table does not support that protocol.
+        DataError: a colour is used for two classes.
     """
     own_name = _own_name(root)
     strange = [name for name, _ in rows if _plain(name) not in _CAMVID11_IDS]
@@ -151,7 +150,7 @@ def table_meaning(root: Path, file: Path, rows: Rows, protocol: str | None) -> M
 
 
 def unused_color(colors: Sequence[RGB]) -> RGB:
-    """Black, or the first grey that is not among ``colors``: a colour for void where a data set names none."""
+    """Black, or the first grey that is not among ``colors``: a void colour for data sets that define none."""
     return next((grey, grey, grey) for grey in range(256) if (grey, grey, grey) not in set(colors))
 
 
@@ -184,7 +183,7 @@ _CAMVID11_IDS = (
 
 def _read_text(path: Path) -> str:
     if not path.is_file():
-        raise DataError(f"there is no {path.name} in {path.parent}; it must say what the colours of the masks mean")
+        raise DataError(f"there is no {path.name} in {path.parent}; it must list the classes of the mask colours")
     return read_text(path, limit=_LARGEST)
 
 
