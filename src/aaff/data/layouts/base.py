@@ -100,7 +100,7 @@ class Meaning:
 
 
 class Layout(ABC):
-    """A folder structure of data sets: where images and labels are, and how to read labels.  Instances are stateless."""
+    """A folder structure: where images and labels are, and how labels are read.  Instances are stateless."""
 
     name: ClassVar[str]
     """Name of the layout, as for ``--layout``."""
