@@ -115,7 +115,7 @@ class Sessions:
         before, self._alive[job] = self._alive[job], now["state"]
         self._expect("states go forward", ORDER[now["state"]] >= ORDER[before])
         self._expect("a failure is explained", (now["state"] == "failed") == bool(now["error"]))
-        self._expect("a mistake of the server", "mistake" not in (now["error"] or ""))
+        self._expect("a mistake of the server", "internal server error" not in (now["error"] or ""))
         if ORDER[before] < 2 <= ORDER[now["state"]]:
             self.counts[now["state"]] += 1
 

@@ -1,6 +1,6 @@
-"""A page in the browser and an HTTP API: images, videos and cameras in, semantic maps out.
+"""The web page and HTTP API of ``aaff serve``: images, videos and cameras in, semantic maps out.
 
-Needs the extra ``server``.  ``docs/server.md`` describes the API, and ``aaff serve`` starts it.
+Needs the extra ``server``.  The API is described in ``docs/server.md``.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ __all__ = ["Limits", "Settings", "create_app", "serve"]
 
 
 def __getattr__(name: str) -> Any:
-    """Settings come without the web framework, which the command line's help has no use for."""
+    """Import lazily, so that the settings are available without the web framework, for the command line's help."""
     if name == "create_app":
         from aaff.server.app import create_app
 

@@ -1,4 +1,4 @@
-"""The application: routes, page, guards and life of one server."""
+"""The web application: routes, page, guards and lifespan of a server."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def create_app(models: Mapping[str, Loader], settings: Settings = Settings(), *,
     """The web application of ``aaff serve``, for uvicorn or any other ASGI server.
 
     Args:
-        models: name → function that gives the loaded model; the first is the default.
+        models: name → function that loads the model; the first is the default.
         settings: see ``aaff.server.Settings``.
-        media: an image or video that the page shows at first.
+        media: an image or video that the page shows first.
 
     Raises:
-        OptionError: there is no model.
+        OptionError: ``models`` is empty.
 
     Example::
 
@@ -62,7 +62,7 @@ def create_app(models: Mapping[str, Loader], settings: Settings = Settings(), *,
         version=__version__,
         summary="Semantic segmentation of images, videos and cameras",
         lifespan=life,
-        docs_url=None,  # its pages load scripts from elsewhere
+        docs_url=None,  # these pages load scripts from other hosts
         redoc_url=None,
         middleware=[Middleware(Guard, settings=settings, metrics=context.metrics)],
     )
@@ -78,34 +78,34 @@ def create_app(models: Mapping[str, Loader], settings: Settings = Settings(), *,
 
 
 async def _load_default(context: Context) -> None:
-    with contextlib.suppress(AaffError):  # logged; /readyz keeps saying that it is not ready
+    with contextlib.suppress(AaffError):  # it is logged, and /readyz keeps reporting "not ready"
         model = await context.models.get()
         LOG.info("model %s is ready", model.name)
 
 
 def _add_state(app: FastAPI, context: Context, media: Path | None) -> None:
-    """What the server says about itself."""
+    """Routes for health, metrics, models and version."""
 
     @app.get("/healthz", tags=["server"])
     async def healthz() -> dict[str, str]:
-        """Whether the server runs."""
+        """Whether the server is running."""
         return {"status": "ok"}
 
     @app.get("/readyz", tags=["server"], responses={503: RESPONSES[503]})
     async def readyz() -> dict[str, str]:
         """Whether the first model is loaded."""
         if context.models.default not in context.models.loaded:
-            raise Refusal(503, "the model is being loaded", retry=2)
+            raise Refusal(503, "the model is still loading", retry=2)
         return {"status": "ready"}
 
     @app.get("/metrics", tags=["server"], response_class=Response, responses={401: RESPONSES[401]})
     async def metrics() -> Response:
-        """Counts and times, for Prometheus."""
+        """Counters and timings in Prometheus format."""
         return Response(context.metrics.text(), media_type=MEDIA_TYPE)
 
     @app.get("/v1/models", tags=["server"], responses={401: RESPONSES[401]})
     async def models() -> dict[str, Any]:
-        """The models by name; what is not loaded yet has no details."""
+        """The models by name; models that are not loaded yet have no details."""
         loaded = context.models.loaded
         return {
             "default": context.models.default,
@@ -117,7 +117,7 @@ def _add_state(app: FastAPI, context: Context, media: Path | None) -> None:
 
     @app.get("/v1/info", tags=["server"], responses={401: RESPONSES[401]})
     async def info() -> dict[str, Any]:
-        """Version and limits of the server, and the name of the picture that its page begins with."""
+        """Version and limits of the server, and the name of the image or video that its page shows first."""
         limits = context.limits
         return {
             "version": __version__,
@@ -144,7 +144,7 @@ def _add_page(app: FastAPI, media: Path | None) -> None:
     class Files(StaticFiles):
         def file_response(self, *args: Any, **kwargs: Any) -> Response:
             response = super().file_response(*args, **kwargs)
-            response.headers["Cache-Control"] = "no-cache"  # a new version of aaff is seen at once
+            response.headers["Cache-Control"] = "no-cache"  # so that a new version of aaff is used immediately
             return response
 
     app.mount("/page", Files(directory=PAGE), name="page")

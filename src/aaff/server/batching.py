@@ -1,4 +1,4 @@
-"""Frames of several clients become batches when they pile up."""
+"""Dynamic batching: frames of several clients are combined into batches under load."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Predict = Callable[[Sequence[UInt8Array]], list[Prediction]]
 _Batch = list[tuple[UInt8Array, "asyncio.Future[Prediction]"]]
 
 _AT_ONCE = 2
-"""Batches in work at once."""
+"""Maximum number of batches in progress at once."""
 
 
 class Batcher:
-    """Predictions of single frames, made in batches.
+    """Predicts single frames in dynamic batches.
 
-    A frame that comes while the engine is idle is done at once; frames that come meanwhile wait, and the next batch
-    takes as many as ``largest`` of them, in their order.  Nothing is waited for to make a batch larger.  Where a whole
-    batch waits, it is begun before the one in work ends, so that the engine has no pause between them.  A frame whose
-    client has left is dropped before it costs anything.
+    A frame that arrives while the engine is idle is processed immediately.  Frames that arrive meanwhile are queued,
+    and the next batch takes up to ``largest`` of them in order.  It never waits for more frames to enlarge a batch.
+    If a full batch is queued, it starts before the current one ends, so that the engine is never idle in between.  A
+    frame whose client has disconnected is dropped before it is processed.
 
     Args:
-        predict: one prediction per frame; runs in threads, at most two at once.
-        largest: frames of a batch.
-        waiting: frames that may wait; more are refused.
+        predict: returns one prediction per frame; called in threads, at most twice at once.
+        largest: maximum batch size.
+        waiting: maximum number of queued frames; more are rejected.
         report: called with the size of every batch.
     """
 
@@ -42,30 +42,30 @@ class Batcher:
         self._running: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
-        """Frames that wait."""
+        """Number of queued frames."""
         return len(self._waiting)
 
     async def __call__(self, frame: UInt8Array) -> Prediction:
-        """The prediction of a frame RGB uint8 [H, W, 3].
+        """Predict a frame RGB uint8 [H, W, 3].
 
         Raises:
-            Refusal: too many frames wait already (503).
+            Refusal: the queue is full (503).
         """
         if len(self._waiting) >= self._most:
             raise Refusal(503, "the server is busy; try again in a moment", retry=1)
         result: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
         self._waiting.append((frame, result))
         self._begin()
-        return await result  # a caller who is cancelled cancels the future, which drops the frame
+        return await result  # cancelling the caller cancels the future, which drops the frame
 
     async def close(self) -> None:
-        """Finish what waits, and end."""
+        """Process the queued frames, then stop."""
         while self._running:
             await asyncio.wait(self._running)
         self._threads.shutdown(wait=False)
 
     def _begin(self) -> None:
-        """Begin with what waits, if its turn has come."""
+        """Start the next batch, if its turn has come."""
         while not self._running or (len(self._running) < _AT_ONCE and len(self._waiting) >= self._largest):
             batch = self._next()
             if not batch:

@@ -1,4 +1,4 @@
-"""Connections that never become a request: uvicorn keeps them, and counts them, for as long as the client likes."""
+"""Close connections that never send a complete request, which uvicorn would keep open indefinitely."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 _WAIT = 15.0
-"""Seconds in which a connection must bring a whole head of a request, or it is closed."""
+"""Seconds within which a connection must send complete request headers, or it is closed."""
 _LARGEST_HEAD = 64 * 1024
-"""Bytes that come before the body of a request."""
+"""Maximum size in bytes of request line and headers."""
 
 
 class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """Uvicorn's protocol, with limits of time and size for what comes before a body."""
+    """Uvicorn's HTTP protocol with a time and size limit on request headers."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Begin to watch."""
+        """Start the timer."""
         super().connection_made(transport)
         self._head = 0
         self._latest: tuple[bool, Any] = True, None
         self._timer = self.loop.call_later(_WAIT, self._check)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has left, or was sent away."""
+        """Stop the timer."""
         self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Close the connection when the head is too large; the body has limits of its own."""
+        """Close the connection if the headers are too large; the body has its own limits."""
         request = self.cycle
         of_body = request is not None and request.more_body
         super().data_received(data)
@@ -41,7 +41,7 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             self.transport.close()
 
     def _check(self) -> None:
-        if self.transport.get_protocol() is not self:  # it is a WebSocket now
+        if self.transport.get_protocol() is not self:  # the connection became a WebSocket
             return
         now = self.cycle is None or self.cycle.response_complete, self.cycle
         if now[0] and now == self._latest:

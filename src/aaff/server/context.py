@@ -1,4 +1,4 @@
-"""What the routes of one server share: its models, its threads, its counts."""
+"""State shared by the routes of a server: models, threads and metrics."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ LOG = logging.getLogger("aaff.server")
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model and the queue before it."""
+    """A loaded model and its queue."""
 
     name: str
     segmenter: Segmenter
     batcher: Batcher
 
     def describe(self) -> dict[str, Any]:
-        """What clients may know of it."""
+        """Public details of the model, JSON-ready."""
         card = self.segmenter.card
         return {
             "network": card.network,
@@ -48,10 +48,10 @@ class Model:
 
 
 class Models:
-    """The models of a server by name; the first is the default.  Each is loaded when it is first asked for.
+    """The models of a server by name; the first is the default.  Each is loaded on first use.
 
     Args:
-        loaders: name → function that loads the model; called in a thread, at most once at a time.
+        loaders: name → function that loads the model; called in a thread, one at a time.
         limits: sizes of batches and queues.
         metrics: counts batches and frames.
     """
@@ -65,7 +65,7 @@ class Models:
         metrics.gauge("aaff_queue_frames", lambda: {(("model", m.name),): len(m.batcher) for m in self.loaded.values()})
 
     async def get(self, name: str | None = None) -> Model:
-        """A model, loaded now if it is not yet.
+        """Return a model, loading it if necessary.
 
         Raises:
             UnknownNameError: there is no such model.
@@ -80,7 +80,7 @@ class Models:
                     segmenter = await asyncio.to_thread(self._loaders[name])
                 except AaffError as error:
                     LOG.error("model %s: %s", name, error)
-                    raise Refusal(503, f"the model {name} cannot be loaded; the log of the server says why") from error
+                    raise Refusal(503, f"the model {name} cannot be loaded; see the log of the server") from error
                 self.loaded[name] = Model(name, segmenter, self._batcher(name, segmenter))
         return self.loaded[name]
 
@@ -92,18 +92,18 @@ class Models:
         return Batcher(segmenter.batch, largest=self._limits.batch, waiting=self._limits.requests, report=report)
 
     async def close(self) -> None:
-        """Finish what is in work."""
+        """Process the queued frames of all models, then stop."""
         for model in self.loaded.values():
             await model.batcher.close()
 
 
 class Context:
-    """One server.
+    """The state of one server.
 
     Attributes:
-        settings: address, guards, limits.
+        settings: address, guards and limits.
         models: see ``Models``.
-        metrics: counts and times.
+        metrics: counters and timings.
     """
 
     def __init__(self, loaders: Mapping[str, Loader], settings: Settings) -> None:
@@ -117,32 +117,32 @@ class Context:
 
     @property
     def limits(self) -> Limits:
-        """How much is taken on."""
+        """The limits of the server."""
         return self.settings.limits
 
     def admit(self) -> _Admission:
-        """Count a request while it is in work.
+        """Count a request while it is in progress.
 
         Raises:
-            Refusal: there are too many already (503).
+            Refusal: too many requests are in progress (503).
         """
         return _Admission(self)
 
     async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
-        """Run decoding or encoding beside the event loop, in as many threads as there are cores."""
+        """Run decoding or encoding outside the event loop, in as many threads as there are cores."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
     async def predict(
         self, model: Model, decode: Callable[[], UInt8Array], encode: Callable[[Prediction], T]
     ) -> tuple[Prediction, T]:
-        """From the bytes of a frame to the bytes of a response; frames that are decoded are counted and bounded."""
+        """Process the bytes of a frame to the bytes of a response, with a limit on decoded frames in memory."""
         async with self._decoded:
             frame = await self.in_thread(decode)
             prediction = await model.batcher(frame)
             return prediction, await self.in_thread(encode, prediction)
 
     async def close(self) -> None:
-        """Finish what is in work and end the threads."""
+        """Finish the work in progress and stop the threads."""
         await self.models.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -154,7 +154,7 @@ class _Admission:
     def __enter__(self) -> None:
         most = self._context.limits.requests
         if self._context._requests >= most:
-            raise Refusal(503, f"the server has {most} requests in work; try again in a moment", retry=1)
+            raise Refusal(503, f"the server is busy with {most} requests; try again in a moment", retry=1)
         self._context._requests += 1
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""The forms of a prediction that clients can ask for, by ``Accept`` and by ``form``."""
+"""The forms of a prediction that clients can request with ``Accept`` and ``form``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from aaff.runtime import Prediction
 from aaff.server.problems import Refusal
 
 Form = Literal["json", "index", "map", "overlay", "side", "maps"]
-"""Summary; palette PNG of the class ids; their colours; the image under its colours; the image beside its colours;
-class ids and confidence for a program that draws itself (``pack``)."""
+"""Summary; palette PNG of the class ids; class colours; overlay on the image; image and class colours side by side;
+class ids and confidence for clients that render themselves (``pack``)."""
 
 JSON, PNG, JPEG, WEBP, MAPS = "application/json", "image/png", "image/jpeg", "image/webp", "application/vnd.aaff.maps"
 
@@ -31,21 +31,21 @@ TYPES: dict[Form, tuple[str, ...]] = {
     "side": (PNG, JPEG, WEBP),
     "maps": (MAPS,),
 }
-"""Form → media types that it can have, the usual one first.  Classes do not survive JPEG."""
+"""Form → its media types, the default first.  JPEG is only for overlays, since it would destroy class ids."""
 
 _FORM_OF: dict[str, Form] = {JSON: "json", PNG: "index", JPEG: "overlay", WEBP: "overlay", MAPS: "maps"}
-"""What a media type means where no form is named."""
+"""Media type → the form it means if none is named."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a client wants of a prediction.
+    """The form of a prediction that a client requested.
 
     Attributes:
         form: see ``Form``.
-        media_type: one of ``TYPES`` for it.
-        alpha, legend, classes, conf: of an overlay, see ``aaff.Prediction.overlay``.
-        confidence: give the confidence of every pixel with ``maps`` too.
+        media_type: one of its ``TYPES``.
+        alpha, legend, classes, conf: options of an overlay, see ``aaff.Prediction.overlay``.
+        confidence: include the confidence of every pixel in ``maps``.
     """
 
     form: Form = "json"
@@ -58,14 +58,14 @@ class Wanted:
 
 
 def choose(accept: str, form: Form | None) -> tuple[Form, str]:
-    """Form and media type of a response.
+    """Choose form and media type of a response.
 
     Args:
-        accept: the header; empty: anything.
-        form: the form that was named, if any.
+        accept: the ``Accept`` header; empty: anything.
+        form: the requested form, if any.
 
     Raises:
-        Refusal: nothing that is accepted can be given (406).
+        Refusal: no acceptable media type is available (406).
 
     >>> choose("image/png", None), choose("*/*", None), choose("image/webp, image/jpeg;q=0.5", "overlay")
     (('index', 'image/png'), ('json', 'application/json'), ('overlay', 'image/webp'))
@@ -77,7 +77,7 @@ def choose(accept: str, form: Form | None) -> tuple[Form, str]:
         if quality > most:
             best, most = offer, quality
     if not best:
-        raise Refusal(406, f"{form or 'a prediction'} is given as {' or '.join(offers)}; accept one of them")
+        raise Refusal(406, f"{form or 'a prediction'} is available as {' or '.join(offers)}; accept one of them")
     return form or _FORM_OF[best], best
 
 
@@ -85,7 +85,7 @@ def encode(prediction: Prediction, wanted: Wanted) -> bytes:
     """The body of a response.
 
     Raises:
-        AaffError: there is no such class, or the model gives no confidence.
+        AaffError: there is no such class, or the model does not output the confidence.
     """
     if wanted.form == "json":
         return prediction.to_json(indent=None).encode()
@@ -102,12 +102,12 @@ def encode(prediction: Prediction, wanted: Wanted) -> bytes:
 
 
 def pack(prediction: Prediction, *, confidence: bool = False) -> bytes:
-    """Summary, class map and confidence in one piece, small and quick to read in a browser.
+    """Summary, class map and confidence in one compact message that a browser decodes quickly.
 
     Returns:
         Length of the summary (4 bytes, little endian), the summary (JSON, with ``map`` = ``{"width", "height",
-        "planes"}``), and the planes behind each other, uint8 [height, width], compressed by zlib.  They have the size
-        of the network's map where the frame is larger than that.
+        "planes"}``), and the concatenated planes, uint8 [height, width], compressed by zlib.  They have the size of the
+        network's map if the frame is larger.
     """
     small = prediction.class_map if prediction.network_map is None else prediction.network_map
     planes = {"class_map": small}
@@ -143,7 +143,7 @@ def _picture(picture: UInt8Array, media_type: str) -> bytes:
 
 
 def _quality(accept: str, offer: str) -> float:
-    """How welcome a media type is, 0 to 1, by the most specific range that has it."""
+    """Quality value of a media type, 0 to 1, from the most specific range that includes it."""
     kind = offer.partition("/")[0]
     found: dict[int, float] = {}
     for part in accept.lower().split(",")[:50]:

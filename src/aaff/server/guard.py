@@ -1,7 +1,7 @@
-"""What every request passes first: who may ask, how much may be sent, and what a browser may do with the response.
+"""Access checks and security headers for every request.
 
-A server on this machine can be reached by every page that its user opens.  Two checks keep other sites out: the Host
-must be a name of this server (DNS rebinding), and the Origin, which browsers send with every request of a page that
+A local server can be reached by every web page that its user opens.  Two checks keep other sites out: the Host must be
+a name of this server (against DNS rebinding), and the Origin, which browsers send with every request of a page that
 changes something or opens a WebSocket, must be the server itself.
 """
 
@@ -37,22 +37,22 @@ SECURITY_HEADERS = {
 }
 
 OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/")
-"""Addresses that need no token: they say nothing and cost nothing.  So does what lies below ``/page/``."""
+"""Paths that need no token, since they reveal nothing and cost nothing, like everything below ``/page/``."""
 
 _HOST = re.compile(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?", re.ASCII)
-"""A name or an address, and perhaps a port; ``urlsplit`` alone would find a name in much else."""
+"""A host name or IP address with an optional port; ``urlsplit`` alone accepts much more."""
 
 BEARER = "bearer."
-"""Browsers cannot send headers with a WebSocket; the token comes as a subprotocol, this and its base64url form."""
+"""Prefix of the subprotocol with the token in base64url, since browsers cannot send headers with a WebSocket."""
 
 
 class Guard:
     """ASGI middleware around the whole application.
 
     Args:
-        app: what is guarded.
-        settings: names, origins and token that are allowed.
-        metrics: counts requests and their status.
+        app: the guarded application.
+        settings: allowed host names, origins and token.
+        metrics: counts requests by status.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
@@ -60,7 +60,7 @@ class Guard:
         self._names = {name.lower() for name in (*settings.hosts, settings.host, socket.gethostname())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request or pass it on."""
+        """Reject the request or pass it on."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -90,7 +90,7 @@ class Guard:
             await self._app(scope, receive, with_headers)
         finally:
             if scope["type"] == "http":
-                route = getattr(scope.get("route"), "path", "other")  # never the address itself: anybody can invent one
+                route = getattr(scope.get("route"), "path", "other")  # never the URL, since anyone can invent URLs
                 self._metrics.count("aaff_requests_total", route=route, method=_method(scope), status=str(status))
                 self._metrics.observe("aaff_request_seconds", time.perf_counter() - started, route=route)
 
@@ -103,14 +103,14 @@ class Guard:
                 403, "this server is not known under that name; start it with --allow-host NAME to allow the name"
             )
         origin = headers.get("origin")
-        own = (f"http://{host}", f"https://{host}")  # a proxy may bring TLS
+        own = (f"http://{host}", f"https://{host}")  # a proxy may add TLS
         if origin is not None and origin not in (*own, *self._settings.origins):
-            raise Refusal(403, "a page of another site may not use this server; --allow-origin ORIGIN would allow it")
+            raise Refusal(403, "a page of another site may not use this server; allow it with --allow-origin ORIGIN")
         if self._settings.token and not self._is_open(scope) and not self._has_token(scope, headers):
             raise Refusal(401, "this server needs a token; send it as Authorization: Bearer TOKEN")
 
     def _is_ours(self, host: str) -> bool:
-        """Whether a Host header names this server.  An address in digits cannot be rebound, a name can."""
+        """Whether a Host header names this server.  IP addresses are accepted, since only names can be rebound."""
         if not _HOST.fullmatch(host):
             return False
         try:

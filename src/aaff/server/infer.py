@@ -1,8 +1,8 @@
-"""``/v2``: the Open Inference Protocol (KServe v2, Triton), for fleets that speak tensors.
+"""``/v2``: the Open Inference Protocol (KServe v2, Triton), for clients that exchange tensors.
 
-One input, ``frames`` uint8 [N, H, W, 3] RGB of any size; outputs ``class_map`` and, from a model that gives it,
-``confidence``, both uint8 [N, H, W].  Data come as JSON numbers or as raw bytes behind the JSON (the extension for
-binary data, header ``Inference-Header-Content-Length``).
+The input is ``frames`` uint8 [N, H, W, 3] RGB of any size; the outputs are ``class_map`` and, if the model has it,
+``confidence``, both uint8 [N, H, W].  Data are JSON numbers, or raw bytes after the JSON (binary data extension, header
+``Inference-Header-Content-Length``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BODY = {
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request: frames uint8 [N, H, W, 3], its id, and whether the outputs shall be raw bytes."""
+    """A request: frames uint8 [N, H, W, 3], its id, and whether the outputs are returned as raw bytes."""
 
     frames: UInt8Array
     id: str | None
@@ -50,14 +50,14 @@ def make_routes(context: Context) -> APIRouter:
 
     @router.get("/health/live")
     async def live() -> dict[str, bool]:
-        """Whether the server runs."""
+        """Whether the server is running."""
         return {"live": True}
 
     @router.get("/health/ready")
     async def ready() -> dict[str, bool]:
         """Whether the first model is loaded."""
         if context.models.default not in context.models.loaded:
-            raise Refusal(503, "the model is being loaded", retry=2)
+            raise Refusal(503, "the model is still loading", retry=2)
         return {"ready": True}
 
     @router.get("/models/{name}")
@@ -75,7 +75,7 @@ def make_routes(context: Context) -> APIRouter:
 
     @router.get("/models/{name}/ready")
     async def model_ready(name: str) -> dict[str, Any]:
-        """Whether a model is loaded; asking loads it."""
+        """Whether a model is loaded; this request loads it."""
         await context.models.get(name)
         return {"name": name, "ready": True}
 
@@ -98,10 +98,10 @@ def make_routes(context: Context) -> APIRouter:
 
 
 def _read(data: bytes, length: str | None, pixels: int) -> _Asked:
-    """The request in a body.
+    """Parse the body of a request.
 
     Raises:
-        Refusal: it is not one (400), or has too many pixels (413).
+        Refusal: it is not a valid request (400), or has too many pixels (413).
     """
     try:
         end = len(data) if length is None else int(length[:12])
@@ -119,7 +119,7 @@ def _read(data: bytes, length: str | None, pixels: int) -> _Asked:
         raise Refusal(400, f"the input must be frames, UINT8 [N, H, W, 3], not {said}")
     count = shape[0] * shape[1] * shape[2]
     if count > pixels:
-        raise Refusal(413, f"the frames have {count:,} pixels; at most {pixels:,} are taken")
+        raise Refusal(413, f"the frames have {count:,} pixels; at most {pixels:,} are accepted")
     try:
         raw = data[end:] if end < len(data) else np.asarray(tensor["data"], np.int64)
         values = np.frombuffer(raw, np.uint8) if isinstance(raw, bytes) else raw
@@ -127,7 +127,7 @@ def _read(data: bytes, length: str | None, pixels: int) -> _Asked:
             raise Refusal(400, f"the data are not {3 * count} values in 0–255")
         frames = np.ascontiguousarray(values.reshape(shape), np.uint8)
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise Refusal(400, "the data of the input are not numbers of one shape") from error
+        raise Refusal(400, "the data of the input are not a regular array of numbers") from error
     return _Asked(frames, name if isinstance(name, str) and len(name) <= 200 else None, binary)
 
 

@@ -1,7 +1,7 @@
-"""Videos as jobs: uploaded, turned into a semantic video in the background, fetched, and removed.
+"""Video jobs: upload a video, segment it in the background, download the result, remove it.
 
-Everything of a job lies in a folder of its own inside one temporary folder, under names of the server's choosing, and
-goes with the job or with the server.
+Each job has its own folder inside one temporary folder, with file names chosen by the server; it is removed with the
+job or when the server stops.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LOG = logging.getLogger("aaff.server")
 
 
 class _Stopped(Exception):  # noqa: N818 - a signal to the conversion
-    """The job is not wanted any more, or took too long."""
+    """The job was cancelled or took too long."""
 
 
 @dataclass
@@ -42,16 +42,16 @@ class Job:
     """One video.
 
     Attributes:
-        id: cannot be guessed.
-        folder: holds the upload and the results.
+        id: a random identifier that cannot be guessed.
+        folder: contains the upload and the results.
         model: name of the model.
-        form: what the video shows.
-        style: of overlays.
-        state: where it stands.
-        progress: of a running job, after its first frame.
-        problems: sentences about frames that could not be read.
-        error: why it failed.
-        ended: when, in seconds of the monotonic clock.
+        form: form of the resulting video.
+        style: style of overlays.
+        state: state of the job.
+        progress: progress of a running job, after its first frame.
+        problems: messages about frames that could not be read.
+        error: why the job failed.
+        ended: when it ended, in seconds of the monotonic clock.
     """
 
     id: str
@@ -68,7 +68,7 @@ class Job:
 
     @property
     def upload(self) -> Path:
-        """Where the upload lies; the client's own name for it is not kept."""
+        """Path of the upload; the client's file name is not kept."""
         return self.folder / "upload"
 
     @property
@@ -82,7 +82,7 @@ class Job:
         return self.folder / "result.jsonl"
 
     def describe(self) -> dict[str, Any]:
-        """What clients may know of it."""
+        """Public status of the job, JSON-ready."""
         now = self.progress
         return {
             "id": self.id,
@@ -100,11 +100,11 @@ class Job:
 
 
 class Jobs:
-    """The videos of one server.  One runs at a time, in a thread of its own.
+    """The video jobs of one server.  One job runs at a time, in its own thread.
 
     Args:
-        limits: how many, how long, how long kept.
-        metrics: counts them by state.
+        limits: number of jobs, maximum duration, and how long results are kept.
+        metrics: counts jobs by state.
     """
 
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
@@ -115,15 +115,15 @@ class Jobs:
         metrics.gauge("aaff_jobs", self._states)
 
     def create(self, model: str, form: Form, style: Style) -> Job:
-        """A place for a new job, before its upload is received.
+        """Create a job, before its upload is received.
 
         Raises:
-            Refusal: there are too many already (429).
+            Refusal: there are too many jobs (429).
         """
         self._remove_old()
         unfinished = sum(job.state in ("queued", "running") for job in self._jobs.values())
         if unfinished >= self._limits.jobs:
-            raise Refusal(429, f"{unfinished} videos wait or run already; try again when one is done", retry=30)
+            raise Refusal(429, f"{unfinished} videos are already queued or running; try again later", retry=30)
         name = secrets.token_urlsafe(16)
         folder = Path(self._place.name) / name
         folder.mkdir(mode=0o700)
@@ -131,23 +131,23 @@ class Jobs:
         return job
 
     def start(self, job: Job, segmenter: Segmenter, source: VideoFile) -> None:
-        """Let a job run when its turn comes."""
+        """Queue a job."""
         self._thread.submit(self._run, job, segmenter, source)
 
     def open(self, job: Job) -> VideoFile:
-        """The uploaded video; its first frame has been decoded.
+        """Open the uploaded video and decode its first frame.
 
         Raises:
             DataError: it is not a video, damaged or too large.
         """
-        # Named so, since the place where the server put it is nobody's business.
+        # The name hides the path on the server from clients.
         return VideoFile(job.upload, name="the video", max_pixels=self._limits.pixels)
 
     def get(self, name: str) -> Job:
-        """A job by its id.
+        """Find a job by its id.
 
         Raises:
-            Refusal: there is none, or not any more (404).
+            Refusal: there is no such job, or it was removed (404).
         """
         self._remove_old()
         try:
@@ -156,7 +156,7 @@ class Jobs:
             raise Refusal(404, "there is no such job; results are removed after a while") from None
 
     def remove(self, job: Job) -> None:
-        """Cancel a job, or forget its results.  Its files go now, or as soon as its thread has let go of them."""
+        """Cancel a job or remove its results.  Its files are removed now, or as soon as its thread has closed them."""
         self._jobs.pop(job.id, None)
         job.stop.set()
         if job.state == "queued":
@@ -195,7 +195,7 @@ class Jobs:
             job.error = str(error).replace(str(job.folder), "the server's folder")
         except Exception:
             LOG.exception("a video failed")
-            job.error = "the server made a mistake; its log says which"
+            job.error = "internal server error; see the log of the server"
         finally:
             job.upload.unlink(missing_ok=True)
             job.ended, job.state = time.monotonic(), state

@@ -1,10 +1,10 @@
-"""``/v1/live``: a camera or a video over a WebSocket, the newest frame first.
+"""``/v1/live``: a camera or a video over a WebSocket, of which only the newest frame is processed.
 
-The client sends frames as files (JPEG, WebP, PNG), one per message.  The server does one after the other; what comes
-meanwhile waits in one place, where a newer frame replaces an older one, so nothing ever queues.  Every result is one
-binary message: the number of the frame among those sent (4 bytes, little endian), then what
-``aaff.server.forms.pack`` gives.  A frame that cannot be used is told as JSON text (a problem, with ``frame``).
-A client keeps the delay small by sending the next frame when a result comes, with one or two on their way.
+The client sends frames as image files (JPEG, WebP, PNG), one per message.  The server processes one frame at a time.
+Of the frames that arrive meanwhile it keeps only the newest, so no queue builds up.  Every result is one binary
+message: the index of the frame among those sent (4 bytes, little endian), then the output of ``aaff.server.forms.pack``.
+For an invalid frame, the server sends JSON text (a problem, with ``frame``).  To keep the delay small, a client sends
+the next frame when a result arrives, with one or two frames in flight.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from aaff.server.segment import read_frame
 
 SUBPROTOCOL = "aaff.live"
 _IDLE = 300.0
-"""Seconds without a frame after which a connection ends; a page opens a new one when it needs it."""
+"""Seconds without a frame after which a connection is closed; a page reconnects when necessary."""
 _SLOW = 10.0
-"""Seconds that a client may take to read a result."""
+"""Maximum time in seconds for a client to read a result."""
 _TRY_LATER, _POLICY, _RESTART = 1013, 1008, 1012
 
 
 def make_routes(context: Context) -> APIRouter:
-    """The WebSocket of live pictures."""
+    """The WebSocket route for live frames."""
     router = APIRouter()
     clients: set[WebSocket] = set()
     context.metrics.gauge("aaff_live_clients", lambda: len(clients))
@@ -42,7 +42,7 @@ def make_routes(context: Context) -> APIRouter:
         offered = socket.scope.get("subprotocols", ())
         await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         if len(clients) >= context.limits.live:
-            await socket.close(_TRY_LATER, f"{len(clients)} live pictures are watched already; try again later")
+            await socket.close(_TRY_LATER, f"{len(clients)} live streams are already open; try again later")
             return
         clients.add(socket)
         try:
@@ -53,7 +53,7 @@ def make_routes(context: Context) -> APIRouter:
         except AaffError as error:
             await _close(socket, _TRY_LATER, str(error))
         except asyncio.CancelledError:
-            await _close(socket, _RESTART, "the server ends")
+            await _close(socket, _RESTART, "the server is shutting down")
             raise
         finally:
             clients.discard(socket)
@@ -62,12 +62,12 @@ def make_routes(context: Context) -> APIRouter:
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
-    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # it is closed already
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # already closed
         await socket.close(code, reason.encode()[:120].decode(errors="ignore"))
 
 
 class _Watch:
-    """One client."""
+    """One client's connection."""
 
     def __init__(self, context: Context, socket: WebSocket, model: Model) -> None:
         self._context, self._socket, self._model = context, socket, model
@@ -75,7 +75,7 @@ class _Watch:
         self._came = asyncio.Event()
 
     async def run(self) -> None:
-        """Until the client leaves."""
+        """Serve the client until it disconnects."""
         reading = asyncio.create_task(self._read())
         working = asyncio.create_task(self._work())
         try:
@@ -100,7 +100,7 @@ class _Watch:
                 return
             data: bytes | None = message.get("bytes")
             if not data or len(data) > most:
-                await _close(self._socket, 1009 if data else 1003, "send images of at most the size that is allowed")
+                await _close(self._socket, 1009 if data else 1003, "send images within the size limit of the server")
                 return
             if self._newest is not None:
                 self._context.metrics.count("aaff_live_dropped_total")
@@ -132,7 +132,7 @@ class _Watch:
         return result
 
     async def _send(self, message: bytes | str) -> None:
-        async with asyncio.timeout(_SLOW):  # a client that reads nothing ends here
+        async with asyncio.timeout(_SLOW):  # disconnects a client that does not read
             if isinstance(message, bytes):
                 await self._socket.send_bytes(message)
             else:

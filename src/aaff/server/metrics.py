@@ -1,4 +1,4 @@
-"""Counts and times in the text format of Prometheus."""
+"""Metrics in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Metrics:
             self._histograms.setdefault(key, _Histogram(bounds)).add(value)
 
     def gauge(self, name: str, read: Callable[[], Mapping[Labels, float] | float]) -> None:
-        """A value that is read when somebody asks."""
+        """Register a value that is read whenever the metrics are requested."""
         self._gauges[name] = read
 
     def text(self) -> str:
-        """Everything, one line per value."""
+        """All metrics, one line per value."""
         lines: list[str] = []
         with self._lock:
             counters = sorted(self._counters.items())

@@ -1,6 +1,6 @@
-"""One format for everything that goes wrong: a sentence in ``application/problem+json`` (RFC 9457).
+"""Error responses: one sentence in ``application/problem+json`` (RFC 9457).
 
-No answer ever carries a traceback: what is a bug of ours is logged here and told as a sentence without details.
+No response contains a traceback: bugs of the server are logged and reported without details.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(BaseModel):
-    """What went wrong and what to do about it."""
+    """An error and how to fix it."""
 
-    type: str = Field("about:blank", description="always about:blank: the status says which kind it is")
+    type: str = Field("about:blank", description="always about:blank; the status identifies the kind of problem")
     title: str = Field(description="name of the HTTP status")
     status: int = Field(description="HTTP status")
     detail: str = Field(description="one sentence: what, where, how to fix it")
 
 
 class Refusal(AaffError):  # noqa: N818 - a refusal, not always an error
-    """A request that is not done.
+    """A request that the server rejects.
 
     Args:
         status: HTTP status.
-        sentence: for the user.
-        retry: seconds after which it may be tried again.
+        sentence: message for the user.
+        retry: seconds after which the client may try again.
     """
 
     def __init__(self, status: int, sentence: str, *, retry: int | None = None) -> None:
@@ -43,13 +43,13 @@ class Refusal(AaffError):  # noqa: N818 - a refusal, not always an error
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that belong to the status."""
+        """The headers for the status."""
         found = {} if self.retry is None else {"Retry-After": str(self.retry)}
         return found | ({"WWW-Authenticate": 'Bearer realm="aaff"'} if self.status == 401 else {})
 
 
 def to_problem(error: Exception) -> Problem:
-    """The problem that an exception stands for.
+    """The problem for an exception.
 
     >>> to_problem(Refusal(413, "too large")).status, to_problem(ValueError("secret")).status
     (413, 500)
@@ -62,7 +62,7 @@ def to_problem(error: Exception) -> Problem:
         return problem(422, str(error))
     if isinstance(error, MemoryError):
         return problem(503, "the server is out of memory; try a smaller image")
-    return problem(500, "the server made a mistake; its log says which")
+    return problem(500, "internal server error; see the log of the server")
 
 
 def problem(status: int, sentence: str) -> Problem:
@@ -71,14 +71,14 @@ def problem(status: int, sentence: str) -> Problem:
 
 
 def to_response(error: Exception) -> JSONResponse:
-    """The response that an exception stands for."""
+    """The response for an exception."""
     found = to_problem(error)
     headers = error.headers if isinstance(error, Refusal) else {"Retry-After": "5"} if found.status == 503 else {}
     return JSONResponse(found.model_dump(), found.status, headers, MEDIA_TYPE)
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Give every error of an application this format."""
+    """Install exception handlers that return all errors of an application in this format."""
 
     async def ours(_: Request, error: Exception) -> JSONResponse:
         return to_response(error)
@@ -102,8 +102,8 @@ def handle_problems(app: FastAPI) -> None:
 
 
 _SENTENCES = {
-    404: "there is no such address; /openapi.json lists all",
-    405: "this address does not take this method; /openapi.json says which it takes",
+    404: "there is no such URL; /openapi.json lists all",
+    405: "this URL does not support this method; see /openapi.json",
 }
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -113,13 +113,13 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         401: "The token is missing or wrong",
         403: "The Host or Origin of the request is not allowed",
         404: "There is no such model or job",
-        406: "None of the accepted types can be given",
-        408: "The request came too slowly",
+        406: "None of the accepted types is available",
+        408: "The request arrived too slowly",
         413: "The body or the image is too large",
-        415: "The content is of an unknown type",
-        422: "The content cannot be used",
+        415: "The content type is not supported",
+        422: "The content is invalid",
         429: "Too many jobs; try again later",
-        500: "A mistake of the server",
+        500: "Internal server error",
         503: "The server is busy; try again later",
     }.items()
 }

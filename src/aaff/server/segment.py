@@ -1,4 +1,4 @@
-"""``POST /v1/segment``: one image in, its classes out in the form that the client accepts."""
+"""``POST /v1/segment``: segment one image, and return the prediction in the form that the client accepts."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def make_routes(context: Context) -> APIRouter:
         request: Request,
         model: Annotated[str | None, Query(max_length=200, description="default: the first of /v1/models")] = None,
         form: Annotated[Form | None, Query(description="default: by Accept; JSON for anything")] = None,
-        alpha: Annotated[float, Query(ge=0, le=1, description="strength of the colours of an overlay")] = 0.5,
-        legend: Annotated[bool, Query(description="list the classes in an overlay")] = True,
-        classes: Annotated[list[str], Query(max_length=255, description="paint only these in an overlay")] = [],  # noqa: B006
-        conf: Annotated[float, Query(ge=0, le=1, description="least confidence of what an overlay paints")] = 0.0,
+        alpha: Annotated[float, Query(ge=0, le=1, description="opacity of the colours in an overlay")] = 0.5,
+        legend: Annotated[bool, Query(description="draw a legend in an overlay")] = True,
+        classes: Annotated[list[str], Query(max_length=255, description="colour only these in an overlay")] = [],  # noqa: B006
+        conf: Annotated[float, Query(ge=0, le=1, description="minimum confidence to colour in an overlay")] = 0.0,
         confidence: Annotated[bool, Query(description="add the confidence to form=maps")] = False,
     ) -> Response:
-        """The class of every pixel of an image.
+        """Predict the class of every pixel of an image.
 
-        `Accept` chooses the form: `application/json` (shares, confidence and speed), `image/png` (palette PNG of the
-        class ids; with `form` their colours, or the overlay), `image/jpeg` or `image/webp` (the overlay).
+        `Accept` selects the form: `application/json` (class shares, confidence and speed), `image/png` (palette PNG of
+        the class ids, or with `form` the class colours or the overlay), `image/jpeg` or `image/webp` (the overlay).
         """
         chosen, media_type = choose(request.headers.get("accept", ""), form)
         wanted = Wanted(chosen, media_type, alpha, legend, tuple(classes), conf, confidence)
@@ -74,7 +74,7 @@ def make_routes(context: Context) -> APIRouter:
 
 
 def read_frame(data: bytes, pixels: int) -> UInt8Array:
-    """An uploaded image, RGB uint8 [H, W, 3]; its size is checked before it is decoded.
+    """Decode an uploaded image to RGB uint8 [H, W, 3]; its size is checked before decoding.
 
     Raises:
         Refusal: it has too many pixels (413).

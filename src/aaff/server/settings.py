@@ -1,4 +1,4 @@
-"""What a server may be asked to do: its address, its guards and its limits."""
+"""Settings of a server: address, access and limits."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from dataclasses import dataclass, field, fields
 from aaff.errors import OptionError
 
 LOOPBACK = "127.0.0.1"
-"""Where a server listens unless it is told otherwise: nobody outside this machine can reach it."""
+"""Default address to listen on, which only this machine can reach."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one server takes on at once; everything beyond is refused with a sentence and ``Retry-After``.
+    """Limits of one server; requests beyond them are rejected with a message and ``Retry-After``.
 
-    The worst case of memory for images is ``requests`` bodies and ``decoded`` decoded frames.
+    Images take at most the memory of ``requests`` bodies and ``decoded`` decoded frames.
     """
 
     image_mb: int = 16
-    """Largest image or tensor of a request, in megabytes (10⁶ bytes)."""
+    """Largest image or tensor in a request, in megabytes (10⁶ bytes)."""
     video_mb: int = 500
     """Largest video, in megabytes."""
     pixels: int = 40_000_000
-    """Most pixels of an image or of a frame of a video; read from the header, before anything is decoded."""
+    """Largest number of pixels of an image or video frame, checked before decoding."""
     requests: int = 96
-    """Requests that may be in work or wait at once; more get 503."""
+    """Maximum number of requests in progress or queued; more are answered with status 503."""
     decoded: int = 16
-    """Frames that may be in memory, decoded, at once; the other requests wait with their files as they came."""
+    """Maximum number of decoded frames in memory; other requests wait with their images still encoded."""
     batch: int = 8
-    """Frames that the model gets at once when requests pile up."""
+    """Maximum batch size of the model under load."""
     seconds: float = 30.0
-    """Time in which an image must be received, and time in which it must be done; else 408 and 503. Videos may take ten
-    times as long to arrive, with no pause longer than this."""
+    """Seconds in which an image must be received (else status 408), and in which it must be processed (else 503).
+    A video may take ten times as long to arrive, but without a pause longer than this."""
     live: int = 8
-    """Cameras and videos that may be watched live at once."""
+    """Maximum number of live streams (cameras and videos)."""
     jobs: int = 4
-    """Videos that may wait or run at once; more get 429. One runs at a time."""
+    """Maximum number of queued and running video jobs, of which one runs at a time; more get status 429."""
     job_minutes: float = 60.0
-    """Longest time that one video may take."""
+    """Maximum duration of one video job, in minutes."""
     keep_minutes: float = 60.0
-    """How long the result of a video is kept."""
+    """Minutes for which the result of a video job is kept."""
     kept: int = 16
-    """Finished videos that are kept; the oldest are removed first."""
+    """Maximum number of finished video jobs to keep; the oldest are removed first."""
 
     def __post_init__(self) -> None:
         for option in fields(self):
@@ -52,14 +52,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything about a server but its models.
+    """All settings of a server except its models.
 
     Attributes:
-        host: address that the server listens at.
-        port: 0 takes a free one.
-        token: what a client must send as ``Authorization: Bearer TOKEN``; empty: nothing.
-        hosts: names besides its own under which the server may be asked for, such as ``demo.example.org``.
-        origins: other sites whose pages may use the server, such as ``https://example.org``.
+        host: address to listen on.
+        port: port to listen on; 0 picks a free port.
+        token: token that clients must send as ``Authorization: Bearer TOKEN``; empty: none.
+        hosts: further host names to accept in requests, such as ``demo.example.org``.
+        origins: other web sites whose pages may use the server, such as ``https://example.org``.
         limits: see ``Limits``.
     """
 
@@ -74,7 +74,7 @@ class Settings:
         if not 0 <= self.port <= 65535:
             raise OptionError(f"port {self.port} is not a port; it must be in 0–65535")
         if self.token and (not self.token.isascii() or not self.token.isprintable() or " " in self.token):
-            raise OptionError("a token has ASCII letters, digits and signs only, and no spaces")
+            raise OptionError("a token must consist of printable ASCII characters without spaces")
 
     @property
     def is_local(self) -> bool:
@@ -83,7 +83,7 @@ class Settings:
 
 
 def is_loopback(name: str) -> bool:
-    """Whether a host's name or address is that of this machine alone.
+    """Whether a host name or address is a loopback address of this machine.
 
     >>> is_loopback("localhost"), is_loopback("127.0.0.1"), is_loopback("[::1]"), is_loopback("192.168.1.2")
     (True, True, True, False)
@@ -95,7 +95,7 @@ def is_loopback(name: str) -> bool:
 
 
 def as_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The IP address that a text is, also in brackets; None for a name."""
+    """Parse an IP address, optionally in brackets; None for a host name."""
     try:
         return ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
     except ValueError:

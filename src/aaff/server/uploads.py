@@ -1,4 +1,4 @@
-"""Bodies of requests: read with limits of size and time, as a raw file or as the file of a form."""
+"""Read request bodies with size and time limits, as a raw file or as the file of a form."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _BLOCK = 1 << 20
 
 
 async def read_upload(request: Request, *, megabytes: int, seconds: float) -> bytes:
-    """The file that a request carries: its body, or the only file of a ``multipart/form-data`` body.
+    """Read the file of a request: its body, or the only file of a ``multipart/form-data`` body.
 
     Raises:
-        Refusal: it is too large (413), comes too slowly (408), or is not there (400).
+        Refusal: it is too large (413), arrives too slowly (408), or is missing (400).
     """
     body = bytearray()
     async for chunk in _received(request, megabytes, seconds, seconds):
@@ -38,7 +38,7 @@ async def read_upload(request: Request, *, megabytes: int, seconds: float) -> by
 
 
 async def save_upload(request: Request, path: Path, *, megabytes: int, seconds: float) -> None:
-    """Write the file that a request carries to a path of the server's choosing, block by block.
+    """Write the file of a request to a path chosen by the server, block by block.
 
     Raises:
         Refusal: as ``read_upload``.
@@ -58,10 +58,10 @@ async def save_upload(request: Request, path: Path, *, megabytes: int, seconds: 
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T], seconds: float) -> T:
-    """The result of some work, which is cancelled when its client leaves or when it takes too long.
+    """Wait for some work, which is cancelled if its client disconnects or it takes too long.
 
     Raises:
-        Refusal: it takes too long (503), or the client has left, who does not read it.
+        Refusal: it takes too long (503), or the client has disconnected (408).
     """
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_left(request))
@@ -83,7 +83,7 @@ async def _left(request: Request) -> None:
 
 
 async def _received(request: Request, megabytes: int, pause: float, seconds: float) -> AsyncIterator[bytes]:
-    """The body in pieces: at most ``pause`` seconds between two of them, and ``seconds`` for all."""
+    """The body in chunks: at most ``pause`` seconds between two of them, and ``seconds`` in total."""
     most = megabytes * _MB
     too_large = Refusal(413, f"the body is larger than {megabytes} MB; make the file smaller")
     length = request.headers.get("content-length", "0")
@@ -97,7 +97,7 @@ async def _received(request: Request, megabytes: int, pause: float, seconds: flo
             async with asyncio.timeout_at(min(loop.time() + pause, latest)):
                 chunk = await anext(chunks, None)
         except TimeoutError:
-            raise Refusal(408, "the body came too slowly") from None
+            raise Refusal(408, "the body arrived too slowly") from None
         except ClientDisconnect:
             raise Refusal(408, "the client has left") from None
         if chunk is None:
@@ -113,7 +113,7 @@ def _is_form(request: Request) -> bool:
 
 
 async def _file_of_form(request: Request, chunks: AsyncIterator[bytes]) -> UploadFile:
-    """The first file of a form.  The name that the client gave it is never used."""
+    """The first file of a form.  The client's file name is never used."""
     try:
         form = await MultiPartParser(request.headers, chunks, max_files=1, max_fields=10).parse()  # type: ignore[arg-type]
     except (MultiPartException, HTTPException, KeyError, ValueError, AssertionError) as error:

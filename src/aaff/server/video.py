@@ -1,4 +1,4 @@
-"""``/v1/video``: a video in, a job that says how far it is, and its result."""
+"""``/v1/video``: upload a video, follow its job, and download the result."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _RESULT: dict[int | str, dict[str, Any]] = {
 
 
 class JobStatus(BaseModel):
-    """How far a video is."""
+    """Status and progress of a video job."""
 
     id: str
     state: State
@@ -51,7 +51,7 @@ class JobStatus(BaseModel):
 
 
 def make_routes(context: Context, jobs: Jobs) -> APIRouter:
-    """The routes of videos."""
+    """The routes for video jobs."""
     router = APIRouter(tags=["videos"], responses=RESPONSES)
     limits = context.limits
 
@@ -59,12 +59,12 @@ def make_routes(context: Context, jobs: Jobs) -> APIRouter:
     async def start(
         request: Request,
         model: Annotated[str | None, Query(max_length=200)] = None,
-        form: Annotated[Form, Query(description="what the result shows")] = "overlay",
+        form: Annotated[Form, Query(description="form of the resulting video")] = "overlay",
         alpha: Annotated[float, Query(ge=0, le=1)] = 0.5,
         legend: bool = True,
         classes: Annotated[list[str], Query(max_length=255)] = [],  # noqa: B006
     ) -> Response:
-        """Upload a video and start a job; `Location` is where its progress is told."""
+        """Upload a video and start a job; `Location` is the URL of its status."""
         loaded = await context.models.get(model)
         for name in classes:
             if name not in loaded.segmenter.labels.names:
@@ -84,12 +84,12 @@ def make_routes(context: Context, jobs: Jobs) -> APIRouter:
 
     @router.get("/v1/video/{job}", response_model=JobStatus)
     async def status(job: str) -> dict[str, Any]:
-        """How far a job is."""
+        """Status and progress of a job."""
         return jobs.get(job).describe()
 
     @router.get("/v1/video/{job}/result", responses=_RESULT, response_class=FileResponse)
     async def result(request: Request, job: str) -> Response:
-        """The result of a job that is done: the video, or with `Accept: application/x-ndjson` a line per frame."""
+        """Result of a finished job: the video, or with `Accept: application/x-ndjson` one line of JSON per frame."""
         found = jobs.get(job)
         if found.state != "done":
             raise Refusal(404, f"the job is {found.state}, so it has no result", retry=2)

@@ -2,7 +2,7 @@
 
 const TOKEN = "aaff-token";
 
-/** What the part of the page's address behind # says, such as {camera: "0"}; a token is kept for this tab and removed. */
+/** The options after # in the page's URL, such as {camera: "0"}; a token is stored for this tab and removed from the URL. */
 export function startOptions() {
   const options = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
   if (options.token) {
@@ -21,10 +21,10 @@ function headers(more = {}) {
 
 async function checked(response) {
   if (response.ok) return response;
-  let detail = `the server says ${response.status}`;
+  let detail = `the server returned status ${response.status}`;
   try {
     detail = (await response.json()).detail ?? detail;
-  } catch { /* no sentence came along */ }
+  } catch { /* the response has no message */ }
   throw Object.assign(new Error(detail), { status: response.status });
 }
 
@@ -35,14 +35,14 @@ export async function call(path, options = {}) {
 
 export const getJson = async (path) => (await call(path)).json();
 
-/** One image; the result as unpack gives it. */
+/** Segment one image; the result is that of unpack. */
 export async function segment(blob, { model, signal }) {
   const query = new URLSearchParams({ model, form: "maps", confidence: "true" });
   const response = await call(`v1/segment?${query}`, { method: "POST", body: blob, signal });
   return unpack(await response.arrayBuffer());
 }
 
-/** One image in another form, as a file. */
+/** Segment one image and return another form as a file. */
 export async function fetchForm(blob, query) {
   return (await call(`v1/segment?${new URLSearchParams(query)}`, { method: "POST", body: blob })).blob();
 }
@@ -64,7 +64,7 @@ export async function unpack(buffer, offset = 0) {
   return { summary, width, height, ids: plane("class_map"), confidence: plane("confidence") };
 }
 
-/** A WebSocket that takes frames while at most two are on their way, so that the delay cannot grow. */
+/** A WebSocket that accepts frames while fewer than two are in flight, so that the delay cannot grow. */
 export class Live {
   constructor(model, { onResult, onProblem, onEnd }) {
     const address = new URL(`v1/live?${new URLSearchParams({ model })}`, location.href);
@@ -105,7 +105,7 @@ export class Live {
     this.socket.send(blob);
   }
 
-  /** Frames before this one were passed over by the server. */
+  /** Frames before this one were skipped by the server. */
   settle(number) {
     const frame = this.waiting.get(number);
     for (const [other, { picture }] of this.waiting) {

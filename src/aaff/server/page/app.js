@@ -1,4 +1,4 @@
-// The page: what is shown (an image, a video, a camera), how, and what can be done with it.
+// The page: showing an image, a video or a camera, and its controls.
 
 import { Live, call, fetchForm, getJson, segment, startOptions } from "./api.js";
 import { Legend } from "./legend.js";
@@ -6,7 +6,7 @@ import { View, percent } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const video = $("video");
-const LONGEST_IMAGE = 2560; // without a limit of the user's own, larger photos are made smaller before they are sent
+const LONGEST_IMAGE = 2560; // larger photos are downscaled before they are sent, unless the user chose a size
 
 const state = { kind: null, file: null, sent: null, live: null, stream: null, abort: null, token: 0, turn: 0, times: [], job: null };
 
@@ -40,7 +40,7 @@ function stored(name, fallback) {
   try { return localStorage.getItem(`aaff-${name}`) ?? fallback; } catch { return fallback; }
 }
 function store(name, value) {
-  try { localStorage.setItem(`aaff-${name}`, value); } catch { /* private windows keep nothing */ }
+  try { localStorage.setItem(`aaff-${name}`, value); } catch { /* private windows have no storage */ }
 }
 
 function applyTheme(theme) {
@@ -146,7 +146,7 @@ async function showImage(file, same = false) {
     picture = await createImageBitmap(file);
   } catch {
     message("This browser cannot show the image; save it as PNG or JPEG.");
-    return; // what was shown before stays
+    return; // keep showing the previous image
   }
   if (turn !== state.turn) return;
   const token = same ? ++state.token : reset("image");
@@ -157,7 +157,7 @@ async function showImage(file, same = false) {
   try {
     const longest = settings.longest || (picture.width * picture.height > 2e7 ? LONGEST_IMAGE : 0);
     const [width, height] = scaled(picture.width, picture.height, longest);
-    // An unchanged file goes as it is, so that the map is that of the file and not of a copy.
+    // Send the original file if its size is unchanged, so that the map belongs to the file and not to a copy.
     const whole = width === picture.width && file.size < 8e6;
     const sent = whole ? file : await encoded(picture, width, height, "image/webp", 0.95);
     view.show(picture, width, height, null);
@@ -232,7 +232,7 @@ async function showVideo(file) {
   } catch {
     if (token !== state.token) return;
     busy(false);
-    message("This browser cannot play the video, but the whole of it can be turned into a new one: Whole video, Start.");
+    message("This browser cannot play the video, but the server can process it: choose Start under “Whole video”.");
     return;
   }
   connect();
@@ -242,7 +242,7 @@ async function showVideo(file) {
 async function showCamera(number = 0) {
   if (state.kind === "camera") { stop(); return; }
   if (!navigator.mediaDevices) {
-    message("Browsers give the camera to pages at localhost or https only; open this page as http://localhost.");
+    message("Browsers allow the camera only on localhost or https pages; open this page as http://localhost.");
     return;
   }
   try {
@@ -261,7 +261,7 @@ async function showCamera(number = 0) {
   } catch (error) {
     busy(false);
     message(error.name === "NotAllowedError"
-      ? "The browser does not allow the camera; allow it beside the address of the page."
+      ? "The browser blocks the camera; allow it next to the address bar."
       : "No camera was found.");
   }
 }
@@ -297,7 +297,7 @@ function forgetJob() {
   state.job = null;
   $("whole-progress").hidden = $("whole-cancel").hidden = $("whole-video").hidden = $("whole-lines").hidden = true;
   $("whole-start").hidden = false;
-  $("whole-text").textContent = "Turn every frame into one file with the overlay, and one line of JSON for each.";
+  $("whole-text").textContent = "Process every frame: one video with the overlay, and one line of JSON per frame.";
 }
 
 $("whole-start").addEventListener("click", async () => {
@@ -318,7 +318,7 @@ $("whole-start").addEventListener("click", async () => {
       job = await getJson(`v1/video/${job.id}`);
       if (job.total) $("whole-progress").value = job.frames / job.total;
       const left = job.seconds_left === null ? "" : `, ${Math.ceil(job.seconds_left)} s left`;
-      $("whole-text").textContent = job.state === "queued" ? "Waiting for its turn …" : `${job.frames} of ${job.total ?? "?"} frames${left}`;
+      $("whole-text").textContent = job.state === "queued" ? "Queued …" : `${job.frames} of ${job.total ?? "?"} frames${left}`;
     }
     if (state.job?.id !== job.id) return;
     $("whole-progress").hidden = $("whole-cancel").hidden = true;

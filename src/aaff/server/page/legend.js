@@ -1,4 +1,4 @@
-// The list of classes: share of the picture, confidence, and a button each that shows the class alone.
+// The list of classes with their share of the image, confidence, and a button to show only that class.
 
 import { percent } from "./view.js";
 
@@ -38,8 +38,8 @@ export class Legend {
       row.share.textContent = percent(share);
       row.sure.textContent = found?.confidence == null ? "–" : percent(found.confidence, 0);
       row.bar.style.transform = `scaleX(${share})`;
-      const sure = found?.confidence == null ? "" : `, ${percent(found.confidence, 0)} sure`;
-      row.button.setAttribute("aria-label", `${row.name}: ${percent(share)} of the picture${sure}`);
+      const sure = found?.confidence == null ? "" : `, confidence ${percent(found.confidence, 0)}`;
+      row.button.setAttribute("aria-label", `${row.name}: ${percent(share)} of the image${sure}`);
     }
     const order = [...this.rows.entries()].sort((a, b) =>
       live ? a[0] - b[0] : (seen.get(b[0])?.share ?? 0) - (seen.get(a[0])?.share ?? 0));

@@ -1,4 +1,4 @@
-// The picture and its classes on two canvases that lie on each other, and what the pointer or the keyboard points at.
+// The image and its class map on two stacked canvases, and the class under the pointer or the keyboard cursor.
 
 const $ = (id) => document.getElementById(id);
 
@@ -154,7 +154,7 @@ export class View {
     const y = box.inStage.top + point.y * box.height;
     tip.style.left = `${Math.max(6, Math.min(x + 14, stage.width - tip.offsetWidth - 6))}px`;
     tip.style.top = `${y > 48 ? y - 42 : y + 16}px`;
-    if (aloud) this.say(sure === null ? name : `${name}, ${percent(sure, 0)} sure`);
+    if (aloud) this.say(sure === null ? name : `${name}, confidence ${percent(sure, 0)}`);
   }
 
   pick(point) {
