@@ -2,7 +2,7 @@
 
 The client sends frames as image files (JPEG, WebP, PNG), one per message.  The server processes one frame at a time.
 Of the frames that arrive meanwhile it keeps only the newest, so no queue builds up.  Every result is one binary
-message: the index of the frame among those sent (4 bytes, little endian), then the output of ``aaff.server.forms.pack``.
+message: the index of the frame among those sent (4 bytes, little endian), then that of ``aaff.server.forms.pack``.
 For an invalid frame, the server sends JSON text (a problem, with ``frame``).  To keep the delay small, a client sends
 the next frame when a result arrives, with one or two frames in flight.
 """
