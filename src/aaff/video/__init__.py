@@ -1,4 +1,4 @@
-"""Videos, cameras and streams: sources of frames, what is written of them, and the threads in between."""
+"""Videos, cameras and streams: sources of frames, outputs, and the threaded pipeline between them."""
 
 from aaff.video.conversion import Conversion, Progress
 from aaff.video.outputs import Kind, Output, make_output

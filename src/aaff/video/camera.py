@@ -1,4 +1,4 @@
-"""Cameras and network streams through OpenCV: live sources, of which only the newest frame matters."""
+"""Live sources through OpenCV: cameras and network streams, of which only the newest frame matters."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from aaff.video.sources import DEFAULT_RATE, Frame, Source, SourceInfo, source_n
 
 _TICK = Fraction(1, 90_000)
 _TIMEOUT = 10_000
-"""Milliseconds without a response after which a network stream counts as gone."""
+"""Milliseconds without a response after which a network stream counts as lost."""
 
 
 class Camera(Source):
-    """A camera by its number, or a stream by its address (``rtsp://…``, ``http://…``, ``/dev/video0``).
+    """A camera by number, or a stream by URL or device (``rtsp://…``, ``http://…``, ``/dev/video0``).
 
-    Times are those at which frames arrive.  When the camera goes away the iteration ends and ``problems``
-    says so, since a live source has no end of its own.
+    The time of a frame is that of its arrival.  If the camera is disconnected, the iteration ends and ``problems`` says
+    so, since a live source has no regular end.
 
     Raises:
-        DataError: there is no such camera, or it gives no frame.
+        DataError: there is no such camera, or it delivers no frame.
     """
 
     def __init__(self, address: int | str) -> None:
@@ -51,9 +51,7 @@ class Camera(Source):
         capture = _open(address)
         try:
             if not capture.isOpened():
-                advice = (
-                    "is it plugged in, and may you use it?" if isinstance(address, int) else "is the address right?"
-                )
+                advice = "is it plugged in, and may you use it?" if isinstance(address, int) else "is the URL right?"
                 raise DataError(f"{self._name} cannot be opened; {advice}")
             self._rate = _plausible(capture.get(cv2.CAP_PROP_FPS))
             began = 0.0
@@ -63,18 +61,20 @@ class Camera(Source):
                 now = time.monotonic()
                 if not index:
                     began = now
-                # Two frames can come within one tick; times must grow all the same.
+                # Two frames can arrive within one tick, but times must increase.
                 last = max(last + _TICK, round((now - began) / _TICK) * _TICK)
                 yield Frame(image, index, last, self._name)
                 index += 1
             seconds = float(max(last, Fraction(0)))
-            self.problems.append(f"{self._name} gave no more frames after {index} ({seconds:.1f} s); did it go away?")
+            self.problems.append(
+                f"{self._name} gave no more frames after {index} ({seconds:.1f} s); is it disconnected?"
+            )
         finally:
             capture.release()
 
 
 def _open(address: int | str) -> cv2.VideoCapture:
-    # OpenCV and its FFmpeg would put lines about back ends before our sentence; somebody's own setting stands.
+    # Suppress the log lines of OpenCV and its FFmpeg, unless the user has set the log level.
     if "OPENCV_LOG_LEVEL" not in os.environ:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -93,7 +93,7 @@ def _read(capture: cv2.VideoCapture) -> UInt8Array | None:
 
 
 def _plausible(rate: float) -> Fraction:
-    """Drivers say 0, NaN or 180,000 frames per second when they do not know."""
+    """A plausible frame rate: drivers that do not know it report 0, NaN or 180,000."""
     if math.isfinite(rate) and 1 <= rate <= 1000:
         return Fraction(rate).limit_denominator(1001)
     return DEFAULT_RATE

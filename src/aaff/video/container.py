@@ -1,4 +1,4 @@
-"""Video files through PyAV: every frame, upright, with its own time."""
+"""Video files through PyAV: every frame, upright, with its exact timestamp."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ from aaff.preprocess import Size
 from aaff.video.sources import DEFAULT_RATE, Frame, Source, SourceInfo, shown_name
 
 _TIMEOUT = 15.0
-"""Seconds without data after which a file on the web counts as gone."""
+"""Seconds without data after which a file on the web counts as lost."""
 _FORMATS = (
     "mov matroska avi mpegts mpeg mpegvideo asf flv ogg nut mxf rm wtv dv swf gif apng ivf obu av1 h261 h263 h264 hevc "
     "vvc m4v vc1 mjpeg yuv4mpegpipe webp webp_pipe ismv 3gp live_flv"
 )
-"""FFmpeg's names of the containers that hold a video themselves.  Others are read from other files or addresses
-(playlists: hls, concat, dash, …), from devices, or are text."""
+"""FFmpeg's names of the containers that contain the video themselves.  Others refer to other files or URLs (playlists:
+hls, concat, dash, …) or devices, or are text."""
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"[Reference]", b"v=0")
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 _FINEST = 1_000_000
-"""Ticks a second that every container can hold; finer ones are rounded to 1/90000 s."""
+"""Finest time base, in ticks per second; finer ones are rounded to 1/90000 s."""
 _MISSING = Fraction(1, 2)
-"""Seconds by which a file may end before its header says so; headers round."""
+"""Tolerance in seconds for the end of a file, since headers round the duration."""
 
 
 class VideoFile(Source):
-    """A video file, or the address of one.
+    """A video file, or the URL of one.
 
-    Frames come in the order of their times, RGB, turned and mirrored as the file's display matrix says, each
-    in its own size.  Times count from the start of the file and are exact multiples of ``info.tick``; a
-    frame without a time follows the one before it at the nominal rate, and where times go back (recordings
-    joined end to end) they continue from there instead.
+    Yields frames in presentation order, RGB, each in its own size, with the rotation and mirroring of the file's
+    display matrix applied.  Times count from the start of the file and are exact multiples of ``info.tick``.  A frame
+    without a timestamp follows the previous one at the nominal rate, and if timestamps jump back (in concatenated
+    recordings), times continue from there.
 
-    Packets that cannot be decoded are left out.  ``problems`` says how many, and when the file ends before its
-    header says.
+    Packets that cannot be decoded are skipped.  ``problems`` reports how many, and if the file ends earlier than its
+    header states.
 
     Args:
-        path: the file or address.
-        name: what it is called in frames and messages; default: the path.
-        max_pixels: most pixels of a frame; default: ``aaff.images.pixel_limit``.
+        path: path or URL of the file.
+        name: its name in frames and messages; default: the path.
+        max_pixels: largest number of pixels of a frame; default: ``aaff.images.pixel_limit``.
 
     Raises:
-        DataError: there is no such file, it is not a video but a playlist for instance, has no frame, is too large,
-            or its codec is not known here.
+        DataError: there is no such file, it is not a video (a playlist, for instance), has no frame, is too large, or
+            its codec is not supported here.
     """
 
     def __init__(self, path: str | Path, *, name: str | None = None, max_pixels: int | None = None) -> None:
@@ -78,7 +78,7 @@ class VideoFile(Source):
         with _open(self._path, self._name) as container:
             stream = _video_stream(container, self._name)
             check_pixels(stream.width, stream.height, self._name, self._max_pixels)
-            # The header of the file is checked above; the stream may say another size than it.
+            # The header of the file was checked above, but the stream may have another size.
             stream.codec_context.options = {"max_pixels": str(self._max_pixels or pixel_limit())}
             rate, tick = _rate(stream), _tick(stream)
             clock = _Clock(tick, rate, _start(container, stream))
@@ -104,21 +104,21 @@ class VideoFile(Source):
     def _frames(
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Generator[av.VideoFrame, None, None]:
-        """What can be decoded; the rest is counted."""
+        """The decodable frames; failures are counted."""
         packets = container.demux(stream)
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
                 break
-            except av.FFmpegError:  # from the file: no further packet will come
+            except av.FFmpegError:  # raised by the file: no further packets follow
                 self._damaged += 1
                 continue
             self._hidden += packet.is_discard
             self._damaged += packet.is_corrupt
             try:
                 frames = [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
-            except av.FFmpegError:  # from the decoder: the next packet may do
+            except av.FFmpegError:  # raised by the decoder: the next packet may be fine
                 self._damaged += 1
                 continue
             for frame in frames:
@@ -126,7 +126,7 @@ class VideoFile(Source):
                 yield frame
 
     def _judge(self, container: av.container.InputContainer, stream: av.VideoStream, count: int, clock: _Clock) -> None:
-        """Say what was missing, once the end is reached."""
+        """Report what was missing, once the end is reached."""
         promised = _tagged_end(stream)
         if _beyond_the_end(stream, self._path) or (promised is not None and clock.end + _MISSING < promised):
             whole = promised or _length(stream)
@@ -146,17 +146,17 @@ class VideoFile(Source):
 
 
 class _Clock:
-    """Times of frames: exact, growing, from 0."""
+    """Computes frame times: exact, increasing, from 0."""
 
     def __init__(self, tick: Fraction, rate: Fraction, start: Fraction | None) -> None:
         self._tick, self._step = tick, 1 / rate
         self._start = start
         self._last: Fraction | None = None
         self.end = Fraction(0)
-        """When the last frame so far stops being shown."""
+        """End of the display time of the last frame so far."""
 
     def time(self, frame: av.VideoFrame) -> tuple[Fraction, Fraction | None]:
-        """Time of the next frame and how long it is shown, in seconds."""
+        """Time and duration of the next frame, in seconds."""
         stamp = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
         if stamp is not None and self._start is None:
             self._start = stamp
@@ -181,7 +181,7 @@ def _open(path: str, name: str) -> av.container.InputContainer:
             raise DataError(f"{name} is empty (0 bytes)")
         web = "://" in path
         return av.open(
-            path if web else f"file:{path}",  # else FFmpeg takes what stands before a colon for a protocol
+            path if web else f"file:{path}",  # otherwise FFmpeg reads the part before a colon as a protocol
             timeout=_TIMEOUT if web else None,
             metadata_errors="replace",
             options={"format_whitelist": ",".join(_FORMATS.split())} | ({} if web else {"protocol_whitelist": "file"}),
@@ -202,15 +202,15 @@ def _what_it_is(path: str) -> str:
     except (OSError, ValueError):
         start = b""
     if start.lstrip(b"\xef\xbb\xbf \r\n").startswith(_PLAYLISTS):
-        return "is a playlist, which names other files to be read; give the video itself"
+        return "is a playlist, which refers to other files; give the video itself"
     if start[4:8] == b"ftyp" and start[8:12] in _HEIF:
-        return "is a HEIF or HEIC photograph, which aaff does not read; convert it to JPEG or PNG"
+        return "is a HEIF or HEIC image, which aaff cannot read; convert it to JPEG or PNG"
     if start[4:8] in (b"ftyp", b"mdat", b"wide"):
         return (
-            "is an MP4 or MOV file without its index, which is written last: recording or copying it was cut off; "
+            "is an MP4 or MOV file without its index, which is written last: recording or copying it was interrupted; "
             "copy it again, or repair it with a tool such as untrunc"
         )
-    return "is not a video, and not an image that aaff reads (its content is of no format that is known here)"
+    return "is not a video, and not an image that aaff can read (its format is not recognised)"
 
 
 def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
@@ -222,14 +222,14 @@ def _video_stream(container: av.container.InputContainer, name: str) -> av.Video
         known = "av1 h264 hevc mjpeg mpeg2video mpeg4 prores vp8 vp9".split()
         available = ", ".join(codec for codec in known if codec in av.codecs_available)
         raise DataError(
-            f"{name} is written in a codec that cannot be decoded here; this PyAV decodes {available} and others, "
-            "so convert it to one of them"
+            f"{name} uses a codec that cannot be decoded here; this PyAV decodes {available} and others, so convert it "
+            "to one of them"
         )
     return stream
 
 
 def _rate(stream: av.VideoStream) -> Fraction:
-    """The first rate that is one; containers without a rate give their clock's instead."""
+    """The first valid frame rate; containers without a rate report their clock rate instead."""
     for rate in (stream.guessed_rate, stream.average_rate, stream.base_rate):
         if rate and 0 < rate <= 1000:
             return Fraction(rate)
@@ -242,7 +242,7 @@ def _tick(stream: av.VideoStream) -> Fraction:
 
 
 def _start(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
-    """The time stamp at which the file begins; pictures may begin later than sound.  None: with the first frame."""
+    """The timestamp at which the file begins, since video may start later than audio.  None: at the first frame."""
     if stream.start_time is None or stream.time_base is None or container.start_time is None:
         return None
     own = stream.start_time * stream.time_base
@@ -260,19 +260,19 @@ def _length(stream: av.VideoStream) -> Fraction | None:
 
 
 def _tagged_end(stream: av.VideoStream) -> Fraction | None:
-    """When this stream ends, as Matroska files say when they were closed well."""
-    # Strictly: the tag is a text from the file, and Fraction("1e999999999") would never end.
+    """The end of this stream as stated in Matroska files that were closed properly."""
+    # Parsed strictly: the tag is untrusted text, and Fraction("1e999999999") would never finish.
     match = re.fullmatch(r"([0-9]{1,4}):([0-9]{2}):([0-9]{2}(\.[0-9]{1,9})?)", stream.metadata.get("DURATION", ""))
     return None if match is None else 3600 * int(match[1]) + 60 * int(match[2]) + Fraction(match[3])
 
 
 def _indexed(container: av.container.InputContainer, stream: av.VideoStream) -> int:
-    """How many frames the index names; 0 where it need not name all.  MP4 and MOV have one entry for each."""
+    """Number of frames in the index; 0 if it need not list all.  MP4 and MOV have one entry per frame."""
     return len(stream.index_entries) if container.format.name.startswith("mov") else 0
 
 
 def _beyond_the_end(stream: av.VideoStream, path: str) -> bool:
-    """Whether the index names bytes that the file does not have."""
+    """Whether the index refers to bytes beyond the end of the file."""
     if not len(stream.index_entries) or "://" in path:
         return False
     last = stream.index_entries[len(stream.index_entries) - 1]
@@ -288,7 +288,7 @@ def _pixel_aspect(stream: av.VideoStream, frame: av.VideoFrame) -> Fraction:
 
 
 def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """a, b, c, d of the display matrix: column p and row q are shown at column a·p + c·q and row b·p + d·q."""
+    """a, b, c, d of the display matrix: the pixel at column p, row q is shown at column a·p + c·q, row b·p + d·q."""
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return 1, 0, 0, 1
@@ -297,7 +297,7 @@ def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
 
 
 def _upright(frame: av.VideoFrame) -> UInt8Array:
-    """RGB pixels as they are to be shown; a matrix that is not a multiple of 90° counts as the nearest one."""
+    """Upright RGB pixels; a rotation that is not a multiple of 90° is rounded to the nearest one."""
     image: np.ndarray[Any, Any] = frame.to_ndarray(format="rgb24")
     a, b, c, d = _matrix(frame)
     if abs(b) + abs(c) > abs(a) + abs(d):

@@ -1,4 +1,4 @@
-"""From a source to files: decoding, network, drawing and writing at the same time."""
+"""Convert a source to files: decoding, inference, rendering and writing run concurrently."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from aaff.video.outputs import Output
 from aaff.video.sources import Frame, Source, SourceInfo
 
 _REMEMBERED = 10_000
-"""Latencies that the median is made of, so that an endless stream needs no endless memory."""
+"""Number of latencies kept for the median, which bounds the memory of an endless stream."""
 _WINDOW = 60
-"""Frames over which the rate on display is the mean."""
+"""Number of frames over which the displayed rate is averaged."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a conversion is.
+    """Progress of a conversion.
 
     Attributes:
-        frames: how many are written.
-        total: how many there will be; None when not known, or when the header has proved wrong.
-        rate: frames per second, lately; None before the second frame.
-        left: seconds until the end; None when not known.
-        dropped: frames of a live source that were too old to be looked at.
+        frames: number of frames written.
+        total: total number of frames; None if unknown, or if the header turned out to be wrong.
+        rate: recent frames per second; None before the second frame.
+        left: estimated seconds until the end; None if unknown.
+        dropped: number of frames of a live source that were skipped.
     """
 
     frames: int
@@ -46,25 +46,25 @@ class Progress:
 
 
 class Conversion:
-    """One source on its way into files.
+    """Converts one source to files.
 
-    Decoding, network, drawing and writing run in a thread each, a few frames ahead of one another, so that
-    memory does not grow with the length.  Of a file every frame is done; of a live source always the newest.
+    Decoding, inference, rendering and writing each run in their own thread, a few frames ahead of one another, so
+    memory does not grow with the length.  Of a file, every frame is processed; of a live source, always the newest.
 
-    However it ends (the source is cut off, the network fails, Ctrl-C), what was written until then is
-    finished and playable; only a result that itself cannot be written is given up.
+    However the conversion ends (truncated source, failure of the network, Ctrl-C), the frames written so far are
+    finished as complete, playable files; only an output that cannot be written is discarded.
 
     Args:
         segmenter: the model.
-        source: used up by ``run``.
-        outputs: what to write.
-        limit: end after so many frames; None for all.
+        source: the source, which ``run`` consumes.
+        outputs: the outputs to write.
+        limit: stop after this many frames; None: all.
 
     Attributes:
-        frames: how many were written.
-        dropped: how many of a live source were not looked at.
-        seconds: how long ``run`` took.
-        problems: sentences about what could not be read or, after another error, finished.
+        frames: number of frames written.
+        dropped: number of frames of a live source that were skipped.
+        seconds: duration of ``run``.
+        problems: messages about frames that could not be read or, after another error, outputs not finished.
         written: paths of the finished results.
     """
 
@@ -84,17 +84,17 @@ class Conversion:
 
     @property
     def latency(self) -> float | None:
-        """Median end-to-end latency of the last frames in milliseconds; None before the first."""
+        """Median end-to-end latency of the last frames in milliseconds; None before the first frame."""
         return median(self._latencies) if self._latencies else None
 
     def run(self, report: Callable[[Progress], None] = lambda _: None) -> None:
-        """Do it all.
+        """Run the conversion.
 
         Args:
-            report: called after every frame, in the thread of the caller.
+            report: called after every frame, in the caller's thread.
 
         Raises:
-            AaffError: a result cannot be written; the others are finished.
+            AaffError: an output cannot be written; the others are finished.
         """
         began = time.perf_counter()
         try:
@@ -116,22 +116,22 @@ class Conversion:
             frames = flow.ahead(self.source, 1 if live else 4, newest=live)
             predicted = flow.ahead(predictions(self.segmenter, islice(frames, self.limit)))
             drawn = flow.ahead(_drawn(self.outputs, predicted))
-            # The thread that writes is never interrupted half-way through a frame: Ctrl-C comes to this one.
+            # The writing thread is never interrupted in the middle of a frame, since Ctrl-C reaches this thread.
             for frame, count in flow.ahead(self._written(drawn)):
                 self.dropped = frames.dropped
                 report(clock.progress(count, frame, self.dropped))
 
     def _written(self, items: Channel[_Drawn]) -> Generator[tuple[Frame, int], None, None]:
-        """Several results of one frame are written at the same time."""
+        """Write the outputs of a frame in parallel."""
         with ThreadPoolExecutor(max(1, len(self.outputs))) as pool:
             for frame, latency, pieces in items:
-                list(pool.map(_write, self.outputs, repeat(frame), pieces))  # the list raises what a write raised
+                list(pool.map(_write, self.outputs, repeat(frame), pieces))  # list() re-raises the error of a write
                 self.frames += 1
                 self._latencies.append(latency)
                 yield frame, self.frames
 
     def _finish(self) -> list[AaffError]:
-        # Signals come to the main thread, so one that comes now waits until every file is complete.
+        # Signals reach the main thread, so one that arrives now waits until every file is complete.
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(self._finish_all).result()
 
@@ -147,7 +147,7 @@ class Conversion:
 
 
 def predictions(segmenter: Segmenter, frames: Iterable[Frame]) -> Generator[tuple[Frame, Prediction], None, None]:
-    """Every frame with what the model says about it."""
+    """Every frame with its prediction."""
     for frame in frames:
         prediction = segmenter(frame.image)
         yield frame, replace(prediction, source=frame.name, frame=frame.index, time=float(frame.time))
@@ -166,7 +166,7 @@ def _write(output: Output[Any], frame: Frame, piece: Any) -> None:
 
 
 class _Meter:
-    """Rate and time left: n stamps make n − 1 intervals."""
+    """Computes frame rate and time left from n timestamps, which make n − 1 intervals."""
 
     def __init__(self, info: SourceInfo) -> None:
         self._info = info

@@ -1,7 +1,7 @@
-"""Threads that work ahead of each other, joined by short queues: how decoding, network and encoding overlap.
+"""A pipeline of threads connected by short queues, so that decoding, inference and encoding overlap.
 
-A step is an iterable that takes from the step before it.  ``Flow.ahead`` runs one in a thread of its
-own and gives the channel from which the next step takes:
+A step is an iterable that consumes the previous step.  ``Flow.ahead`` runs a step in its own thread and returns the
+channel from which the next step reads:
 
     with Flow() as flow:
         frames = flow.ahead(decode(path))
@@ -9,8 +9,8 @@ own and gives the channel from which the next step takes:
         for result in maps:
             ...
 
-Nobody can wait for ever: a step that ends or fails says so to the one after it, which first gets what was
-already done; leaving the block wakes every step that waits for room or for work, and ends it.
+No step can block forever: when a step ends or fails, the next one first receives the finished items and then the end or
+the error; leaving the block wakes and stops every step that waits.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from aaff.errors import OptionError
 T = TypeVar("T")
 
 _PATIENCE = 5.0
-"""Seconds that leaving a flow waits for each step; one that hangs in a device is left behind."""
+"""Seconds to wait for each step when leaving a flow; a step that hangs in a device driver is abandoned."""
 
 
 class Closed(Exception):  # noqa: N818 - a signal between threads, nothing that went wrong
-    """Nobody takes from this channel any more."""
+    """The consumer of this channel has stopped."""
 
 
 class Channel(Generic[T]):
     """A queue of at most ``size`` items from one thread to another.
 
     Args:
-        size: items that may wait.
-        newest: never make the giver wait, but drop the oldest item and count it in ``dropped``.
+        size: maximum number of queued items.
+        newest: if the queue is full, drop the oldest item and count it in ``dropped`` instead of blocking.
     """
 
     def __init__(self, size: int = 2, *, newest: bool = False) -> None:
@@ -54,10 +54,10 @@ class Channel(Generic[T]):
         self._error: BaseException | None = None
 
     def put(self, item: T) -> None:
-        """Hand an item over; waits while the channel is full.
+        """Put an item into the queue; blocks while it is full.
 
         Raises:
-            Closed: the taker has gone.
+            Closed: the consumer has stopped.
         """
         with self._changed:
             if self.newest:
@@ -72,14 +72,14 @@ class Channel(Generic[T]):
             self._changed.notify_all()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Nothing more will come.  The taker still gets what waits, and then the error, if there is one."""
+        """Signal the end.  The consumer still receives the queued items, then the error, if there is one."""
         with self._changed:
             self._ended = True
             self._error = error
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Take no more: what waits is dropped, and both sides are woken."""
+        """Stop consuming: drop the queued items and wake both sides."""
         with self._changed:
             self._closed = True
             self._items.clear()
@@ -102,28 +102,28 @@ class Channel(Generic[T]):
 
 
 class Flow:
-    """Steps that run in threads until the block is left."""
+    """A pipeline of steps that run in threads until the block is left."""
 
     def __init__(self) -> None:
         self._steps: list[tuple[Channel[object], threading.Thread]] = []
 
     def ahead(self, items: Iterable[T], size: int = 2, *, newest: bool = False) -> Channel[T]:
-        """Run an iterable in a thread of its own.
+        """Run an iterable in its own thread.
 
         Args:
-            items: the step; it is started, used up and closed in that thread.
-            size: how many items it may be ahead.
-            newest: the step is never held up; items that nobody took in time are dropped and counted.
+            items: the step; it is started, consumed and closed in that thread.
+            size: maximum number of items it may be ahead.
+            newest: never block the step; items that are not consumed in time are dropped and counted.
         """
         channel: Channel[T] = Channel(size, newest=newest)
-        # A daemon: a camera that never responds must not keep the process from ending.
+        # A daemon thread, so that a camera that never responds cannot keep the process alive.
         thread = threading.Thread(target=_fill, args=(items, channel), daemon=True, name="aaff-video")
         self._steps.append((channel, thread))  # type: ignore[arg-type]
         thread.start()
         return channel
 
     def close(self) -> None:
-        """Stop all steps and wait until they have ended."""
+        """Stop all steps and wait for them."""
         for channel, _ in self._steps:
             channel.close()
         for _, thread in self._steps:
@@ -141,7 +141,7 @@ class Flow:
 
 
 def _fill(items: Iterable[T], channel: Channel[T]) -> None:
-    """What a step's thread does."""
+    """The thread function of a step."""
     failure: BaseException | None = None
     iterator: Iterator[T] | None = None
     try:
@@ -150,10 +150,10 @@ def _fill(items: Iterable[T], channel: Channel[T]) -> None:
             channel.put(item)
     except Closed:
         pass
-    except BaseException as error:  # whatever it is, it belongs to the taker
+    except BaseException as error:  # any error is passed on to the consumer
         failure = error
     try:
-        # A generator lets go of its file or camera here, in the thread that used it.
+        # A generator closes its file or camera here, in the thread that used it.
         if close := getattr(iterator, "close", None):
             close()
     except BaseException as error:

@@ -14,22 +14,22 @@ from aaff.video.sources import DEFAULT_RATE, Frame, Source, SourceInfo
 
 
 class ImageFolder(Source):
-    """Images in the natural order of their names, one frame each.
+    """Images in natural order of their names, one frame each.
 
-    An image that cannot be read is left out and named in ``problems``; the others keep their times.
+    An image that cannot be read is skipped and named in ``problems``; the others keep their times.
 
     Args:
         images: a folder, a pattern, an image, or a list of paths.
-        rate: frames per second; without it ``info.rate`` is None and times count at 30 per second.
+        rate: frames per second; if None, ``info.rate`` is None and times assume 30 per second.
 
     Raises:
-        DataError: there is no image, or not one of them can be read.
+        DataError: there is no image, or none of them can be read.
         OptionError: the rate is not positive.
     """
 
     def __init__(self, images: str | Path | Sequence[Path], *, rate: Fraction | None = None) -> None:
         if rate is not None and rate <= 0:
-            raise OptionError(f"{float(rate):g} frames per second show nothing; give more than 0")
+            raise OptionError(f"the frame rate cannot be {float(rate):g}; give more than 0")
         paths = find_images(images) if isinstance(images, str | Path) else list(images)
         self.problems: list[str] = []
         self._step = 1 / (rate or DEFAULT_RATE)

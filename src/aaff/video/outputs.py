@@ -1,4 +1,4 @@
-"""What a video is turned into: videos, index frames, lines of JSON.  Files that are complete or absent."""
+"""Outputs of a conversion: videos, index frames and JSON lines, all written atomically."""
 
 from __future__ import annotations
 
@@ -23,49 +23,48 @@ from aaff.video.sources import DEFAULT_RATE, Frame, SourceInfo
 from aaff.video.writer import VideoWriter
 
 Kind = Literal["overlay", "side", "map", "index", "json"]
-"""Three forms of a video (``aaff.video.pictures.Form``), a folder of palette PNGs of the class ids, and
-one line of JSON per frame."""
+"""Three forms of a video (``aaff.video.pictures.Form``), a folder of palette PNGs of the class ids, and JSON lines."""
 
 T = TypeVar("T")
 
 
 class Output(ABC, Generic[T]):
-    """One result.  ``draw`` and ``write`` run in different threads, each for one frame after the other."""
+    """One output.  ``draw`` and ``write`` run in different threads, each for one frame at a time."""
 
     path: Path
 
     @abstractmethod
     def draw(self, frame: Frame, prediction: Prediction) -> T:
-        """What is to be written of a frame."""
+        """Render the data to write for a frame."""
 
     @abstractmethod
     def write(self, frame: Frame, drawn: T) -> None:
-        """Write it.
+        """Write the data of a frame.
 
         Raises:
-            AaffError: it cannot be written; this result is given up and what was at ``path`` is unchanged.
+            AaffError: it cannot be written; this output is discarded and an existing file at ``path`` is unchanged.
         """
 
     @abstractmethod
     def finish(self) -> Path | None:
-        """Put what was written in its place.
+        """Finish the output and move it into place.
 
         Returns:
-            ``path``; None when there is nothing, or when it was given up.
+            ``path``; None if nothing was written, or the output was discarded.
 
         Raises:
-            AaffError: it cannot be written.
+            AaffError: the output cannot be written.
         """
 
 
 class VideoOutput(Output[UInt8Array]):
-    """The frames drawn in one form, each shown at its own time.
+    """A video of the frames in one form, each at its own time.
 
     Args:
-        path: an ``.mp4``.
-        form: what the pictures show.
-        info: of the source, for its rate, the unit of its times and the shape of its pixels.
-        style: how overlays are painted.
+        path: path of the ``.mp4`` file.
+        form: the form, see ``aaff.video.pictures.Form``.
+        info: information about the source: frame rate, time base and pixel aspect ratio.
+        style: style of overlays.
 
     Raises:
         AaffError: H.264 cannot be written here.
@@ -97,7 +96,7 @@ class LinesOutput(Output[str]):
     classes, ``source``.
 
     Args:
-        path: ends in ``.jsonl`` by custom.
+        path: path of the file, usually ending in ``.jsonl``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -131,27 +130,27 @@ class LinesOutput(Output[str]):
         return self.path
 
     def _end(self, error: OSError | None) -> None:
-        """Close the file; it takes its place unless there is an error, which is raised as a sentence."""
+        """Close the file and move it into place; an error is raised as an AaffError instead."""
         file, self._file = self._file, None
         try:
             if file is not None:
                 file.close()
-        except OSError as late:  # what was still buffered
+        except OSError as late:  # while flushing the buffer
             error = error or late
         if self._place is not None:
             self._place.__exit__(type(error) if error else None, error, None)
 
 
 class IndexOutput(Output[UInt8Array]):
-    """A folder of palette PNGs ``000000.png`` …, numbered as the source's frames: the class ids, lossless.
+    """A folder of palette PNGs ``000000.png``, … with the class ids, numbered like the source's frames.
 
-    Written into a temporary folder.  In the end its frames replace all frames that an earlier run left in ``path``;
-    other files there stay.
+    The frames are written to a temporary folder first.  In the end they replace all frames of an earlier run in
+    ``path``; other files there are kept.
 
     Args:
         path: the folder.
-        labels: classes and colours.
-        mark: what every frame carries, see ``aaff.images.read_mark``.
+        labels: names and colours of the classes.
+        mark: mark of every frame, see ``aaff.images.read_mark``.
     """
 
     def __init__(self, path: Path, labels: LabelMap, mark: str) -> None:
@@ -170,7 +169,7 @@ class IndexOutput(Output[UInt8Array]):
             self._place = temporary_folder(self.path.parent)
             self._temporary = self._place.__enter__()
         try:
-            # The lowest level of compression: these maps are large even areas, and time is short.
+            # The lowest compression level is enough, since the maps consist of large uniform areas, and it is fast.
             picture.save(self._temporary / f"{frame.index:06}.png", compress_level=1, pnginfo=self._info)
         except OSError as error:
             self._end(error)
@@ -193,7 +192,7 @@ class IndexOutput(Output[UInt8Array]):
         return self.path
 
     def _end(self, error: OSError | None) -> None:
-        """Remove the temporary folder; an error is raised as a sentence."""
+        """Remove the temporary folder; an error is raised as an AaffError."""
         place, self._place, self._temporary = self._place, None, None
         if place is not None:
             place.__exit__(type(error) if error else None, error, None)
@@ -202,7 +201,7 @@ class IndexOutput(Output[UInt8Array]):
 
 
 def output_path(kind: Kind, stem: Path) -> Path:
-    """Where ``make_output`` puts a result: ``STEM_overlay.mp4``, ``STEM_side.mp4``, ``STEM_map.mp4``, the folder
+    """Path of an output made by ``make_output``: ``STEM_overlay.mp4``, ``STEM_side.mp4``, ``STEM_map.mp4``, the folder
     ``STEM_index`` or ``STEM.jsonl``.
     """
     ending = {"json": ".jsonl", "index": "_index"}.get(kind, f"_{kind}.mp4")
@@ -210,10 +209,10 @@ def output_path(kind: Kind, stem: Path) -> Path:
 
 
 def make_output(kind: Kind, stem: Path, info: SourceInfo, labels: LabelMap, *, style: Style = Style()) -> Output[Any]:
-    """The output for one kind, at ``output_path``.
+    """Make the output of one kind, written to ``output_path``.
 
     Raises:
-        UnknownNameError: no such kind.
+        UnknownNameError: there is no such kind.
         AaffError: H.264 cannot be written here.
     """
     if kind not in get_args(Kind):

@@ -1,4 +1,4 @@
-"""What a frame and its prediction look like in a video: one form, one size from the first frame to the last."""
+"""Render frames and their predictions for a video, in one form and one size from the first frame to the last."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from aaff.runtime.prediction import Prediction
 from aaff.runtime.rendering import Inset, LegendEntry, legend_entries
 
 Form = Literal["overlay", "side", "map"]
-"""The frame under its classes with a legend; the frame beside its class colours with a legend; the colours."""
+"""Overlay with a legend; frame and class colours side by side with a legend; class colours only."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """How overlays are painted; the arguments of ``aaff.Prediction.overlay``."""
+    """Style of overlays: the arguments of ``aaff.Prediction.overlay``."""
 
     alpha: float = 0.5
     legend: bool = True
@@ -29,14 +29,14 @@ class Style:
 
 
 class Painter:
-    """Draws the pictures of one video.
+    """Renders the frames of one video.
 
-    The first frame settles the size.  A later frame of another size is scaled to fit, on black.  The legend
-    lists every class in the order of the ids, without shares, so that nothing in it moves.
+    The first frame determines the size.  Later frames of another size are scaled to fit and padded with black.  The
+    legend lists all classes in the order of the ids, without shares, so that it stays constant.
 
     Args:
         form: see ``Form``.
-        style: of overlays, and whether there is a legend.
+        style: style of overlays, and whether there is a legend.
     """
 
     def __init__(self, form: Form, style: Style = Style()) -> None:
@@ -48,7 +48,7 @@ class Painter:
         self._legend: Inset | None = None
 
     def __call__(self, prediction: Prediction) -> UInt8Array:
-        """RGB uint8 [H, W, 3] of a frame."""
+        """Render a frame as RGB uint8 [H, W, 3]."""
         picture = self._picture(prediction)
         if self._size is None:
             self._size = Size.of(picture)
@@ -69,7 +69,7 @@ class Painter:
 
 
 def fit(picture: UInt8Array, size: Size) -> UInt8Array:
-    """A picture [H, W, 3] on a black canvas of another size, as large as fits, its shape kept."""
+    """Scale an image [H, W, 3] to fit another size, aspect ratio kept, and pad it with black."""
     own = Size.of(picture)
     if own == size:
         return picture

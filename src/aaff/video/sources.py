@@ -1,4 +1,4 @@
-"""Where frames come from: what a source is, and which one a user's words stand for."""
+"""Sources of frames, and how a source is opened from what a user names."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from aaff.preprocess import Size
 from aaff.runtime.address import split_address
 
 DEFAULT_RATE = Fraction(30)
-"""Frames per second where a source does not say."""
+"""Frames per second if a source does not state its rate."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a source.
+    """One frame of a source.
 
     Attributes:
         image: RGB uint8 [H, W, 3], upright.
-        index: its number in the source, from 0; of a live source numbers are missing where frames were dropped.
-        time: seconds since the source began, exact; larger than that of the frame before.
-        duration: seconds that it is shown, None when not known.
-        name: where it comes from: the file, the address without its password, or the image of a folder.
+        index: index in the source, from 0; if frames of a live source are dropped, indices are missing.
+        time: exact seconds since the start of the source, larger than that of the previous frame.
+        duration: display time in seconds, None if unknown.
+        name: the file, the URL without its password, or the image file in a folder.
     """
 
     image: UInt8Array
@@ -44,17 +44,17 @@ class Frame:
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What is known of a source before it is read.
+    """Information about a source before it is read.
 
     Attributes:
-        name: file, address without its password, or ``camera 0``.
-        live: it continues whether or not somebody reads it; only its newest frame is worth showing.
-        size: of the first frame, upright; others may differ.
-        rate: frames per second; of a variable rate about the mean.  None for pictures without times.
-        tick: the unit of the times in seconds; each frame's time is a multiple of it.
-        frames: how many there are by the header, which may be wrong; None when not known.
-        seconds: how long it lasts by the header; None when not known.
-        pixel_aspect: width of a pixel divided by its height.
+        name: file, URL without its password, or ``camera 0``.
+        live: whether it is a live source, which does not wait for its reader, so only the newest frame is useful.
+        size: size of the first frame, upright; others may differ.
+        rate: frames per second, roughly the mean if it varies.  None for images without times.
+        tick: the time base in seconds; the time of each frame is a multiple of it.
+        frames: number of frames according to the header, which may be wrong; None if unknown.
+        seconds: duration according to the header; None if unknown.
+        pixel_aspect: pixel aspect ratio, width / height.
     """
 
     name: str
@@ -68,12 +68,12 @@ class SourceInfo:
 
 
 class Source(ABC):
-    """Frames in order, once.  Opening it has read its first frame, so that a wrong file is said at once.
+    """A source of frames, which can be iterated once.  Opening it reads the first frame, to detect invalid files early.
 
     Attributes:
-        info: what is known beforehand.
-        problems: sentences about what could not be read; complete when the iteration has ended.  A
-            damaged source gives the frames that it still has instead of raising.
+        info: information known in advance.
+        problems: messages about frames that could not be read; complete when the iteration has ended.  A damaged
+            source yields the frames that can be read instead of raising an error.
     """
 
     info: SourceInfo
@@ -85,18 +85,18 @@ class Source(ABC):
 
 
 def source_kind(source: str | Path | int) -> Literal["images", "video", "camera"]:
-    """What a user's words stand for; looks at names and, in doubt, into the file.
+    """The kind of a source named by a user, judged by its name and, if in doubt, by the content of the file.
 
     Raises:
         OptionError: ``camera:`` without a number.
-        DataError: a video file that is not there.
+        DataError: there is no such video file.
     """
     text = str(source)
     path = Path(text)
     if isinstance(source, int) or (re.fullmatch(r"(camera:)?[0-9]{1,9}", text) and not os.path.exists(path)):
         return "camera"
     if text.startswith("camera:"):
-        raise OptionError(f"{text} names no camera; cameras are numbered: camera:0, camera:1, …")
+        raise OptionError(f"{text} is not a camera; cameras are numbered: camera:0, camera:1, …")
     if "://" in text:
         return "video" if _on_the_web(text) else "camera"
     if os.path.exists(path) and path.is_char_device():
@@ -114,16 +114,16 @@ def source_kind(source: str | Path | int) -> Literal["images", "video", "camera"
 
 
 def open_source(source: str | Path | int, *, rate: Fraction | None = None, name: str | None = None) -> Source:
-    """The source that a user's words stand for.
+    """Open a source named by a user.
 
     Args:
-        source: a video file; ``camera:0`` or a number; an address (``rtsp://…``, ``http://…``: live, unless it
-            ends like a video file); or images: a file, a folder, a pattern such as ``"drive/*.png"``.
-        rate: frames per second of a folder of images; without it they have no times.
-        name: what a video file is called in frames and messages; default: its path or address.
+        source: a video file; ``camera:0`` or a number; a URL (``rtsp://…``, ``http://…``; live, unless it has the
+            suffix of a video file); or images: a file, a folder, a pattern such as ``"drive/*.png"``.
+        rate: frames per second of a folder of images; if None, they have no times.
+        name: name of a video file in frames and messages; default: its path or URL.
 
     Raises:
-        DataError: it is not there, cannot be opened or has no frame; says why.
+        DataError: it does not exist, cannot be opened or has no frame; the message says why.
         OptionError: ``camera:`` without a number.
     """
     kind = source_kind(source)
@@ -142,7 +142,7 @@ def open_source(source: str | Path | int, *, rate: Fraction | None = None, name:
 
 
 def shown_name(address: str | Path) -> str:
-    """A path or address as it may be shown: without user name and password.
+    """A path, or a URL without user name and password, for display.
 
     >>> shown_name("rtsp://me:secret@10.0.0.2/front")
     'rtsp://10.0.0.2/front'
@@ -151,7 +151,7 @@ def shown_name(address: str | Path) -> str:
 
 
 def source_name(source: str | Path | int) -> str:
-    """What results call a source: ``camera 0``, else the path or address as it may be shown."""
+    """Name of a source in results: ``camera 0``, else the path, or the URL without password."""
     number = str(source).removeprefix("camera:")
     return f"camera {number}" if number.isdecimal() and source_kind(source) == "camera" else shown_name(str(source))
 

@@ -1,4 +1,4 @@
-"""Predictions of a video as a loop over them: ``for prediction in seg.stream("drive.mp4")``."""
+"""Iterate over the predictions of a video: ``for prediction in seg.stream("drive.mp4")``."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from aaff.video.sources import Frame, Source, SourceInfo, open_source
 
 
 class Stream(Iterator[Prediction]):
-    """Predictions in the order of the frames, each with its ``time`` and ``frame`` number.
+    """Iterator over predictions in the order of the frames, each with its ``time`` and ``frame`` index.
 
-    Of a file every frame comes; decoding and network work a few frames ahead in their own threads, which
-    start with the first prediction that is asked for.  Of a live source comes the newest frame at the time
-    of asking; ``dropped`` counts those in between.
+    Of a file, every frame is predicted; decoding and inference run a few frames ahead in their own threads, which start
+    with the first request for a prediction.  Of a live source, the newest frame at the time of the request is
+    predicted; ``dropped`` counts the skipped ones.
 
-    A loop may end early: the threads end when the stream is closed, by ``with``, by ``close`` or when
-    nobody holds it any more.
+    You can leave the loop early: the threads end when the stream is closed by ``with`` or ``close``, or is no longer
+    referenced.
 
     Raises:
-        DataError: while iterating, after the last frame that could be read, when something could not: a file
-            that is cut off, a camera that went away.
+        DataError: while iterating, after the last readable frame, if something could not be read: a truncated file, a
+            camera that was disconnected.
     """
 
     def __init__(self, segmenter: Segmenter, source: Source) -> None:
         self.info: SourceInfo = source.info
-        # The generator must not know this object: it ends when this object is forgotten.
+        # The generator must not reference this object, since it ends when this object is garbage-collected.
         self._frames: list[Channel[Frame]] = []
         self._predictions = _run(segmenter, source, self._frames)
 
     @property
     def dropped(self) -> int:
-        """Frames of a live source that nobody asked for in time."""
+        """Number of frames of a live source that were skipped."""
         return sum(channel.dropped for channel in self._frames)
 
     def __next__(self) -> Prediction:
         return next(self._predictions)
 
     def close(self) -> None:
-        """End the threads and let go of the file or camera."""
+        """Stop the threads and close the file or camera."""
         self._predictions.close()
 
     def __enter__(self) -> Stream:
@@ -58,10 +58,10 @@ class Stream(Iterator[Prediction]):
 
 
 def stream(segmenter: Segmenter, source: str | Path | int) -> Stream:
-    """Predictions for everything that ``aaff.video.open_source`` opens.
+    """Iterate over the predictions of any source that ``aaff.video.open_source`` opens.
 
     Raises:
-        DataError: it is not there, cannot be opened or has no frame.
+        DataError: the source does not exist, cannot be opened or has no frame.
     """
     return Stream(segmenter, open_source(source))
 

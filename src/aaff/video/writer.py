@@ -1,4 +1,4 @@
-"""Pictures into a video file: H.264 in MP4, which browsers and phones play."""
+"""Write video files: H.264 in MP4, which browsers and phones can play."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from aaff.preprocess import Size
 
 _ENCODER = "libx264"
 _BT601 = 6
-"""Number of the colour space (SMPTE 170M) in H.264.  Without it players guess one, by the size of the picture."""
+"""Number of the colour space (SMPTE 170M) in H.264.  Without it, players guess one from the image size."""
 
 
 class VideoWriter:
-    """One H.264 video, yuv420p in MP4, its index at the front.
+    """Writes one H.264 video, yuv420p in MP4, with the index at the front.
 
-    Pictures go into a temporary file beside ``path``, which takes its place in ``close``; without a
-    picture there is no file.  As a context manager it closes when the block ends well and discards otherwise.
+    Frames are written to a temporary file next to ``path``, which ``close`` moves into place; without frames there is
+    no file.  As a context manager, it closes the video if the block succeeds and discards it otherwise.
 
-    H.264 counts pixels in twos: a picture of odd width or height gets its last column or row twice.
+    H.264 requires even sizes: the last column or row of a frame with odd width or height is repeated.
 
     Args:
-        path: ends in ``.mp4``.
-        rate: frames per second; nominal when times are given.
-        tick: the unit of the times in seconds; default: one frame at ``rate``.
-        pixel_aspect: width of a pixel divided by its height.
-        quality: constant rate factor, 0 (lossless, not for browsers) to 51; +6 halves the file.
+        path: path of the file, ending in ``.mp4``.
+        rate: frames per second; only nominal if times are given.
+        tick: the time base in seconds; default: one frame at ``rate``.
+        pixel_aspect: pixel aspect ratio, width / height.
+        quality: constant rate factor (CRF), from 0 (lossless, not playable in browsers) to 51; +6 halves the file size.
         comment: metadata of the file, for ``read_comment``.
 
     Raises:
         OptionError: the path does not end in ``.mp4``, or the rate or the quality is out of range.
-        AaffError: this PyAV has no encoder for H.264; says which it has.
+        AaffError: this PyAV has no H.264 encoder; the message lists its encoders.
     """
 
     def __init__(
@@ -73,22 +73,22 @@ class VideoWriter:
         self._done = False
 
     def write(self, picture: UInt8Array, time: Fraction | None = None, duration: Fraction | None = None) -> None:
-        """Add a picture.
+        """Add a frame.
 
         Args:
-            picture: RGB uint8 [H, W, 3]; all of one size.
-            time: seconds, larger than the last one; default: the next frame at ``rate``.
-            duration: seconds that it is shown; default: until the next one, the last one for one frame.
+            picture: RGB uint8 [H, W, 3]; all frames must have the same size.
+            time: time in seconds, larger than that of the previous frame; default: the next frame at ``rate``.
+            duration: display time in seconds; default: until the next frame, and one frame for the last one.
 
         Raises:
-            DataError: a picture of another size.
-            AaffError: it cannot be written (a full disk, for example); the video is discarded.
+            DataError: the frame has another size.
+            AaffError: it cannot be written (for example, the disk is full); the video is discarded.
         """
         if self._done:
-            raise AaffError(f"{self.path} is closed; no more pictures can be written")
+            raise AaffError(f"{self.path} is closed; no more frames can be written")
         size = Size.of(picture)
         if self._size is not None and size != self._size:
-            raise DataError(f"{self.path} has pictures of {self._size}, this one is {size}; resize it first")
+            raise DataError(f"{self.path} has frames of {self._size}, but this one is {size}; resize it first")
         wanted = self._stamp + 1 if time is None and self.frames else round((time or 0) / self._tick)
         stamp = max(wanted, self._stamp + 1)
         try:
@@ -107,13 +107,13 @@ class VideoWriter:
         self.frames += 1
 
     def close(self) -> Path | None:
-        """Finish the file and put it in its place.
+        """Finish the file and move it into place.
 
         Returns:
-            Its path; None when nothing was written.
+            Its path; None if nothing was written.
 
         Raises:
-            AaffError: the end cannot be written; the video is discarded.
+            AaffError: the file cannot be finished; the video is discarded.
         """
         if self._done or self._file is None or self._place is None:
             self._done = True
@@ -130,7 +130,7 @@ class VideoWriter:
         return self.path
 
     def discard(self) -> None:
-        """Leave no file; what was at ``path`` before is unchanged."""
+        """Discard the video; an existing file at ``path`` is unchanged."""
         if not self._done:
             self._fail(_Discarded())
 
@@ -148,12 +148,12 @@ class VideoWriter:
     def _begin(self, size: Size) -> _File:
         self._place = replacing(self.path)
         temporary = self._place.__enter__()
-        # The movie's own clock must be as fine as the pictures', or the first time is rounded to milliseconds.
+        # The movie's time base must be as fine as that of the frames, or the first time is rounded to milliseconds.
         options = {"movflags": "+faststart", "movie_timescale": str(self._tick.denominator)}
         container = av.open(str(temporary), "w", format="mp4", options=options)
         if self._comment:
             container.metadata["comment"] = self._comment
-        # Without B-frames the order of decoding is that of showing: variable rates keep exact durations.
+        # Without B-frames, decoding order is presentation order, so variable frame rates keep exact durations.
         coding = {"preset": "superfast", "crf": str(self._quality), "bf": "0"}
         stream = cast("av.VideoStream", container.add_stream(_ENCODER, rate=self._rate, options=coding))
         stream.width, stream.height = size.width + size.width % 2, size.height + size.height % 2
@@ -161,24 +161,24 @@ class VideoWriter:
         context = stream.codec_context
         context.time_base = self._tick
         context.sample_aspect_ratio = self._aspect
-        context.gop_size = max(1, round(2 * self._rate))  # players jump to these; every two seconds is usual
+        context.gop_size = max(1, round(2 * self._rate))  # key frames for seeking; every two seconds is usual
         context.flags |= Flags.frame_duration
         context.colorspace = context.color_primaries = context.color_trc = _BT601
         context.color_range = ColorRange.MPEG
         return _File(temporary, container, stream)
 
     def _check(self, file: _File) -> None:
-        """A video counts as written when it can be opened and has every picture."""
+        """Check that the written video can be opened and has all frames."""
         with av.open(str(file.path)) as written:
             count = written.streams.video[0].frames
         if count != self.frames:
             raise AaffError(f"{self.path} has {count} of {self.frames} pictures after writing; is the disk full?")
 
     def _fail(self, error: BaseException) -> None:
-        """End without a file; what went wrong with it is raised as a sentence."""
+        """Discard the file and raise the error as an AaffError."""
         self._done = True
         if self._file is not None:
-            with contextlib.suppress(av.FFmpegError):  # it cannot end well any more
+            with contextlib.suppress(av.FFmpegError):  # it cannot be finished properly any more
                 self._file.container.close()
         if self._place is not None:
             self._place.__exit__(type(error), error, error.__traceback__)
@@ -196,7 +196,7 @@ class _File:
 
 
 def read_comment(path: str | Path) -> str | None:
-    """The comment of an MP4 file; None without one, and for anything else."""
+    """The comment of an MP4 file; None if it has none, or for any other file."""
     try:
         with av.open(str(path), format="mp4", metadata_errors="replace") as container:
             return container.metadata.get("comment")
@@ -205,14 +205,14 @@ def read_comment(path: str | Path) -> str | None:
 
 
 class _Discarded(Exception):  # noqa: N818 - a signal to the temporary file
-    """The video is not wanted."""
+    """The video is discarded."""
 
 
 def check_encoder() -> None:
-    """Make sure that H.264 can be written.
+    """Check that H.264 can be encoded.
 
     Raises:
-        AaffError: it cannot; names the encoders that there are.
+        AaffError: it cannot; the message lists the available encoders.
     """
     try:
         av.codec.Codec(_ENCODER, "w")
@@ -220,7 +220,7 @@ def check_encoder() -> None:
         known = "h264_videotoolbox libopenh264 libx265 libsvtav1 libaom-av1 libvpx-vp9 mpeg4 mjpeg".split()
         there = ", ".join(name for name in known if name in av.codecs_available) or "none for video"
         raise AaffError(
-            f"this PyAV cannot write H.264: its encoder {_ENCODER} is missing (there are: {there}); install PyAV's "
+            f"this PyAV cannot write H.264: the encoder {_ENCODER} is missing (available: {there}); install PyAV's "
             "own wheel, which has it, with: pip install --force-reinstall --only-binary=:all: av"
         ) from error
 
