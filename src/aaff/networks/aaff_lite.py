@@ -1,8 +1,9 @@
 """AAFF-Lite: the AAFF block of Y. Cheng, "Attention and Feature Fusion Network for Real-time Semantic
-Segmentation" (section III-B), on a pretrained EfficientNet-Lite, with detail kept to 1/2 of the input.
+Segmentation" (section III-B), on a pretrained EfficientNet-Lite, with detail preserved up to 1/2 of the input size.
 
-Downwards, AAFF blocks carry detail into the deep maps: each one weighs the finer features by attention and fuses
-them with the backbone's own at the next stride.  Upwards, cheap blocks bring the context back to 1/8, 1/4 and 1/2.
+Towards lower resolutions, AAFF blocks carry detail into the deep maps: each one weights the finer features by attention
+and fuses them with the backbone's features at the next stride.  Towards higher resolutions, cheap blocks propagate
+context back to 1/8, 1/4 and 1/2.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from aaff.networks.registry import register_model
 class Add(nn.Module):
     """relu(BN(W₁ a) + BN(W₂ b)): a 1×1 convolution of the concatenation [a, b], as a sum of two.
 
-    The sums are the same, and two things are gained: where ``a`` is coarser it is projected before it is enlarged, at
-    a quarter of the cost; and no concatenation forces features of different ranges to share one int8 scale.
+    The result is the same, with two advantages: a coarser ``a`` is projected before it is upsampled, at a quarter of
+    the cost; and no concatenation forces features of different ranges to share one int8 scale.
 
     Args:
-        first: channels of a [N, first, h, w], of b's size or of half of it (rounded up).
+        first: channels of a [N, first, h, w], which has the size of b or half of it (rounded up).
         second: channels of b [N, second, H, W].
         outputs: channels of the result [N, outputs, H, W].
     """
@@ -54,19 +55,19 @@ class Add(nn.Module):
 
 
 def _double(x: Tensor, rows: int, columns: int) -> Tensor:
-    """``x`` [N, C, ⌈rows/2⌉, ⌈columns/2⌉] enlarged bilinearly by exactly two, and cut to ``rows`` × ``columns``.
+    """Upsample ``x`` [N, C, ⌈rows/2⌉, ⌈columns/2⌉] bilinearly by exactly two, and crop to ``rows`` × ``columns``.
 
-    A convolution of stride 2 halves by exactly two and rounds the sides up.  Stretching its map to the odd side again
-    would move it against the finer map, by up to one cell at the far edge, which costs accuracy at 480×360.
+    A convolution of stride 2 samples every second position and rounds sizes up.  Resizing its map to an odd size would
+    shift it relative to the finer map, by up to one cell at the far edge, which costs accuracy at 480×360.
     """
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)[..., :rows, :columns]
 
 
 class Detail(nn.Sequential):
-    """Every four neighbours of a map at 1/2 as one at 1/4: a 2×2 convolution of stride 2, and batch norm.
+    """Packs a map at 1/2 into one at 1/4: a 2×2 convolution of stride 2, and batch norm.
 
-    Whether a thin object lies in the left or the right of two columns is known at 1/2 alone, and logits at 1/2 need it.
-    It begins with zeros, so that a network that was trained without it computes what it did.
+    Logits at 1/2 need to know in which of two columns a thin object is, which only the map at 1/2 shows.  The weights
+    are initialised with zeros, so a network that was trained without this module gives the same results.
 
     Args:
         inputs: channels of the map [N, inputs, H, W].
@@ -75,7 +76,7 @@ class Detail(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         norm = nn.BatchNorm2d(outputs)
-        # Where a side is even, the last row or column of zeros is not reached.
+        # If a side is even, the convolution does not reach the last row or column of zeros.
         super().__init__(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(inputs, outputs, 2, stride=2, bias=False), norm)
         self.apply(initialize)
         nn.init.zeros_(norm.weight)
@@ -84,7 +85,7 @@ class Detail(nn.Sequential):
 class Fusion(nn.Module):
     """The AAFF block with ``concat`` fusion: attention on the finer input, fusion with the coarser one.
 
-    The block of section III-B (``aaff.networks.blocks.AttentionFeatureFusion``), its last convolution written as
+    The block of section III-B (``aaff.networks.blocks.AttentionFeatureFusion``) with its last convolution written as
     ``Add``.
 
     Args:
@@ -124,7 +125,7 @@ class AAFFLite(SegmentationNetwork):
             raise OptionError(f"stride is {stride}; choose 2, 4 or 8")
         if detail and stride == 8:
             raise OptionError("stride 8 leaves no map at 1/4 for detail; add detail=false or choose stride 2 or 4")
-        super().__init__(num_classes, stride, packing=max(4 // stride, 1))  # each map at 1/4 gives four logits at 1/2
+        super().__init__(num_classes, stride, packing=max(4 // stride, 1))  # a cell at 1/4 holds four logits at 1/2
         n, deep = scaled(64, width), scaled(128, width)
         c2, c4, c8, c16, c32 = backbone.channels
         self.aaff8 = Fusion(c4, c8, n, gate)
@@ -154,7 +155,7 @@ class AAFFLite(SegmentationNetwork):
         return self.classify
 
     def down(self, c4: Tensor, c8: Tensor, c16: Tensor, c32: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Downwards: the maps of the AAFF blocks at 1/8, 1/16 and 1/32."""
+        """The outputs of the AAFF blocks at 1/8, 1/16 and 1/32."""
         n8 = self.aaff8(c4, c8)
         n16 = self.aaff16(n8, c16)
         return n8, n16, self.aaff32(n16, c32)
@@ -194,17 +195,17 @@ def aaff_lite0(
 
     Args:
         num_classes: channels of the logits.
-        backbone: ``lite0``, ``lite1`` or ``lite2`` (EfficientNet), or ``timm:NAME`` with any feature extractor of timm,
-            which you install yourself, that gives maps at 1/2, 1/4, 1/8, 1/16 and 1/32.
-        width: factor on the channels of everything but the backbone.
+        backbone: ``lite0``, ``lite1`` or ``lite2`` (EfficientNet-Lite), or ``timm:NAME`` for any feature extractor of
+            timm (to be installed separately) with maps at 1/2, 1/4, 1/8, 1/16 and 1/32.
+        width: factor on all channels except those of the backbone.
         gate: activation of the AAFF blocks' attention.
-        stride: of the native logits, 2, 4 or 8.
+        stride: stride of the native logits, 2, 4 or 8.
         context: add the globally pooled context at 1/32.
         detail: add the backbone's map at 1/2 to the finest one; must be false for stride 8.
-        stages: of an EfficientNet that are kept, 6 or 7.
-        blocks: of the last kept stage that are kept, 0 for all.
-        pretrained: begin with ImageNet weights; timm downloads them, and may want another normalisation.
-        auxiliary: supervise the maps at 1/32 and 1/8 too in training.
+        stages: number of EfficientNet stages to keep, 6 or 7.
+        blocks: number of blocks to keep in the last stage, 0 for all.
+        pretrained: start from ImageNet weights; timm downloads them, and may expect another normalisation.
+        auxiliary: also supervise the maps at 1/32 and 1/8 in training.
     """
     features: Backbone
     if backbone.startswith(_TIMM):

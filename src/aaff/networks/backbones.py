@@ -1,4 +1,4 @@
-"""What a backbone is, and backbones from timm."""
+"""The backbone interface, and backbones from timm."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ STRIDES = (2, 4, 8, 16, 32)
 
 
 class Backbone(nn.Module):
-    """A feature extractor: ``forward`` gives five maps [N, channels[i], ⌈H/s⌉, ⌈W/s⌉], s being 2, 4, 8, 16 and 32.
+    """A feature extractor: ``forward`` returns five maps [N, channels[i], ⌈H/s⌉, ⌈W/s⌉] for s = 2, 4, 8, 16 and 32.
 
     Attributes:
-        channels: of the five maps.
+        channels: channels of the five maps.
     """
 
     channels: tuple[int, ...]
@@ -27,12 +27,12 @@ class TimmBackbone(Backbone):
     """A feature extractor of timm.
 
     Args:
-        name: as ``timm.create_model`` knows it.
-        pretrained: let timm fetch the weights.
+        name: name for ``timm.create_model``.
+        pretrained: let timm download the weights.
 
     Raises:
         MissingExtraError: timm is not installed.
-        ModelError: timm does not know the name, or its features come at other strides.
+        ModelError: timm does not know the name, or its features have other strides.
     """
 
     def __init__(self, name: str, pretrained: bool = False) -> None:
@@ -44,13 +44,13 @@ class TimmBackbone(Backbone):
         try:
             self.net: nn.Module = timm.create_model(name, features_only=True, pretrained=pretrained)
         except (RuntimeError, AttributeError, ValueError) as error:
-            raise ModelError(f"timm gives no feature extractor {name!r}: {error}") from error
+            raise ModelError(f"timm has no feature extractor {name!r}: {error}") from error
         info = self.net.feature_info
         strides: Sequence[int] = info.reduction()
         if tuple(strides) != STRIDES:
             raise ModelError(
-                f"the features of timm's {name!r} come at strides {', '.join(map(str, strides))}; choose a backbone "
-                f"whose features come at {', '.join(map(str, STRIDES))}, such as resnet18"
+                f"the features of timm's {name!r} have the strides {', '.join(map(str, strides))}; choose a backbone "
+                f"with features at {', '.join(map(str, STRIDES))}, such as resnet18"
             )
         self.channels = tuple(info.channels())
 

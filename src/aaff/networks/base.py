@@ -1,4 +1,4 @@
-"""What every network of this package offers, and the tail and heads they share."""
+"""The base class of all networks, and the tail and heads they share."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from aaff.networks.blocks import ConvBlock, divided_up, resize_to
 
 
 class Tail(nn.Module):
-    """3×3 ``ConvBlock`` → enlarged to ``size`` → 3×3 dilation-2 ``ConvBlock`` → 1×1 logits with bias.
+    """3×3 ``ConvBlock`` → resized to ``size`` → 3×3 dilation-2 ``ConvBlock`` → 1×1 logits with bias.
 
-    The reference enlarges AAFF2 before its logits convolution; a 1×1 convolution and bilinear
-    interpolation commute exactly, so the cheap order is the same network.
+    The reference upsamples AAFF2 before its logits convolution; a 1×1 convolution and bilinear interpolation commute
+    exactly, so the cheaper order is the same network.
     """
 
     def __init__(self, inputs: int, num_classes: int, channels: int = 64) -> None:
@@ -36,8 +36,8 @@ class Head(nn.Sequential):
     Args:
         inputs: channels of the input [N, inputs, h, w].
         outputs: channels of the result [N, outputs, h, w]: classes, or 1 for a boundary.
-        channels: between the two.
-        bias: of the last convolution.
+        channels: channels between the two convolutions.
+        bias: add a bias to the last convolution.
     """
 
     def __init__(self, inputs: int, outputs: int, channels: int = 64, bias: bool = True) -> None:
@@ -53,33 +53,33 @@ class Head(nn.Sequential):
 
 
 STRIDES = (1, 2, 4, 8, 16, 32)
-"""Native strides that training, export, the runtime and the benchmark know."""
+"""Native strides that training, export, the runtime and the benchmark support."""
 
 
 class SegmentationNetwork(nn.Module):
-    """Base of all networks: one contract for training, export, runtime and benchmark.
+    """Base class of all networks, with the interface for training, export, runtime and benchmark.
 
     ``net(x)`` takes a normalised float32 batch [N, 3, H, W] of any size and returns logits
-    [N, num_classes, H, W]; ``logits`` stops at the native stride.
+    [N, num_classes, H, W]; ``logits`` returns them at the native stride.
 
-    A subclass implements ``native`` and ``classifier``, and fills ``auxiliary`` with heads when asked.
+    A subclass implements ``native`` and ``classifier``, and fills ``auxiliary`` with heads if requested.
 
     Args:
-        num_classes: C, channels of the logits.
-        stride: the native logits have ⌈H/stride⌉ rows and ⌈W/stride⌉ columns.
-        packing: ``native`` gives them packed by this factor.
+        num_classes: number of classes C, the channels of the logits.
+        stride: native stride; the native logits have ⌈H/stride⌉ rows and ⌈W/stride⌉ columns.
+        packing: packing factor of the logits that ``native`` returns.
 
     Raises:
-        ModelError: a stride that is not one of ``STRIDES``.
+        ModelError: the stride is not one of ``STRIDES``.
     """
 
     stride: int
     packing: int
-    """n, where n×n neighbouring native logits come as channels, as before a pixel shuffle by n; else 1."""
+    """n, if n×n neighbouring native logits are stored as channels, as before a pixel shuffle by n; else 1."""
     auxiliary: nn.ModuleDict
     auxiliary_losses: Mapping[str, str]
-    """Losses of the auxiliary heads that are not trained by the cross-entropy, by the names of the heads: names in
-    ``aaff.training.losses.auxiliary``.  Such a head may have another number of channels than classes."""
+    """Name of the head → name of its loss in ``aaff.training.losses.auxiliary``, for auxiliary heads not trained
+    with the cross-entropy.  The number of channels of such a head may differ from the number of classes."""
 
     def __init__(self, num_classes: int, stride: int = 4, packing: int = 1) -> None:
         super().__init__()
@@ -95,45 +95,45 @@ class SegmentationNetwork(nn.Module):
 
     @property
     def classifier(self) -> nn.Conv2d:
-        """The last convolution: ``packing``² outputs for each class."""
+        """The last convolution, with ``packing``² outputs per class."""
         raise NotImplementedError
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Packed native logits, and the maps that auxiliary heads supervise, by the names of the heads."""
+        """Packed native logits, and the inputs of the auxiliary heads by the names of the heads."""
         raise NotImplementedError
 
     def packed_logits(self, x: Tensor) -> Tensor:
-        """What ``logits`` gives, packed: [N, num_classes·n², ⌈H/(n·stride)⌉, ⌈W/(n·stride)⌉], n being ``packing``.
+        """The native logits in packed form: [N, num_classes·n², ⌈H/(n·stride)⌉, ⌈W/(n·stride)⌉] with n = ``packing``.
 
-        Channel c·n² + i·n + j holds class c at row i and column j of every n×n block.  Exported models stop here,
-        since whoever makes the class map can read the logits in this order at no cost.
+        Channel c·n² + i·n + j contains class c at row i and column j of every n×n block.  Exported models end here,
+        since the upsampling to class maps can read the logits in this order at no cost.
 
         Raises:
-            ModelError: as ``logits``.
+            ModelError: see ``logits``.
         """
         self._check(x)
         return self.native(x)[0]
 
     def unpack(self, packed: Tensor, size: Sequence[int]) -> Tensor:
-        """Logits at the native stride of what ``packed_logits`` gave for a batch of this height and width."""
+        """Unpack the result of ``packed_logits`` for a batch of this height and width to native logits."""
         if self.packing == 1:
             return packed
         rows, columns = (divided_up(side, self.stride) for side in size)
         return F.pixel_shuffle(packed, self.packing)[..., :rows, :columns]
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits [N, num_classes, ⌈H/stride⌉, ⌈W/stride⌉] of a normalised batch [N, 3, H, W].
+        """Native logits [N, num_classes, ⌈H/stride⌉, ⌈W/stride⌉] of a normalised batch [N, 3, H, W].
 
         Raises:
-            ModelError: a training batch of one, or a tensor that is not a batch of RGB frames.
+            ModelError: a batch of one frame in training mode, or a tensor that is not a batch of RGB frames.
         """
         return self.unpack(self.packed_logits(x), x.shape[-2:])
 
     def logits_with_auxiliary(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Native logits, and those of every auxiliary head at its own stride, by name; training mode only.
+        """Native logits, and the outputs of all auxiliary heads at their own strides, by name; training mode only.
 
         Raises:
-            ModelError: in evaluation mode, where the heads have no use; else as ``logits``.
+            ModelError: the network is in evaluation mode, where the heads are not used; or see ``logits``.
         """
         if not self.training:
             raise ModelError("auxiliary logits exist only in training mode; call net.train() first, or net.logits(x)")
@@ -148,7 +148,7 @@ class SegmentationNetwork(nn.Module):
 
     def _check(self, x: Tensor) -> None:
         if torch.compiler.is_compiling():
-            return  # the shapes are symbols there, and were checked by whoever traces
+            return  # shapes are symbolic while tracing, and were checked before
         if x.ndim != 4 or x.shape[1] != 3:
             raise ModelError(
                 f"a network takes a batch [N, 3, H, W] of RGB frames, not a tensor of shape {list(x.shape)}"
@@ -156,7 +156,7 @@ class SegmentationNetwork(nn.Module):
         if self.training and x.shape[0] < 2:
             raise ModelError(
                 "a training batch of one frame: batch norm after global pooling would see a single value and "
-                "pass a constant; use a batch of at least 2 (8 or more to mean something), or net.eval()"
+                "return a constant; use a batch of at least 2, better 8 or more, or call net.eval()"
             )
 
 
@@ -170,7 +170,7 @@ class PaperNetwork(SegmentationNetwork):
         return self.tail.classify
 
     def features(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Fused features [N, C, ⌈H/8⌉, ⌈W/8⌉], and the maps that auxiliary heads supervise."""
+        """Fused features [N, C, ⌈H/8⌉, ⌈W/8⌉], and the inputs of the auxiliary heads."""
         raise NotImplementedError
 
     def native(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:

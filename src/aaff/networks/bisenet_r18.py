@@ -148,6 +148,6 @@ def bisenet_r18(num_classes: int, *, width: float = 1.0, variant: str = "paper",
         num_classes: channels of the logits.
         width: factor on all channels.
         variant: ``paper``, or ``coincheung`` for weights of that re-implementation.
-        auxiliary: supervise the context path at 1/16 and 1/8 too in training.
+        auxiliary: also supervise the context path at 1/16 and 1/8 in training.
     """
     return BiSeNetR18(num_classes, width=width, variant=variant, auxiliary=auxiliary)

@@ -1,4 +1,4 @@
-"""The blocks that all four networks are built from.
+"""Building blocks of the networks.
 
 Notation of the docstrings: N batch, C channels, h × w feature size.  Every convolution followed by
 batch norm has no bias; padding is k//2 (the dilation, for a dilated 3×3) on each side.  Resizing is
@@ -21,10 +21,10 @@ from aaff.errors import OptionError, UnknownNameError
 
 
 def check_name(kind: str, name: str, valid: Collection[str]) -> str:
-    """``name`` itself when it is valid.
+    """Return ``name`` if it is valid.
 
     Raises:
-        UnknownNameError: it is not; the message gives the nearest valid one.
+        UnknownNameError: the name is not valid; the message suggests the nearest valid one.
     """
     if name not in valid:
         raise UnknownNameError(kind, name, valid)
@@ -41,7 +41,7 @@ def resize_to(x: Tensor, size: Sequence[int]) -> Tensor:
 def divided_up(side: int, parts: int) -> int:
     """⌈``side`` / ``parts``⌉ of a side of a batch.
 
-    ``-(-side // parts)`` will not do: of a graph whose sides are open ONNX Runtime rounds that division towards zero.
+    ``-(-side // parts)`` does not work in exported graphs with dynamic sides: ONNX Runtime rounds it towards zero.
 
     >>> divided_up(65, 4)
     17
@@ -52,8 +52,8 @@ def divided_up(side: int, parts: int) -> int:
 class GridPool(nn.Module):
     """Averages over a grid of ``bins`` × ``bins`` cells, [N, C, h, w] → [N, C, bins, bins], as adaptive pooling does.
 
-    ``F.adaptive_avg_pool2d`` is exported for the size of the example alone: at any other size a graph of open size
-    fails in ONNX Runtime and averages the wrong cells in OpenVINO, without an error.
+    ``F.adaptive_avg_pool2d`` is exported for the size of the example only: at other sizes, a graph with dynamic sides
+    fails in ONNX Runtime and silently averages the wrong cells in OpenVINO.
 
     >>> GridPool(2)(torch.arange(6.0).view(1, 1, 2, 3)).flatten().tolist()
     [0.5, 1.5, 3.5, 4.5]
@@ -70,7 +70,7 @@ class GridPool(nn.Module):
         return rows @ x @ columns.mT
 
     def _average(self, length: int, like: Tensor) -> Tensor:
-        """float [bins, length]: what each cell of one side weighs in each bin; neighbouring bins may share one."""
+        """float [bins, length]: weight of each cell along one axis in each bin; neighbouring bins may share a cell."""
         cell = torch.arange(length, device=like.device)
         bin_ = torch.arange(self.bins, device=like.device)[:, None]
         inside = ((cell + 1) * self.bins > bin_ * length) & (cell * self.bins < (bin_ + 1) * length)
@@ -121,9 +121,9 @@ class SeparableBlock(nn.Sequential):
 
 
 class GlobalContext(nn.Module):
-    """Global average pooling → ``ConvBlock`` 1×1: one vector [N, out, 1, 1] that sees the whole frame.
+    """Global average pooling → ``ConvBlock`` 1×1: one vector [N, out, 1, 1] with the context of the whole frame.
 
-    The author's reference computes it and drops it; here it is added, as the BiSeNet paper has it.
+    The author's reference code computes it but does not use it; here it is added, as in the BiSeNet paper.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -136,10 +136,10 @@ class GlobalContext(nn.Module):
 
 
 class ChannelGate(nn.Module):
-    """x · gate(GAP(x)): every channel weighted by what the whole frame says (section III-B).
+    """x · gate(GAP(x)): every channel is weighted according to the whole frame (section III-B).
 
     Args:
-        gate: from the pooled [N, C, 1, 1] to the weights [N, C, 1, 1]; None is the identity, without parameters.
+        gate: module from the pooled [N, C, 1, 1] to the weights [N, C, 1, 1]; None: the identity, without parameters.
     """
 
     def __init__(self, gate: nn.Module | None) -> None:
@@ -195,11 +195,11 @@ class FeaturePyramidAttention(nn.Module):
 def _normalized(activation: Callable[[], nn.Module]) -> Callable[[int, int], nn.Module]:
     """A(BN(W · GAP(x))) with a 1×1 convolution W without bias, C → C.
 
-    There is no ReLU between W and the batch norm or the activation: the reference has one only because its layer
+    There is no ReLU between W and the batch norm or the activation: the reference code has one only because its layer
     library adds it by default.
 
-    Batch norm of a pooled 1×1 map sees one value per frame: in training it needs at least two frames to exist and
-    about eight to mean something.
+    Batch norm of a pooled 1×1 map sees one value per frame, so training needs at least two frames per batch, and about
+    eight for useful statistics.
     """
 
     def build(channels: int, _: int) -> nn.Module:
@@ -227,23 +227,24 @@ GATES: dict[str, Callable[[int, int], nn.Module]] = {
     "squeeze_excitation": _squeeze_excitation,
     "feature_pyramid": lambda channels, reduction: FeaturePyramidAttention(channels),
 }
-"""Attention by name: from channels and reduction to a module [N, C, h, w] → [N, C, h, w]; ``none`` is the identity."""
+"""Name → function of channels and reduction that makes an attention module [N, C, h, w] → [N, C, h, w]; ``none`` is the
+identity."""
 
 
 def make_gate(channels: int, gate: str = "sigmoid", reduction: int = 16) -> nn.Module:
-    """One of ``GATES``.
+    """Make one of ``GATES``.
 
     Args:
-        channels: C.
-        gate: its name.
-        reduction: of ``squeeze_excitation``; the others have none.
+        channels: number of channels C.
+        gate: name of the gate.
+        reduction: reduction of ``squeeze_excitation``; ignored by the others.
 
     Raises:
-        UnknownNameError: no such gate; the message gives the nearest one.
+        UnknownNameError: there is no such gate; the message suggests the nearest one.
         OptionError: ``reduction`` is below 1.
     """
     if reduction < 1:
-        raise OptionError(f"reduction is {reduction}; a gate needs 1 or more")
+        raise OptionError(f"reduction is {reduction}; it must be at least 1")
     return GATES[check_name("gate", gate, GATES)](channels, reduction)
 
 
@@ -284,7 +285,7 @@ class FeatureFusion(nn.Module):
 
 
 FUSIONS = ("concat", "add", "multiply", "global_attention")
-"""How an AAFF block joins the gated features with its second input."""
+"""How an AAFF block fuses the gated features with its second input."""
 
 
 class AttentionFeatureFusion(nn.Module):
@@ -342,7 +343,7 @@ class AttentionFeatureFusion(nn.Module):
 
 
 def scaled(channels: int, width: float) -> int:
-    """``channels`` times ``width``, to the nearest whole channel, at least 1."""
+    """``channels`` times ``width``, rounded to a whole number, at least 1."""
     return max(1, round(channels * width))
 
 
@@ -350,8 +351,8 @@ def spatial_path(depthwise: bool, width: float = 1.0) -> tuple[nn.Sequential, in
     """The vertical branch: three strided convolutions that keep detail at 1/8 of the input.
 
     Returns:
-        The module and its output channels: 256 with plain convolutions (BiSeNet); 32 with separable
-        ones (section III-A), whose batch norm and ReLU Xception has and the reference lacks.
+        The module and its output channels: 256 with plain convolutions (BiSeNet), 32 with separable ones (section
+        III-A), which have batch norm and ReLU as in Xception, unlike the reference code.
     """
     a, b, c, narrow = (scaled(n, width) for n in (64, 128, 256, 32))
     if depthwise:

@@ -1,7 +1,7 @@
-"""How large a network is and what one frame costs: parameters, multiply-accumulates, layers.
+"""Complexity of a network: parameters, multiply-accumulates per frame, layers.
 
-One multiply-accumulate (MAC) is two floating-point operations.  MACs count every convolution, transposed
-ones and those after global pooling included, and nothing else; auxiliary heads are left out everywhere.
+One multiply-accumulate (MAC) is two floating-point operations.  MACs are counted for all convolutions, including
+transposed ones and those after global pooling, and for nothing else; auxiliary heads are always excluded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aaff.networks.registry import create_model
 from aaff.preprocess import Size
 
 DEFAULT_SIZE = Size(480, 360)
-"""The frame that costs are told for unless another is named: CamVid's SegNet release."""
+"""Default frame size for MACs: that of CamVid's SegNet release."""
 
 
 def convolution_parameters(kernel: int, inputs: int, outputs: int) -> int:
@@ -43,14 +43,14 @@ def separable_parameters(kernel: int, inputs: int, outputs: int) -> int:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer with parameters, as one forward pass meets it.
+    """One layer with parameters, in the order of the forward pass.
 
     Attributes:
         name: path inside the network, such as ``"sides.left.aaff4.down.0"``.
         kind: class of the module, with kernel and stride for a convolution.
-        output: shape [C, h, w] for one frame.
-        parameters: of this layer.
-        macs: of this layer for one frame; 0 unless it is a convolution.
+        output: output shape [C, h, w] for one frame.
+        parameters: number of parameters.
+        macs: MACs for one frame; 0 unless the layer is a convolution.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Complexity:
-    """Cost of one network for one frame of ``size``; its native logits stand at 1/``stride``."""
+    """Complexity of a network for a frame of ``size``; its native logits are at 1/``stride``."""
 
     size: Size
     layers: tuple[Layer, ...]
@@ -70,17 +70,17 @@ class Complexity:
 
     @property
     def parameters(self) -> int:
-        """Trainable parameters."""
+        """Number of trainable parameters."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one frame."""
+        """Multiply-accumulates for one frame."""
         return sum(layer.macs for layer in self.layers)
 
 
 def complexity(net: SegmentationNetwork, size: Size = DEFAULT_SIZE) -> Complexity:
-    """Count ``net`` for one frame, by one pass over shapes alone: no arithmetic, nothing of ``net`` changes.
+    """Count parameters and MACs of ``net`` for one frame, by propagating shapes only; ``net`` is not changed.
 
     >>> from aaff.networks import create_model
     >>> complexity(create_model("depthwise_aaff", 11), Size(480, 360)).macs
@@ -92,7 +92,7 @@ def complexity(net: SegmentationNetwork, size: Size = DEFAULT_SIZE) -> Complexit
 
     def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def record(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
-            # A module that is called twice (the context of DepthwiseAAFF2) computes twice but exists once.
+            # A module that is called twice (the context of DepthwiseAAFF2) has twice the MACs but the parameters once.
             own = 0 if name in met else sum(p.numel() for p in module.parameters(recurse=False))
             met.add(name)
             kind, macs = type(module).__name__, 0
@@ -118,7 +118,7 @@ def complexity(net: SegmentationNetwork, size: Size = DEFAULT_SIZE) -> Complexit
 
 @cache
 def count(name: str, num_classes: int = 11, size: Size = DEFAULT_SIZE, **options: Any) -> Complexity:
-    """The same of a registered network by name, without making its weights: large networks cost no memory.
+    """Complexity of a registered network by name, without allocating its weights.
 
     Raises:
         AaffError: as ``aaff.networks.create_model``.

@@ -1,7 +1,7 @@
-"""Weights that another project trained, as a state of a network here: read, renamed, compared.
+"""Convert weights trained by another project to the state of a network here: read, rename and compare them.
 
-Nothing in a file runs: a ``.pth`` is read by torch's restricted unpickler (``weights_only``), which knows tensors and
-plain containers and refuses anything else.
+No code in a file is executed: ``.pth`` files are read with torch's restricted unpickler (``weights_only``), which only
+accepts tensors and plain containers.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ NESTED = ("state_dict", "model", "model_state", "model_state_dict")
 """Keys under which training scripts put the weights."""
 
 PREFIXES = ("module.", "model.", "backbone.")
-"""What wrappers put before the names of weights."""
+"""Prefixes that wrappers add to the names of weights."""
 
 _DEEPEST = 3
-"""How many prefixes or nested mappings may stand around the weights."""
+"""Maximum number of prefixes or nested mappings around the weights."""
 
 _COUNTER = ".num_batches_tracked"
-"""Batch norm counts its batches in newer versions of torch; nothing here reads the number."""
+"""The batch counter of batch norm in newer versions of torch, which is not used here."""
 
 _AUXILIARY = "auxiliary."
 
 _NAMED = 5
-"""Names that a message lists."""
+"""How many names a message lists."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """How well a file fits a network.
+    """How well the weights in a file match a network.
 
     Attributes:
-        layout: the one that fits best.
-        prefix: what stood before the names there, such as ``"module."``.
-        matched: names here that were found, with the right shape.
-        missing: names here that were not found.
-        unexpected: names there that fit nothing here.
-        different: names here whose weight has another shape there: name, shape there, shape here.
-        ignored: names there that inference does not need.
+        layout: the best matching layout.
+        prefix: prefix of the names in the file, such as ``"module."``.
+        matched: names in the network that were found with the right shape.
+        missing: names in the network that were not found.
+        unexpected: names in the file that match nothing in the network.
+        different: names with differing shapes: name in the network, shape in the file, shape in the network.
+        ignored: names in the file that inference does not need.
     """
 
     layout: Layout
@@ -71,19 +71,19 @@ class Report:
 
     @property
     def share(self) -> float:
-        """Share of the network's weights that was found, 0 to 1."""
+        """Share of the network's weights that was found, in [0, 1]."""
         return len(self.matched) / (len(self.matched) + len(self.missing) + len(self.different))
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by any project, by their names there, float32 on the CPU.
+    """Read the tensors of another project's checkpoint by their names there, float32 on the CPU.
 
     Args:
-        path: ``.safetensors``, or what ``torch.save`` wrote, perhaps nested under a key of ``NESTED``.
+        path: a ``.safetensors`` file, or one written by ``torch.save``, possibly nested under a key in ``NESTED``.
 
     Raises:
-        ModelError: there is no such file, it holds anything but tensors and plain values, or no weights, or weights
-            that are NaN or infinite.
+        ModelError: there is no such file, it contains anything but tensors and plain values, it has no weights, or
+            weights are NaN or infinite.
     """
     path = Path(path)
     if not os.path.isfile(path):
@@ -115,18 +115,18 @@ def _read_safetensors(path: Path) -> Mapping[Any, Any]:
 def _read_pickle(path: Path) -> Mapping[Any, Any]:
     if path.suffix.lower() == ".pdparams":
         raise ModelError(
-            f"{path} is a pickle of Paddle, which cannot be read without running what is in it; where Paddle is "
-            "installed, save it as safetensors: safetensors.numpy.save_file({k: v.numpy() for k, v in "
-            "paddle.load(FILE).items()}, 'weights.safetensors'), and convert that"
+            f"{path} is a pickle of Paddle, which cannot be read without executing code in it; where Paddle is "
+            "installed, convert it to safetensors: safetensors.numpy.save_file({k: v.numpy() for k, v in "
+            "paddle.load(FILE).items()}, 'weights.safetensors'), then run aaff convert on that file"
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the version of the pickle, which is read or refused all the same
+            warnings.simplefilter("ignore")  # warnings about the version of the pickle do not matter here
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{path} holds more than tensors, and reading the rest could run any code; where it comes from, save the "
-            f"weights alone: torch.save(net.state_dict(), FILE) ({brief(_first_line(error))})"
+            f"{path} holds more than tensors, and reading the rest could run any code; save only the weights in the "
+            f"original project: torch.save(net.state_dict(), FILE) ({brief(_first_line(error))})"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise ModelError(f"{path} is not a file of weights ({brief(_first_line(error))})") from error
@@ -142,16 +142,16 @@ def _first_line(error: Exception) -> str:
 def fit(
     theirs: Mapping[str, Tensor], network: str, num_classes: int, options: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Tensor], Report]:
-    """Another project's weights by the names here, in the layout and with the prefix that fit best.
+    """Rename another project's weights to the names here, with the best matching layout and prefix.
 
     Args:
-        theirs: tensors by their names there.
-        network: registered name.
-        num_classes: classes of those weights.
-        options: options of the network beside those of the layout.
+        theirs: tensors by their names in the other project.
+        network: name of the registered network.
+        num_classes: number of classes of the weights.
+        options: options of the network, in addition to those of the layout.
 
     Returns:
-        The state, with what was found, and the report; use it where ``report.complete``.
+        The state with the weights that were found, and the report; use the state only if ``report.complete``.
 
     Raises:
         UnknownNameError: there is no such network or option.
@@ -164,23 +164,23 @@ def fit(
 
 
 def fitting_networks(theirs: Mapping[str, Tensor], num_classes: int) -> list[tuple[str, float]]:
-    """The networks that these weights would fit best, with the share that would be found; best first, at most three."""
+    """The best matching networks with the share of weights that would be found; best first, at most three."""
     shares = [(name, fit(theirs, name, num_classes)[1].share) for name in list_models()]
     return sorted(((name, share) for name, share in shares if share), key=lambda pair: -pair[1])[:3]
 
 
 def network_options(layout: Layout, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options that a network needs for the weights of a layout; ``options`` come before those of the layout."""
+    """Options that a network needs for the weights of a layout; ``options`` override those of the layout."""
     return {k: v for k, v in {**layout.options, **options}.items() if k not in TRAINING_OPTIONS}
 
 
 def explain(report: Report, where: str, num_classes: int, theirs: Mapping[str, Tensor]) -> str:
-    """One sentence that says why a file does not fit, and what it would fit."""
+    """A sentence that says why a file does not match, and which networks it would match."""
     network = report.layout.network
     if report.different and not report.missing:
         name, there, here = report.different[0]
         return (
-            f"{where} has {shown(name)} of shape {list(there)}, {network} with {num_classes} classes needs "
+            f"{where} has {shown(name)} of shape {list(there)}, but {network} with {num_classes} classes needs "
             f"{list(here)}; choose the --labels or --options that it was trained with"
         )
     strange = ", ".join(shown(name) for name in report.unexpected[:_NAMED])
@@ -194,7 +194,7 @@ def explain(report: Report, where: str, num_classes: int, theirs: Mapping[str, T
 
 
 def _own_shapes(layout: Layout, num_classes: int, options: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):  # shapes alone
+    with torch.device("meta"):  # only shapes
         net = create_model(layout.network, num_classes, **network_options(layout, options))
     return {name: tuple(t.shape) for name, t in net.state_dict().items() if not name.startswith(_AUXILIARY)}
 

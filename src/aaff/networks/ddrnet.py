@@ -133,7 +133,7 @@ def ddrnet23_slim(num_classes: int, *, width: float = 1.0, auxiliary: bool = Fal
     Args:
         num_classes: channels of the logits.
         width: factor on all channels.
-        auxiliary: supervise the fine branch at 1/8 too in training.
+        auxiliary: also supervise the fine branch at 1/8 in training.
     """
     return DDRNet(
         num_classes,

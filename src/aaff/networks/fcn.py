@@ -29,7 +29,7 @@ class FCN(SegmentationNetwork):
         num_classes: channels of the logits.
         stride: of the logits: 32, or 8 with the scores after the third and the fourth pooling added.
         width: factor on all channels.
-        batch_norm: batch norm in place of biases.  The paper has none and starts from ImageNet weights; without
+        batch_norm: batch norm instead of biases.  The paper has none and starts from ImageNet weights; without
             those, training needs it.
         dropout: after each of the two large layers, in training mode.
         auxiliary: supervise the coarser scores too (the paper trains 32s, 16s and 8s one after the other); FCN-32s

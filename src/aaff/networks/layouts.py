@@ -1,7 +1,7 @@
-"""How the checkpoints of other projects name their weights, and what else one must know to use them.
+"""Names of the weights in other projects' checkpoints, and other information needed to use them.
 
-A layout is a list of renamings from their names to the names here.  The networks keep the names of the authors'
-releases where they can, so most lists are short.
+A layout is a list of renaming rules from their names to the names here.  The networks use the names of the authors'
+releases where possible, so most lists are short.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch import Tensor
 from aaff.preprocess import Normalization
 
 IMAGENET = Normalization()
-"""Mean and deviation of ImageNet, which most projects use."""
+"""Mean and standard deviation of ImageNet, which most projects use."""
 
 _EPSILON = 1e-5
-"""Of batch norm, in all projects."""
+"""Epsilon of batch norm in all projects."""
 
 _CITYSCAPES = Normalization((83.0535, 94.095, 82.1865), (53.856, 54.774, 53.9325))
 """Those of Cityscapes in CoinCheung's configurations: 0.3257 0.3690 0.3223 and 0.2112 0.2148 0.2115, times 255."""
@@ -30,17 +30,17 @@ _HALF = Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of one project's checkpoints.
+    """The names of the weights in one project's checkpoints.
 
     Attributes:
-        source: the project, as its repository is called.
+        source: the project, by the name of its repository.
         network: registered name of the network here.
-        renames: pattern and replacement, applied to every name one after the other.
-        ignored: pattern of names that inference does not need: auxiliary heads, the classifier of ImageNet, copies.
-        folded: pattern and replacement from the name of a bias to the batch norm behind it, which takes it in.
-        absolute: pattern of the names of scales of batch norm that count by their absolute value, plus its epsilon.
+        renames: patterns and replacements, applied to every name in order.
+        ignored: pattern of names that inference does not need: auxiliary heads, the ImageNet classifier, copies.
+        folded: pattern and replacement from the name of a bias to the following batch norm, into which it is folded.
+        absolute: pattern of the names of batch norm scales of which the absolute value plus epsilon is used.
         options: options of the network that these weights need.
-        normalization: of the project's input; RGB in all of them.
+        normalization: normalisation of the project's RGB input.
     """
 
     source: str
@@ -53,7 +53,7 @@ class Layout:
     normalization: Normalization = IMAGENET
 
     def rename(self, name: str) -> str:
-        """The name here of a weight there.
+        """The name here of a weight of the other project.
 
         >>> find_layouts("bisenetv2")[0].rename("detail.S1.0.conv.weight")
         'detail.0.0.0.weight'
@@ -63,11 +63,11 @@ class Layout:
         return name
 
     def ignores(self, name: str) -> bool:
-        """Whether inference does not need the weight of this name there."""
+        """Whether a weight of the other project is not needed for inference."""
         return re.match(self.ignored, name) is not None
 
     def value(self, name: str, tensor: Tensor) -> Tensor:
-        """A weight there as the layers here take it.
+        """A weight of the other project, converted for the layers here.
 
         >>> import torch
         >>> find_layouts("stdc1")[0].value("ffm.convblk.bn.weight", torch.tensor([-0.5])).round(decimals=4).tolist()
@@ -76,7 +76,7 @@ class Layout:
         return tensor.abs() + _EPSILON if re.match(self.absolute, name) else tensor
 
     def norm_behind(self, name: str) -> str | None:
-        """The name here of the batch norm that takes in a bias there; None for any other weight."""
+        """The name here of the batch norm into which a bias is folded; None for any other weight."""
         for pattern, replacement in self.folded:
             if re.fullmatch(pattern, name):
                 return re.sub(pattern, replacement, name)
@@ -87,7 +87,7 @@ _CONV_BLOCK = (
     (r"\._?conv\.(weight|bias)$", r".0.\1"),
     (r"\.(?:bn|_batch_norm)\.(\w+)$", r".1.\1"),
 )
-"""A convolution and its batch norm are called 0 and 1 here, in most projects conv and bn."""
+"""A convolution and its batch norm are named 0 and 1 here, and conv and bn in most projects."""
 
 _CONTEXT = (
     (r"^cp\.(arm\d+)\.conv\.", r"context.\1.0."),
@@ -99,10 +99,10 @@ _CONTEXT = (
     (r"^conv_out\.conv\.", "head.0."),
     (r"^conv_out\.conv_out\.", "head.1."),
 )
-"""What BiSeNet and STDC-Seg share."""
+"""Rules shared by BiSeNet and STDC-Seg."""
 
 _STDC_COPIES = r"(x2|x4|x8|x16|x32|conv_last|fc|bn|linear)\."
-"""The stages of an STDC backbone once more, and its classifier of ImageNet."""
+"""Copies of the stages of an STDC backbone, and its ImageNet classifier."""
 
 _STDC = Layout(
     "MichaelFan01/STDC-Seg",
@@ -181,9 +181,9 @@ LAYOUTS = (
         normalization=_HALF,
     ),
 )
-"""Every layout that ``aaff convert`` reads; of several for one network the one that fits best is taken."""
+"""All layouts that ``aaff convert`` reads; if a network has several, the best matching one is used."""
 
 
 def find_layouts(network: str) -> list[Layout]:
-    """The layouts known for a network, its own names last."""
+    """The known layouts of a network, with its own names last."""
     return [*(layout for layout in LAYOUTS if layout.network == network), Layout("aaff", network)]

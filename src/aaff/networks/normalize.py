@@ -1,4 +1,4 @@
-"""From uint8 frames to a network's input, in training, in the torch engine and in the exported graph alike."""
+"""Normalise uint8 frames to a network's input, in training, in the torch engine and in the exported graph."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def pidnet_s(num_classes: int, *, width: float = 1.0, auxiliary: bool = False) -
     Args:
         num_classes: channels of the logits.
         width: factor on all channels.
-        auxiliary: supervise detail and boundaries too in training.
+        auxiliary: also supervise detail and boundaries in training.
     """
     return PIDNet(
         num_classes,

@@ -132,7 +132,7 @@ def pp_liteseg_t(num_classes: int, *, width: float = 1.0, auxiliary: bool = Fals
     Args:
         num_classes: channels of the logits.
         width: factor on all channels.
-        auxiliary: supervise the decoder at 1/16 and 1/32 too in training.
+        auxiliary: also supervise the decoder at 1/16 and 1/32 in training.
     """
     return PPLiteSeg(
         num_classes,

@@ -1,4 +1,4 @@
-"""The list of networks: a decorated function is the registration, its signature the options."""
+"""The registry of networks: a decorator registers a function, and its signature defines the options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ModelInfo:
 
     Attributes:
         name: name for ``create_model``.
-        paper: where it comes from.
+        paper: the publication that the network is from.
         summary: first line of its docstring.
         options: keyword options with their defaults.
     """
@@ -43,8 +43,9 @@ def register_model(*, paper: str, options_of: Callable[..., Any] | None = None) 
     """Register the decorated function ``name(num_classes, *, option=default, …)`` under its own name.
 
     Args:
-        paper: where it comes from.
-        options_of: another such function, whose options this one takes too, as ``**options``; its own defaults count.
+        paper: the publication that the network is from.
+        options_of: another registered function whose options this one also accepts as ``**options``; defaults of this
+            function take precedence.
     """
 
     def register(factory: Factory) -> Factory:
@@ -62,7 +63,7 @@ def _options(factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the registered networks that match a glob, in order of registration.
+    """Names of the registered networks that match a glob pattern, in order of registration.
 
     >>> list_models("*bisenet")
     ['bisenet', 'depthwise_bisenet']
@@ -71,25 +72,25 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def model_info(name: str) -> ModelInfo:
-    """What is known about a registered network.
+    """Information about a registered network.
 
     Raises:
-        UnknownNameError: no such network; the message gives the nearest name.
+        UnknownNameError: there is no such network; the message suggests the nearest name.
     """
     return _MODELS.find(name)
 
 
 def create_model(name: str, num_classes: int = 11, **options: Any) -> SegmentationNetwork:
-    """A freshly initialised network, in training mode.
+    """Create a network with newly initialised weights, in training mode.
 
     Args:
         name: one of ``list_models``.
-        num_classes: channels of the logits; classes that count, void left out.
-        options: options of that network, see ``model_info(name).options``.
+        num_classes: number of classes without void, which is the number of channels of the logits.
+        options: options of the network, see ``model_info(name).options``.
 
     Raises:
-        UnknownNameError: unknown network, option or option value; the message gives the nearest valid one.
-        OptionError: an option's value is out of range.
+        UnknownNameError: unknown network, option or option value; the message suggests the nearest valid one.
+        OptionError: the value of an option is out of range.
 
     >>> net = create_model("depthwise_aaff", num_classes=11, gate="hard_sigmoid")
     >>> sum(p.numel() for p in net.parameters())
@@ -103,7 +104,7 @@ def create_model(name: str, num_classes: int = 11, **options: Any) -> Segmentati
         raise OptionError(f"num_classes is {num_classes}; a network needs at least 1 class")
     for option, value in options.items():
         default = info.options[option]
-        if default is None:  # such an option checks its values itself
+        if default is None:  # the network itself checks the values of such an option
             continue
         wanted = (int, float) if isinstance(default, float) else type(default)
         if not isinstance(value, wanted) or isinstance(value, bool) is not isinstance(default, bool):

@@ -59,6 +59,6 @@ def segnet(num_classes: int, *, width: float = 1.0, auxiliary: bool = False) -> 
     Args:
         num_classes: channels of the logits.
         width: factor on all channels.
-        auxiliary: supervise the encoder's last map, at 1/32, too in training (not in the paper).
+        auxiliary: also supervise the encoder's last map, at 1/32, in training (not in the paper).
     """
     return SegNet(num_classes, width=width, auxiliary=auxiliary)

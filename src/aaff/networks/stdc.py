@@ -139,7 +139,7 @@ def stdc1(num_classes: int, *, width: float = 1.0, auxiliary: bool = False) -> S
     Args:
         num_classes: channels of the logits.
         width: factor on all channels.
-        auxiliary: supervise context and detail too in training.
+        auxiliary: also supervise context and detail in training.
     """
     return STDCSeg(num_classes, STDC1, width=width, auxiliary=auxiliary)
 

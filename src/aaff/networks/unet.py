@@ -80,8 +80,8 @@ def unet(
     Args:
         num_classes: channels of the logits.
         width: factor on all channels.
-        batch_norm: batch norm in place of biases (the paper has none).
+        batch_norm: batch norm instead of biases (the paper has none).
         dropout: after the last two stages of the encoder, in training mode.
-        auxiliary: supervise the deepest map, at 1/16, too in training (not in the paper).
+        auxiliary: also supervise the deepest map, at 1/16, in training (not in the paper).
     """
     return UNet(num_classes, width=width, batch_norm=batch_norm, dropout=dropout, auxiliary=auxiliary)

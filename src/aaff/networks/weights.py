@@ -1,7 +1,7 @@
 """Checkpoints: one ``.safetensors`` file with the weights, and the model card as JSON in its header.
 
-Never pickle: opening a file from a stranger runs nothing.  Auxiliary heads belong to training and
-are not kept.
+Pickle is never used, so opening an untrusted file cannot execute code.  Auxiliary heads are only used in training and
+are not saved.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ _CARD, _HASH = "aaff", "aaff.sha256"
 """Keys in the header: the model card, and a hash of it and of the weights (absent in files before 0.2.0)."""
 
 TRAINING_OPTIONS = ("auxiliary", "pretrained")
-"""Options of networks that decide how training begins or is supervised, and nothing of a trained network."""
+"""Options of networks that affect only the initialisation or supervision of training, not the trained network."""
 
 
 def save_checkpoint(
     path: str | Path, state: Mapping[str, Tensor], card: ModelCard, *, dtype: torch.dtype | None = None
 ) -> None:
-    """Write weights and card as one file, replacing an older one in a single step.
+    """Write weights and model card to one file, atomically.
 
     Args:
-        path: should end in ``.safetensors``.
+        path: the file, which should end in ``.safetensors``.
         state: a network's ``state_dict()``.
-        card: what the file says about itself.
-        dtype: store floating-point weights as this type, such as ``torch.float16`` for half the size;
-            they are read back as float32.
+        card: the model card.
+        dtype: store floating-point weights in this type, such as ``torch.float16`` for half the size; they are read
+            back as float32.
 
     Raises:
-        AaffError: the file cannot be written; an older one is still whole.
+        AaffError: the file cannot be written; an existing file is unchanged.
     """
     kept = {}
     for name, tensor in state.items():
@@ -58,22 +58,22 @@ def save_checkpoint(
 
 
 def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write contiguous tensors as a ``.safetensors`` file that replaces an older one in a single step.
+    """Write contiguous tensors to a ``.safetensors`` file, atomically.
 
     Raises:
-        AaffError: the file cannot be written, for a full disk for instance; an older one is still whole.
+        AaffError: the file cannot be written, for example because the disk is full; an existing file is unchanged.
     """
     with replacing(path) as temporary:
-        # The library's own save_file leaves a ".tmp…" file behind when it is killed.
+        # The library's own save_file leaves a ".tmp…" file behind if it is killed.
         temporary.write_bytes(save(tensors, metadata=metadata))
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelCard]:
-    """Weights (float32 on the CPU) and card of a checkpoint, without building its network.
+    """Read weights (float32 on the CPU) and model card of a checkpoint, without building its network.
 
     Raises:
-        ModelError: no such file, not a safetensors file (a pickle, for instance), a truncated or changed one, one
-            without the model card of this package, or with weights that are NaN or infinite.
+        ModelError: there is no such file, it is not a safetensors file (a pickle, for instance), is truncated or
+            changed, has no model card of aaff, or has weights that are NaN or infinite.
     """
     path = Path(path)
     if not os.path.isfile(path):
@@ -83,7 +83,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelCard]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is not a complete .safetensors checkpoint ({_why(path, error)})") from error
     if _CARD not in metadata:
@@ -108,10 +108,10 @@ def _content_hash(state: Mapping[str, Tensor], card: str) -> str:
 
 
 def load_checkpoint(path: str | Path) -> tuple[SegmentationNetwork, ModelCard]:
-    """The trained network, in evaluation mode, and its card.
+    """Load a trained network, in evaluation mode, and its model card.
 
     Raises:
-        ModelError: see ``read_checkpoint``; or the weights do not fit the network that the card names.
+        ModelError: see ``read_checkpoint``; or the weights do not match the network named in the card.
         UnknownNameError: the card names a network or option that is not registered.
     """
     state, card = read_checkpoint(path)
@@ -121,19 +121,19 @@ def load_checkpoint(path: str | Path) -> tuple[SegmentationNetwork, ModelCard]:
 
 
 def load_state(net: SegmentationNetwork, state: Mapping[str, Tensor], where: str) -> None:
-    """Put a checkpoint's weights into a network; its auxiliary heads, if any, stay as they are.
+    """Load a checkpoint's weights into a network; its auxiliary heads, if any, are not changed.
 
     Raises:
-        ModelError: a weight is missing, left over or of another shape; the first one is named.
+        ModelError: a weight is missing, unexpected or has another shape; the message names the first one.
     """
     own = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith(_AUXILIARY)}
     for name, tensor in own.items():
         if name not in state:
-            raise ModelError(f"{where} lacks the weight {name!r}; it is from another network")
+            raise ModelError(f"{where} has no weight {name!r}; it is from another network")
         if state[name].shape != tensor.shape:
             raise ModelError(
-                f"{where} has {name!r} of shape {list(state[name].shape)}, the network needs {list(tensor.shape)}; "
-                "it is from another network or number of classes"
+                f"{where} has {name!r} of shape {list(state[name].shape)}, but the network needs {list(tensor.shape)}; "
+                "it is from another network, or one with another number of classes"
             )
     for name in state:
         if name not in own and not name.startswith(_AUXILIARY):
@@ -145,4 +145,4 @@ def _why(path: Path, error: Exception) -> str:
     head = path.read_bytes()[:8] if path.is_file() else b""
     if head[:2] == b"PK" or head[:1] == b"\x80":
         return "it is a pickle, which aaff never opens; save it as safetensors"
-    return f"cut off or of another kind: {brief(error)}"
+    return f"truncated or not safetensors: {brief(error)}"

@@ -67,7 +67,7 @@ class Camera(Source):
                 index += 1
             seconds = float(max(last, Fraction(0)))
             self.problems.append(
-                f"{self._name} gave no more frames after {index} ({seconds:.1f} s); is it disconnected?"
+                f"{self._name} gave no more frames after {index} ({seconds:.1f} s); was it disconnected?"
             )
         finally:
             capture.release()
