@@ -1,6 +1,6 @@
-"""Find words that a reader from the field would stop at, and name the field's own instead.
+"""Find wording that is unusual in the field, and suggest the standard term.
 
-``make check`` runs it over the repository; other paths can be given:
+``make check`` runs it on the whole repository; other paths can be given:
 
     python -m scripts.check_words src/aaff/data
 """
@@ -51,7 +51,7 @@ def files(paths: list[Path]) -> Iterator[Path]:
 
 
 def odd_words(text: str) -> Iterator[tuple[int, str, str]]:
-    """Line, word and what to say instead.
+    """Yield the line number, the words found and the suggested term.
 
     >>> list(odd_words("the network and the truth"))
     [(1, 'truth', 'ground truth')]
@@ -63,7 +63,7 @@ def odd_words(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def main(words: list[str]) -> int:
-    """Print what was found; status 1 when there is any."""
+    """Print all findings; status 1 if there are any."""
     found = 0
     for file in files([Path(word) for word in words] or [ROOT / name for name in CHECKED]):
         if file.resolve() == Path(__file__).resolve():

@@ -1,11 +1,11 @@
-"""What ``pip install .`` without an extra brings: packages, megabytes, the time to the first prediction, what works.
+"""Measure ``pip install .`` without extras: packages, megabytes, time to the first prediction, and which commands work.
 
-Run from the root of the repository:
+Run it from the root of the repository:
 
     python scripts/core_install.py --json results/core_install.json
 
-It makes a virtual environment in a temporary folder, so that nothing of this one can help.  The exit status is 1 when
-the installation is too large or a command does not do what it should without torch.
+It creates a new virtual environment in a temporary folder, independent of the current one.  The exit status is 1 if the
+installation is too large, or if a command does not behave as it should without torch.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ Path("run/best.safetensors").touch()
 
 
 def seconds(*command: object, env: dict[str, str] | None = None) -> float:
-    """How long a process takes from its start to its end."""
+    """Run a process and return its duration in seconds."""
     began = time.perf_counter()
     subprocess.run([str(word) for word in command], check=True, env=env, capture_output=True)
     return time.perf_counter() - began
 
 
 def walk(python: Path, folder: Path) -> dict[str, bool]:
-    """What a user does who has installed the core alone: each step, and whether it ended as it should."""
+    """Run the steps of a user who has installed only the core; returns whether each step ended as expected."""
     place = folder / "walk"
     place.mkdir()
     env = {**os.environ, "AAFF_CACHE": str(folder / "cache")}
@@ -113,7 +113,7 @@ def walk(python: Path, folder: Path) -> dict[str, bool]:
 
 
 def measure() -> dict[str, object]:
-    """Install, weigh, start and walk; megabytes are of 1,000,000 bytes, as package indexes count them."""
+    """Install the package, measure sizes and start times, and run the steps; a megabyte is 1,000,000 bytes."""
     with tempfile.TemporaryDirectory(prefix="core-install-") as folder:
         venv.create(folder, with_pip=True)
         python = Path(folder) / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -146,7 +146,7 @@ def measure() -> dict[str, object]:
 
 
 def main() -> int:
-    """Print and write the figures; status 1 above the ceiling or where a step of the walk failed."""
+    """Print and write the results; status 1 if the installation is too large or a step failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()

@@ -1,9 +1,9 @@
-"""Make all committed pictures of predictions again, after the bundled model changed::
+"""Regenerate all committed images of predictions, after the bundled model has changed::
 
     python -m scripts.make_pictures DRIVES
 
-``DRIVES`` is a folder with the frames of the Drive.ai Sample Dataset (CC BY 4.0, credited below every picture), or one
-frame.  Written are ``street.jpg``, ``street-weak.jpg``, ``page.jpg`` and ``page-phone.jpg`` in ``docs/images``.  Needs
+``DRIVES`` is a folder with the frames of the Drive.ai Sample Dataset (CC BY 4.0, credited below every image), or one
+frame.  It writes ``street.jpg``, ``street-weak.jpg``, ``page.jpg`` and ``page-phone.jpg`` to ``docs/images``.  It needs
 Chromium with its driver, and the packages of the extras ``server`` and ``dev``.
 """
 

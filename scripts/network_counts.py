@@ -1,8 +1,8 @@
-"""Parameters and multiply-accumulates of every network beside the published figures::
+"""Compare parameters and multiply-accumulates of every network with the published figures::
 
     python -m scripts.network_counts
 
-writes ``results/network_counts.json`` from ``scripts/published_counts.yaml``; ``make tables`` shows it.
+It writes ``results/network_counts.json`` from ``scripts/published_counts.yaml``; ``make tables`` puts it into the docs.
 """
 
 from __future__ import annotations

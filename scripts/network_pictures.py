@@ -1,10 +1,10 @@
-"""A picture of the structure of every network, for docs/networks.md::
+"""Draw a diagram of every network for docs/networks.md::
 
     python -m scripts.network_pictures
 
-Each convolution is a bar, from left to right in the order of computation: its row is the resolution of its output, its
-height the logarithm of its channels, its colour its kind.  Nothing is drawn by hand, so a picture cannot differ from
-the code.
+Each convolution is a bar, from left to right in the order of computation: its row shows the resolution of its output,
+its height the logarithm of its channels, and its colour its kind.  The diagrams are generated from the networks, so
+they always match the code.
 """
 
 from __future__ import annotations

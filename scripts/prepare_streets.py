@@ -2,14 +2,14 @@
 
     python -m scripts.prepare_streets STREETS OUT
 
-STREETS holds ``train`` and ``val`` (photos) with ``*annot`` (labelled by people: six classes) and ``*pseudo`` (a
-network's labels: all classes), and ``drives`` with ``drivespseudo``.  OUT becomes a data set that ``aaff train
---data`` takes.  A pixel is labelled, in this order:
+STREETS contains ``train`` and ``val`` (photos) with ``*annot`` (human labels of six classes) and ``*pseudo``
+(pseudo-labels of all classes from a network), and ``drives`` with ``drivespseudo``.  OUT becomes a data set for
+``aaff train --data``.  The label of a pixel is the first of:
 
-1. pole, sign symbol, fence, pedestrian or bicyclist, where the network says so: people did not label these.  A pole
-   wider than ``WIDEST_POLE`` of the photo is a column of a building and ignored.
-2. what people said;
-3. what the network said where people said nothing.
+1. the pseudo-label, if it is pole, sign symbol, fence, pedestrian or bicyclist, which people did not label; a pole
+   wider than ``WIDEST_POLE`` of the photo is a column of a building and is ignored;
+2. the human label;
+3. the pseudo-label.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Put a trained checkpoint into ``weights/`` under a name, in half precision, with its licence and sources stated.
+"""Publish a trained checkpoint in ``weights/`` under a name, in half precision, with its licence and sources.
 
     python -m scripts.publish_model runs/street-v2 street --licence "research only" --source "CamVid train" \
         --adjust 0.5 --data camvid streets-merged --repeat 2 1
 
-A network trained with class weights gives rare classes too often.  ``--adjust`` takes that back in part: the logits of
-each class are lowered by its share of the logarithm of the weight (A. K. Menon et al., "Long-tail learning via logit
-adjustment", ICLR 2021, arXiv:2007.07314), which changes nothing but the biases of the last convolution.
+A network trained with class weights predicts rare classes too often.  ``--adjust A`` partly corrects this: the logits
+of each class are lowered by A times the logarithm of its weight (A. K. Menon et al., "Long-tail learning via logit
+adjustment", ICLR 2021, arXiv:2007.07314), which changes only the biases of the last convolution.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _WEIGHTING = ("class_weights", "enet_constant", "class_weights_power")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder of a run, or a checkpoint")
+    parser.add_argument("run", type=Path, help="run folder, or a checkpoint")
     parser.add_argument("name")
     parser.add_argument("--licence", required=True, help="licence of the weights")
     parser.add_argument("--source", action="append", default=[], help="a data set that they were trained on")
-    parser.add_argument("--adjust", type=float, default=0.0, help="share of the class weights taken back, 0 to 1")
+    parser.add_argument("--adjust", type=float, default=0.0, help="share of the class weights to correct for, 0 to 1")
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="the data sets, for --adjust")
-    parser.add_argument("--out", type=Path, help="folder of the checkpoint, in place of weights/")
+    parser.add_argument("--out", type=Path, help="folder of the checkpoint; default: weights/")
     parser.add_argument("--repeat", type=int, nargs="*", default=[1], help="as in the recipe")
     given = parser.parse_args()
     net, card = load_checkpoint(find_model(given.run, engine="torch"))

@@ -1,4 +1,4 @@
-"""What the tables of README and docs share: reading results, Markdown, provenance."""
+"""Helpers for the tables in README and docs: reading results, Markdown, provenance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read(name: str) -> Any:
 
 
 def table(columns: list[str], rows: list[list[str]]) -> str:
-    """Text at the left, numbers at the right.
+    """A Markdown table with left-aligned text and right-aligned numbers.
 
     >>> print(table(["model", "IoU"], [["a", "60.7 %"]]), end="")
     | model | IoU |

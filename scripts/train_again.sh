@@ -6,10 +6,10 @@
 # MODEL and its DATA:
 #   camvid_lite0           CamVid; two stages on train
 #   camvid_lite0_trainval  CamVid; the first stage on train, the second on train + val
-#   street                 CamVid and what scripts.prepare_streets wrote; one stage, where the bundled weights had six
+#   street                 CamVid and the output of scripts.prepare_streets; one stage (the bundled weights had six)
 #
-# OUT receives the runs (first, second), MODEL.safetensors, MODEL-int8.onnx and MODEL-fp32.onnx.  Hours to a day of two
-# cores; interrupted, the same call goes on where it was.
+# OUT receives the runs (first, second), MODEL.safetensors, MODEL-int8.onnx and MODEL-fp32.onnx.  It takes from hours to a
+# day on two cores; if it is interrupted, run the same command again to resume it.
 #
 # Environment: PYTHON (python).
 set -euo pipefail

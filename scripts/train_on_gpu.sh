@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Train from a checkpoint on a GPU that is lent for minutes, and leave at most 16 MiB of results.
+# Train from a checkpoint on a GPU that is available for a few minutes, and keep at most 16 MiB of results.
 #
 #   scripts/train_on_gpu.sh CHECKPOINT MINUTES OUT DATA... [-- OPTIONS OF aaff train]
 #
-# CHECKPOINT is what --warm-start takes (a file, the folder of a run, a published name).  OUT receives best.safetensors
-# and last.safetensors in half precision, metrics and curves; a later call starts from OUT/last.safetensors.  The whole
-# run lies in RUN; while that is kept, the same call resumes it exactly.  The learning rate falls over EPOCHS: a first
-# call with EPOCHS=2 shows how many epochs fit into the minutes.
+# CHECKPOINT is a value for --warm-start (a file, a run folder or a published name).  OUT receives best.safetensors and
+# last.safetensors in half precision, metrics and curves; a later call can start from OUT/last.safetensors.  The full run
+# is kept in RUN; as long as it exists, the same command resumes it exactly.  The learning rate decreases over EPOCHS;
+# use a first call with EPOCHS=2 to see how many epochs fit into the minutes.
 #
 # Environment: RECIPE (streets), EPOCHS (60), BATCH (64), DEVICE (cuda), PRECISION (bf16), RUN (OUT.run), PYTHON (python).
 set -euo pipefail

@@ -1,8 +1,8 @@
-"""Keep how a published model was trained: its stages' recipes and epochs into ``results/``, its curves into ``docs``::
+"""Record how a published model was trained: recipes and epochs of its stages in ``results/``, curves in ``docs``::
 
     python -m scripts.training_history street runs/street-v1 runs/street-v2 ...
 
-The runs are given in their order, each started from the weights of the one before.
+The runs are given in order; each was started from the weights of the previous one.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Put the figures of ``results/`` into README and docs, between ``<!-- numbers: NAME -->`` and ``<!-- end -->``.
+"""Insert the figures of ``results/`` into README and docs, between ``<!-- numbers: NAME -->`` and ``<!-- end -->``.
 
-What was measured is not typed there by hand: run this after a measurement, and commit both:
+Measured numbers are never typed by hand.  Run this after a measurement, and commit both:
 
     make tables
 
-``tests/test_update_tables.py`` fails where a page and its results differ.
+``tests/test_update_tables.py`` fails if a page differs from its results.
 """
 
 from __future__ import annotations

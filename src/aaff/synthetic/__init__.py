@@ -1,7 +1,7 @@
-"""Street scenes rendered by numpy and OpenCV: a data set without a download.
+"""Synthetic street scenes with labels, rendered with NumPy and OpenCV: a data set without a download.
 
-A *drive* is a camera on its way along one street, in one light; its frames make a video.  Another number
-is another street.  The picture of (drive, frame, size) is always the same, on any number of threads.
+A *drive* is a camera moving along one street under constant lighting; its frames make a video.  Each drive number is a
+different street.  The image for (drive, frame, size) is always the same, with any number of threads.
 
 >>> scene = render(drive=3, frame=0, size=Size(96, 72))
 >>> scene.image.shape, scene.label.shape, scene.label.dtype
@@ -35,7 +35,7 @@ from aaff.synthetic.world import chunk, strip_of
 __all__ = ["Scene", "frames", "merge", "render"]
 
 _LARGE = (House, Tree, Bridge, Vehicle)
-_SMALLEST = 9.0  # pixels that a person must be high to be drawn; an annotator leaves out what is smaller
+_SMALLEST = 9.0  # minimum height of a person in pixels; annotators do not label smaller ones
 
 _MERGE = np.full(256, IGNORE, np.uint8)
 for _i, _merged in enumerate(merged for _, _, merged in CAMVID_RAW if merged != "void"):
@@ -49,8 +49,8 @@ class Scene:
 
     Attributes:
         image: RGB uint8 [H, W, 3].
-        label: uint8 [H, W], ids of ``aaff.labels.CAMVID11``, 255 = ignored.
-        raw: uint8 [H, W], ids of ``aaff.labels.CAMVID32``, 255 = ignored; ``label`` is its merge.
+        label: uint8 [H, W], class ids of ``aaff.labels.CAMVID11``, 255 = ignored.
+        raw: uint8 [H, W], class ids of ``aaff.labels.CAMVID32``, 255 = ignored, from which ``label`` is merged.
     """
 
     image: UInt8Array
@@ -59,26 +59,26 @@ class Scene:
 
 
 def merge(raw: UInt8Array) -> UInt8Array:
-    """Ids of ``CAMVID32`` to ids of ``CAMVID11``; void stays void."""
+    """Map class ids of ``CAMVID32`` to those of ``CAMVID11``; void stays void."""
     return _MERGE[raw]
 
 
 def check_size(size: Size) -> None:
-    """Refuse a size that no scene can have.
+    """Check that scenes can be rendered at a size.
 
     Raises:
-        OptionError: it is below 16x16.
+        OptionError: the size is below 16x16.
     """
     if size.width < 16 or size.height < 16:
-        raise OptionError(f"synthetic scenes of {size} are too small to show anything; give at least 16x16")
+        raise OptionError(f"synthetic scenes of {size} are too small; give at least 16x16")
 
 
 def render(drive: int, frame: int, size: Size = Size(480, 360)) -> Scene:
-    """Draw one frame.
+    """Render one frame.
 
     Args:
-        drive: which street and camera, 0 or more.
-        frame: which frame of the drive, 0 or more, 30 a second.
+        drive: number of the street and camera, from 0.
+        frame: number of the frame in the drive, from 0, at 30 per second.
         size: width and height in pixels, each at least 16.
 
     Raises:
@@ -108,6 +108,6 @@ def render(drive: int, frame: int, size: Size = Size(480, 360)) -> Scene:
 
 
 def frames(drive: int, count: int, size: Size = Size(480, 360), *, start: int = 0, step: int = 1) -> Iterator[Scene]:
-    """Draw ``count`` frames of a drive, every ``step``-th from ``start`` on; step 1 makes a video of 30 fps."""
+    """Render ``count`` frames of a drive, every ``step``-th from ``start`` on; step 1 makes a video at 30 fps."""
     for index in range(count):
         yield render(drive, start + index * step, size)

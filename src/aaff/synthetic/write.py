@@ -1,4 +1,4 @@
-"""Synthetic scenes on disk: a data set in any layout, or a video."""
+"""Write synthetic scenes to disk: a data set in any layout, or a video."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from aaff.synthetic.street import FPS
 from aaff.video.writer import VideoWriter
 
 SPACING = 30
-"""Frames between two that are written: one a second, as in CamVid."""
+"""Frame interval between written frames: one per second, as in CamVid."""
 
 MOST_SECONDS = 3600.0
-"""Longest video."""
+"""Maximum length of a video."""
 
 _PER_DRIVE = 6
 _SPLITS = ("train", "val", "test")
-_ROOM = 10_000  # drives that each split of each seed has for itself
+_ROOM = 10_000  # number of drives reserved for each split of each seed
 
 _LABELS = {labels.name: labels for labels in (CAMVID11, CAMVID32, CITYSCAPES19)}
 _USUAL = {"kaggle": "camvid32", "original": "camvid32", "cityscapes": "cityscapes19"}
@@ -51,7 +51,7 @@ _TO_CITYSCAPES = {
     "train": ("Train",),
     "motorcycle": ("MotorcycleScooter",),
 }
-"""Class of Cityscapes to the raw classes that are nearest to it; the others become void."""
+"""Class of Cityscapes → the most similar raw classes; all others become void."""
 
 
 def write_scenes(
@@ -66,35 +66,35 @@ def write_scenes(
     labels: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> None:
-    """Write a data set of synthetic streets: complete, or not at all.
+    """Write a data set of synthetic streets, atomically.
 
-    Each split has its own drives, and frames of a drive lie a second apart, as in CamVid.
+    Each split has its own drives, and frames of a drive are one second apart, as in CamVid.
 
     Args:
-        root: folder of the data set; made when missing.
+        root: folder of the data set, created if missing.
         layout: one of ``aaff.data.layouts.list_layouts``.
-        size: of images and labels.
-        train, val, test: how many frames; 0 leaves a split out.
-        seed: another number gives other streets.
-        labels: ``"camvid11"``, ``"camvid32"`` or ``"cityscapes19"``; None takes what is usual for the layout.
-        progress: called with split, frames written and frames in all.
+        size: size of images and labels.
+        train, val, test: number of frames; 0 omits a split.
+        seed: random seed of the streets.
+        labels: ``"camvid11"``, ``"camvid32"`` or ``"cityscapes19"``; None: those usual for the layout.
+        progress: called with the split, the number of frames written and the total.
 
     Raises:
-        OptionError: a count or the seed is negative, or nothing is asked for.
+        OptionError: a count or the seed is negative, or no frames are requested.
         UnknownNameError: there is no such layout or label set.
-        DataError: the folder already holds something, or the layout cannot hold these labels.
+        DataError: the folder is not empty, or the layout does not support these labels.
     """
     counts = dict(zip(_SPLITS, (train, val, test), strict=True))
     if min(counts.values()) < 0 or seed < 0:
         raise OptionError("the number of frames and the seed cannot be negative")
     if not any(counts.values()):
-        raise OptionError("no frames are asked for; give train, val or test")
+        raise OptionError("no frames are requested; give train, val or test")
     if layout not in list_layouts():
         raise UnknownNameError("layout", layout, list_layouts())
     chosen = labels if labels is not None else _USUAL.get(layout, "camvid11")
     if chosen not in _LABELS:
         raise UnknownNameError("label set", chosen, _LABELS)
-    with new_folder(root) as folder:  # empty before, as frames of another seed or size would mix with these
+    with new_folder(root) as folder:  # must be empty, since frames of another seed or size would mix with these
         for split, count in counts.items():
             if count:
                 samples = _samples(split, count, size, seed, _LABELS[chosen], progress)
@@ -103,7 +103,7 @@ def write_scenes(
 
 
 def plan(split: str, count: int, seed: int = 0) -> list[tuple[int, int]]:
-    """(drive, frame) of every frame of a split, as ``write_scenes`` writes them.
+    """(drive, frame) of every frame in a split, in the order of ``write_scenes``.
 
     >>> plan("val", 3, seed=0)
     [(10000, 0), (10000, 30), (10000, 60)]
@@ -157,12 +157,14 @@ def write_video(
     """Write one drive as an H.264 video of 30 frames per second.
 
     Args:
-        path: an ``.mp4`` file; replaced when there is one.
-        size: of the frames.
-        progress: called with ``"video"``, frames written and frames in all.
+        path: the ``.mp4`` file; an existing file is replaced.
+        seconds: length of the video.
+        size: size of the frames.
+        drive: number of the drive.
+        progress: called with ``"video"``, the number of frames written and the total.
 
     Raises:
-        OptionError: another suffix, or less than one frame.
+        OptionError: the suffix is not ``.mp4``, or the length is out of range.
         AaffError: the file cannot be written.
     """
     count = check_video(path, seconds)
@@ -174,13 +176,13 @@ def write_video(
 
 
 def check_video(path: str | Path, seconds: float) -> int:
-    """How many frames ``write_video`` would write.
+    """Check the arguments of ``write_video`` and return the number of frames it would write.
 
     Raises:
-        OptionError: as ``write_video``.
+        OptionError: see ``write_video``.
     """
     if Path(path).suffix.lower() != ".mp4":
         raise OptionError(f"a video is written as .mp4, not as {Path(path).name}")
     if not 1 / FPS <= seconds <= MOST_SECONDS:
-        raise OptionError(f"a video of {seconds} seconds cannot be drawn; give 0.1 to {MOST_SECONDS:g}")
+        raise OptionError(f"a video cannot have {seconds} seconds; give 0.1 to {MOST_SECONDS:g}")
     return round(seconds * FPS)

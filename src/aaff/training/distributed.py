@@ -1,8 +1,8 @@
-"""Several processes that train one network: what ``torchrun`` starts works as one.
+"""Data-parallel training with several processes, started by ``torchrun``.
 
-Every process holds the whole network and takes its share of each batch.  Three sums make the result that
-of one process up to rounding: of the normaliser of the loss, of the gradients, and of the statistics of
-batch norm.  A process that dies shows in the next sum of all others, as an error that they end with.
+Every process has a copy of the network and takes its share of each batch.  Three sums over all processes make the
+result equal to that of one process up to rounding: of the normaliser of the loss, of the gradients, and of the batch
+norm statistics.  If a process dies, the next sum fails in all others, and they stop with an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 PATIENCE = 600.0
-"""Seconds to wait for another process before it counts as lost."""
+"""Timeout in seconds after which another process counts as lost."""
 
 
 class LostProcessError(AaffError):
@@ -33,12 +33,12 @@ class LostProcessError(AaffError):
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a training, as one of them sees them; the default is a process alone.
+    """The process group of a training run, as seen by one process; the default is a single process.
 
     Attributes:
         rank: number of this process.
         world: number of processes.
-        local_rank: number of this process on its host; it takes the GPU of that number.
+        local_rank: number of this process on its host; it uses the GPU of that number.
         local_world: number of processes on this host, which share its cores.
     """
 
@@ -53,7 +53,7 @@ class Group:
         return self.rank == 0
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes, in place; the same bits on each of them."""
+        """Sum a tensor over all processes, in place; the result is bitwise identical on each of them."""
         if self.world > 1:
             with _others():
                 dist.all_reduce(tensor)
@@ -64,7 +64,7 @@ class Group:
         return condition if self.world == 1 else bool(self.sum(torch.tensor([int(condition)])) > 0)
 
     def share(self, value: _T) -> _T:
-        """What the main process has for ``value``, on every process."""
+        """Broadcast the main process's ``value`` to all processes."""
         if self.world == 1:
             return value
         box = [value]
@@ -73,17 +73,17 @@ class Group:
         return box[0]
 
     def share_weights(self, net: nn.Module) -> None:
-        """Give every process the main one's weights."""
+        """Broadcast the main process's weights to all processes."""
         if self.world == 1:
             return
         with _others(), torch.no_grad():
             for tensor in net.state_dict().values():
-                plain = tensor.contiguous()  # messages know no strides
+                plain = tensor.contiguous()  # messages have no strides
                 dist.broadcast(plain, src=0)
                 tensor.copy_(plain)
 
     def sum_gradients(self, net: nn.Module) -> None:
-        """Add up the gradients of all processes, in one message."""
+        """Sum the gradients of all processes, in one message."""
         if self.world == 1:
             return
         gradients = [p.grad for p in net.parameters() if p.grad is not None]
@@ -95,10 +95,10 @@ class Group:
 
 @contextmanager
 def _others() -> Iterator[None]:
-    """Say in one sentence that another process is lost."""
+    """Turn communication errors into a readable error about a lost process."""
     try:
         yield
-    except RuntimeError as error:  # gloo and NCCL have no kind of their own for it
+    except RuntimeError as error:  # gloo and NCCL have no specific error type
         reason = " ".join(str(error).split())[:200]
         raise LostProcessError(
             f"another process of this training ended or does not respond ({reason}); its own message says why; "
@@ -107,14 +107,14 @@ def _others() -> Iterator[None]:
 
 
 def join(patience: float = PATIENCE) -> Group:
-    """Find the other processes that ``torchrun`` started, if it did; calling it again changes nothing.
+    """Join the process group if this process was started by ``torchrun``; later calls do nothing.
 
     Args:
         patience: seconds after which a process that does not respond counts as lost.
 
     Raises:
-        OptionError: what torchrun sets is incomplete.
-        AaffError: the others cannot be reached.
+        OptionError: the environment variables of torchrun are incomplete.
+        AaffError: the other processes cannot be reached.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1 or not dist.is_available():
@@ -124,7 +124,7 @@ def join(patience: float = PATIENCE) -> Group:
         group = Group(rank, world, int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]))
     except KeyError as error:
         raise OptionError(
-            f"WORLD_SIZE is {world}, but {error} is not set; start several processes by torchrun"
+            f"WORLD_SIZE is {world}, but {error} is not set; start several processes with torchrun"
         ) from error
     if not dist.is_initialized():
         gpu = torch.cuda.is_available()
@@ -138,13 +138,13 @@ def join(patience: float = PATIENCE) -> Group:
 
 
 def leave() -> None:
-    """Part from the other processes, if there are any."""
+    """Leave the process group, if there is one."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over the batches of all processes, on a CPU (torch's own refuses there)."""
+    """Synchronised batch norm over all processes on a CPU, which torch's own does not support."""
 
     group: Group
 
@@ -163,10 +163,9 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
 class _Normalize(torch.autograd.Function):
     """y = weight · (x − mean) / √(variance + eps) + bias with the statistics of all processes' x.
 
-    Local sums are taken by torch's own kernels and added up in float64, where Σ x² − (Σ x)² / n loses
-    nothing.  The gradient needs the sums of g and of g · x̂ over all processes, as S. Ioffe and C. Szegedy,
-    "Batch Normalization", section 3, has it; those of weight and bias stay local, to be added up with all
-    other gradients.
+    Local sums are computed by torch's kernels and added in float64, where Σ x² − (Σ x)² / n loses no precision.  The
+    gradient needs the sums of g and of g · x̂ over all processes (S. Ioffe and C. Szegedy, "Batch Normalization",
+    section 3); the gradients of weight and bias stay local and are summed together with all others.
     """
 
     @staticmethod
@@ -209,9 +208,9 @@ class _Normalize(torch.autograd.Function):
 
 
 def share_batch_norm(net: NetworkT, group: Group, device: str) -> NetworkT:
-    """Let every batch norm of ``net`` see the batches of all processes; names and values stay.
+    """Synchronise every batch norm of ``net`` over all processes; names and values do not change.
 
-    On a CPU that is ``SharedBatchNorm2d``, on a GPU torch's ``SyncBatchNorm``.
+    This uses ``SharedBatchNorm2d`` on a CPU, and torch's ``SyncBatchNorm`` on a GPU.
     """
     if group.world == 1:
         return net

@@ -1,4 +1,4 @@
-"""What ``auto`` means on this machine: device, precision, threads, and the kernels that suit them."""
+"""Resolve the engine options for this machine: device, precision, threads and suitable kernels."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from aaff.training.kernels.winograd import use_winograd
 from aaff.training.recipe import EngineOptions
 
 _AVX512, _AMX, _ARM = "_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported"
-"""Checks of ``torch.cpu`` for instructions that multiply bfloat16."""
+"""Functions of ``torch.cpu`` that check for fast bfloat16 instructions."""
 
 
 @dataclass(frozen=True)
 class TrainingEngine:
-    """Resolved choices; kept in the checkpoint, since other ones round differently.
+    """The resolved engine options, which are saved with the state of a run, since other values round differently.
 
     Attributes:
         device: ``"cpu"`` or ``"cuda"``.
         precision: ``"fp32"`` or ``"bf16"``.
         threads: compute threads on a CPU.
-        winograd: wide 3×3 convolutions by fewer multiplications (float32 on a CPU).
-        processes: how many share each batch.
+        winograd: use the Winograd algorithm for wide 3×3 convolutions (float32 on a CPU).
+        processes: number of processes that share each batch.
     """
 
     device: str
@@ -45,11 +45,11 @@ class TrainingEngine:
         return asdict(self)
 
     def prepare(self, net: SegmentationNetwork, group: Group | None = None) -> SegmentationNetwork:
-        """Put the network on the device, in the memory format and with the kernels that are fast there.
+        """Move the network to the device, with the memory format and kernels that are fast there.
 
         Args:
             net: a new network.
-            group: the processes over whose frames batch norm is to be taken in training.
+            group: the processes over which batch norm is synchronised in training.
         """
         if self.device == "cpu":
             torch.set_num_threads(self.threads)
@@ -65,19 +65,19 @@ class TrainingEngine:
         return placed
 
     def normalize(self, images: Tensor, normalization: Normalization) -> Tensor:
-        """uint8 [N, H, W, 3] to the network's input: float32 [N, 3, H, W], channels last in memory."""
+        """Normalise uint8 [N, H, W, 3] to the network's input: float32 [N, 3, H, W], channels last in memory."""
         return normalize(images.to(self.device, non_blocking=True), normalization)
 
     def autocast(self) -> torch.autocast:
-        """Context in which the convolutions run in the chosen precision; the loss stays float32."""
+        """Autocast context that runs the convolutions in the chosen precision; the loss stays in float32."""
         return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
 
 
 def resolve(options: EngineOptions, group: Group | None = None) -> TrainingEngine:
-    """Turn ``auto`` into what this machine is good at; processes on one host share its cores.
+    """Replace ``auto`` by the best choice for this machine; processes on one host share its cores.
 
     Raises:
-        OptionError: a GPU is asked for and there is none.
+        OptionError: a GPU is requested, but there is none.
     """
     device = options.device
     if device == "auto":
@@ -96,10 +96,10 @@ def resolve(options: EngineOptions, group: Group | None = None) -> TrainingEngin
 
 
 def loading_processes(options: EngineOptions, engine: TrainingEngine, group: Group) -> int:
-    """How many processes load frames ahead for this one.
+    """Number of data loading processes for this process.
 
-    On a CPU none is best: every core has enough to do with the network.  A GPU waits for frames,
-    so its process takes what cores there are, up to 8.
+    On a CPU, 0 is best, since the network keeps all cores busy.  A GPU waits for frames, so its process uses the
+    available cores, up to 8.
     """
     if options.workers is not None:
         return options.workers
@@ -107,19 +107,19 @@ def loading_processes(options: EngineOptions, engine: TrainingEngine, group: Gro
 
 
 def has_bf16_instructions() -> bool:
-    """Whether the CPU multiplies bfloat16 itself."""
+    """Whether the CPU has bfloat16 multiplication instructions."""
     return any(_has(name) for name in (_AVX512, _AMX, _ARM))
 
 
 def bf16_is_fast() -> bool:
     """Whether the CPU multiplies bfloat16 faster than float32.
 
-    AMX, Arm's and AMD's instructions do.  Intel's vector instruction for it (AVX512-BF16) multiplies at half the
-    rate of float32, which matters wherever AMX is absent or, as in many virtual machines, hidden.
+    AMX and the instructions of Arm and AMD do.  Intel's vector instruction (AVX512-BF16) multiplies at half the rate of
+    float32, which matters if AMX is absent or, as in many virtual machines, hidden.
     """
     return _has(_AMX) or _has(_ARM) or (_has(_AVX512) and "intel" not in processor_name().lower())
 
 
 def _has(name: str) -> bool:
-    check = getattr(torch.cpu, name, None)  # private names, so they may go
+    check = getattr(torch.cpu, name, None)  # private names, which may disappear
     return check is not None and bool(check())

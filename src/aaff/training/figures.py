@@ -1,4 +1,4 @@
-"""Pictures of a run: its curves, and fixed validation frames as the network sees them now."""
+"""Figures of a run: training curves, and predictions of fixed validation frames."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _WIDEST = 480
 
 
 def draw_curves(path: Path, history: Sequence[dict[str, Any]], split: str = "val") -> None:
-    """Loss, mean IoU and pixel accuracy per epoch (the paper's Fig. 4), one above the other.
+    """Plot loss, mean IoU and pixel accuracy per epoch (the paper's Fig. 4), one below the other.
 
     Args:
-        path: of the ``.svg`` file.
+        path: path of the ``.svg`` file.
         history: one row per epoch, with ``epoch``, ``loss`` and, where the epoch was scored, the scores.
         split: name of the scored split.
 
@@ -30,7 +30,7 @@ def draw_curves(path: Path, history: Sequence[dict[str, Any]], split: str = "val
         AaffError: the file cannot be written.
     """
     from matplotlib import style
-    from matplotlib.figure import Figure  # no pyplot: nothing to close, and no window system is looked for
+    from matplotlib.figure import Figure  # without pyplot, there is nothing to close and no display is needed
 
     shown = [(key, title) for key, title in _PANELS if any(key in row for row in history)]
     look = {"font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "svg.fonttype": "none", "svg.hashsalt": "aaff"}
@@ -49,7 +49,7 @@ def draw_curves(path: Path, history: Sequence[dict[str, Any]], split: str = "val
 
 
 def draw_frames(path: Path, rows: Sequence[tuple[UInt8Array, UInt8Array, UInt8Array]], labels: LabelMap) -> None:
-    """One row per frame: the frame [H, W, 3], its ground truth and the prediction [H, W], side by side."""
+    """Draw one row per frame: the frame [H, W, 3], its ground truth and the prediction [H, W], side by side."""
     height, width = rows[0][1].shape
     size = Size(min(width, _WIDEST), round(height * min(1, _WIDEST / width)))  # of all, since they stand in rows
     write_image(

@@ -1,6 +1,6 @@
-"""One optimisation step, and all that it changes: network, optimiser, averaged weights.
+"""One optimisation step, and the state that it changes: network, optimiser, averaged weights.
 
-The phases of a step stand under their names in a profile (``torch.profiler``): forward, loss, backward, optimizer.
+In a profile (``torch.profiler``), the phases of a step are named forward, loss, backward and optimizer.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _STATISTICS = ("running_mean", "running_var")
 
 
 class DivergedError(Exception):
-    """Loss or gradient is not finite; the weights are as before the step."""
+    """Loss or gradient is not finite; the weights are not changed by the step."""
 
 
 class Learner:
-    """A network that learns by a recipe.
+    """A network with its loss and optimiser, trained step by step.
 
     Args:
-        recipe: network, loss, optimiser.
-        num_classes: C.
+        recipe: network, loss and optimiser.
+        num_classes: number of classes C.
         counts: labelled pixels of each class in each training image, integers [images, C].
         engine: device, precision and kernels.
         group: the processes that share each batch.
-        teacher: gives the native logits of uint8 frames [n, H, W, 3], for distillation; None: no distillation.
+        teacher: function from uint8 frames [n, H, W, 3] to native logits, for distillation; None: no distillation.
 
     Raises:
-        AaffError: the network or the loss cannot be built as asked.
+        AaffError: the network or the loss cannot be built with these options.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class Learner:
             images: uint8 [n, H, W, 3], RGB.
             labels: uint8 [n, H, W].
             lr: learning rate.
-            number: steps done before this one.
+            number: number of steps before this one.
 
         Returns:
             The loss of the whole batch, over all processes.
 
         Raises:
             DivergedError: loss or gradient is not finite.
-            DataError: a label id is no class.
+            DataError: a label id is not a class.
         """
         net = self.net.train()
         labels = labels.to(self.engine.device, non_blocking=True)
@@ -117,31 +117,31 @@ class Learner:
         return float(value)
 
     def _clip(self) -> Tensor:
-        """Clip the gradient if the recipe says so; returns the norm that it had."""
+        """Clip the gradient if the recipe says so; returns its norm before clipping."""
         if self.clip_norm:
             return torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.clip_norm)
         return torch.nn.utils.get_total_norm([p.grad for p in self.net.parameters() if p.grad is not None])
 
     def warm_start(self, state: Mapping[str, Tensor]) -> WarmStartReport:
-        """Start from the weights of another network as far as they fit."""
+        """Initialise from the weights of another network, as far as they fit."""
         report = warm_start(self.net, state)
         if self.average is not None:
             self.average = WeightAverage(self.net, self.decay)
         return report
 
     def kept_weights(self) -> dict[str, Tensor]:
-        """The weights that are scored and written: the averaged ones if the recipe averages."""
+        """The weights to score and save: the averaged ones if the recipe uses averaging."""
         return self.average.state_dict() if self.average is not None else self.net.state_dict()
 
     def reestimated(self, images: Iterable[Tensor], network: SegmentationNetwork) -> dict[str, Tensor]:
-        """``kept_weights`` with the statistics of batch norm taken anew, by averaging over batches.
+        """``kept_weights`` with batch norm statistics recomputed as the mean over batches.
 
-        The average of weights and the average of the statistics that other weights had do not quite fit together;
-        a few batches through the averaged network give the statistics that are its own.
+        Averaged statistics, which were measured with other weights, do not quite match averaged weights; passing a few
+        batches through the averaged network yields the right ones.
 
         Args:
             images: batches of this process, uint8 [n, H, W, 3].
-            network: of the same kind as ``net``, without weights yet.
+            network: another instance of the same network as ``net``; its weights are overwritten.
         """
         kept = self.kept_weights()
         network.load_state_dict(kept)
@@ -166,7 +166,7 @@ class Learner:
     def restore(
         self, network: Mapping[str, Tensor], optimizer: Mapping[str, Any], average: Mapping[str, Tensor]
     ) -> None:
-        """Continue from a saved state."""
+        """Resume from a saved state."""
         self.net.load_state_dict(dict(network))
         self.optimizer.load_state_dict(dict(optimizer))
         if self.average is not None:

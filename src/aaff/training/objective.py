@@ -1,17 +1,17 @@
-"""What training minimises: a weighted sum of losses, ready to be averaged over micro-batches and ranks.
+"""The training objective: a weighted sum of losses, averaged correctly over micro-batches and ranks.
 
-An optimisation step may see its batch in parts: micro-batches one after the other, ranks side by
-side.  Each part gives a sum and a normaliser, and the loss of the step is *the sum of sums over
-the sum of normalisers*.  The normaliser is the sum of the class weights of the part's labelled pixels;
-it depends on the labels alone, so the global one can be known before the first forward pass.
+An optimisation step may process its batch in parts: sequential micro-batches and parallel ranks.  Each part returns a
+sum and a normaliser, and the loss of the step is *the sum of the sums divided by the sum of the normalisers*.  The
+normaliser is the sum of the class weights of the part's labelled pixels.  It depends only on the labels, so the global
+one is known before the first forward pass.
 
-- Cross-entropy, and that of the auxiliary heads, is then the weighted mean over all labelled pixels of
-  the step, however it was divided.
-- OHEM, the registered losses (Dice, Lovász-softmax) and those of heads for boundaries are not sums over pixels:
-  they compare the pixels of a set.  The set is the part (one micro-batch of one rank).  Each gives the mean or value
-  of its part, and enters the step as the average of the parts weighted by their normalisers.
+- The cross-entropy, including that of auxiliary heads, is thus the weighted mean over all labelled pixels of the step,
+  however the batch is divided.
+- OHEM, the registered losses (Dice, Lovász-softmax) and those of boundary heads are not sums over pixels but depend on
+  a set of pixels.  This set is the part (one micro-batch of one rank), and the loss of the step is the average over the
+  parts, weighted by their normalisers.
 
-A part without a labelled pixel has sum 0, normaliser 0 and gradient 0.
+A part without labelled pixels has sum 0, normaliser 0 and gradient 0.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class LossParts:
     terms: dict[str, Tensor]
 
     def mean(self) -> Tensor:
-        """The objective when this part is the whole batch; 0 without a labelled pixel."""
+        """The objective if this part is the whole batch; 0 without labelled pixels."""
         return weighted_mean(self.sum, self.normalizer)
 
 
@@ -67,19 +67,19 @@ def weighted_mean(total: Tensor, normalizer: Tensor) -> Tensor:
 def class_weights(
     choice: str | Sequence[float], counts: npt.ArrayLike, enet_constant: float = 1.10, power: float = 1.0
 ) -> Tensor | None:
-    """Class weights of the cross-entropy from how often each class occurs.
+    """Class weights of the cross-entropy from the class frequencies.
 
     Args:
         choice: a formula of ``aaff.data.statistics.weight_classes``, ``"none"``, or one number per class.
         counts: integers [images, C]: labelled pixels of each class in each training image.
-        enet_constant: what ``"enet-log"`` adds to the share, above 1.
-        power: exponent of the weights; below 1 brings them nearer to each other.
+        enet_constant: constant of ``"enet-log"``, above 1.
+        power: exponent of the weights; values below 1 make them more similar.
 
     Returns:
         float32 [C], or None for ``"none"``.
 
     Raises:
-        OptionError: not one number per class, or an unknown choice.
+        OptionError: there is not one number per class, or the choice is unknown.
 
     >>> class_weights("enet-log", [[60, 40], [0, 0]])
     tensor([1.8846, 2.4663])
@@ -103,19 +103,19 @@ def _plain_weights(
     if choice not in WEIGHTINGS:
         known = ", ".join(WEIGHTINGS)
         raise OptionError(f"loss.class_weights is {choice!r}; choose {known} or none, or give numbers")
-    around = (table.sum(1, keepdims=True) * (table > 0)).sum(0)  # all labelled pixels of the images that show it
+    around = (table.sum(1, keepdims=True) * (table > 0)).sum(0)  # all labelled pixels of the images with the class
     return weight_classes(choice, table.sum(0), around, enet_constant)
 
 
 class Objective:
-    """The objective as the options describe it.
+    """The objective defined by the loss options.
 
     Args:
         options: the terms and their weights.
-        num_classes: C, the classes of the network.
+        num_classes: number of classes C of the network.
         weights: class weights [C] of the cross-entropy (see ``class_weights``), or None for 1 each.
-        auxiliary_losses: losses of auxiliary heads that are not trained by the cross-entropy, by the heads' names;
-            what ``net.auxiliary_losses`` says.
+        auxiliary_losses: losses of auxiliary heads that are not trained with the cross-entropy, by the heads' names,
+            as in ``net.auxiliary_losses``.
 
     Raises:
         OptionError: the number of weights is not C.
@@ -146,8 +146,8 @@ class Objective:
         """Sum of the class weights of the labelled pixels of ``target`` (uint8 [N, H, W]), float32 scalar.
 
         Raises:
-            DataError: an id is neither a class nor 255 (checked on a CPU; on an accelerator the check
-                would stop its queue, and the kernels of the loss assert it themselves).
+            DataError: an id is neither a class nor 255 (checked only on a CPU; on a GPU, the check would force a
+                synchronisation, and the loss kernels assert it themselves).
         """
         counts = torch.bincount(target.flatten(), minlength=256)
         if target.device.type == "cpu" and counts[self.num_classes : IGNORE].any():
@@ -158,18 +158,18 @@ class Objective:
     def __call__(
         self, logits: Tensor, auxiliary: Mapping[str, Tensor], target: Tensor, teacher: Tensor | None = None
     ) -> LossParts:
-        """The objective of one part of a batch.
+        """Compute the objective of one part of a batch.
 
         Args:
             logits: native logits [N, C, h, w], any floating type.
-            auxiliary: native logits of the auxiliary heads by name, [N, C, any, any] or what their own losses take;
-                may be empty.
+            auxiliary: outputs of the auxiliary heads by name, native logits [N, C, any, any] or as their own losses
+                require; may be empty.
             target: uint8 [N, H, W], class ids or 255.
-            teacher: native logits of a teacher [N, C, any, any], None without one.
+            teacher: native logits of the teacher [N, C, any, any], or None.
 
         Raises:
-            OptionError: there are several auxiliary weights and not one for each head.
-            DataError: shapes or label ids do not fit the logits.
+            OptionError: there are several auxiliary weights, but not one for each head.
+            DataError: shapes or label ids do not match the logits.
         """
         with torch.autocast(logits.device.type, enabled=False):  # sums over a million pixels need float32
             return self._parts(logits, auxiliary, target, teacher)
@@ -206,7 +206,7 @@ class Objective:
         """The weight of each of these auxiliary heads.
 
         Raises:
-            OptionError: there are several weights and not one for each head.
+            OptionError: there are several weights, but not one for each head.
         """
         given = self.options.auxiliary
         if len(given) == 1:
@@ -228,16 +228,16 @@ class Objective:
 
 
 def hard_pixels(logits: Tensor, target: Tensor, keep: float, threshold: float) -> Tensor:
-    """The label with every easy pixel ignored: online hard example mining (arXiv:1604.03540) for pixels.
+    """Ignore all easy pixels of a label: online hard example mining (arXiv:1604.03540) for pixels.
 
-    A pixel is hard when the probability of its own class is at most ``threshold`` or when it is among
-    the ``keep`` share of labelled pixels with the highest loss (equals at the boundary included).
+    A pixel is hard if the probability of its true class is at most ``threshold``, or if it is among the ``keep`` share
+    of labelled pixels with the highest loss (including ties).
 
     Args:
         logits: native logits [N, C, h, w].
         target: uint8 [N, H, W].
-        keep: above 0 up to 1.
-        threshold: probability, 0 to 1.
+        keep: share of pixels, in (0, 1].
+        threshold: probability, in [0, 1].
 
     Returns:
         uint8 [N, H, W], a copy of ``target`` with 255 on easy pixels.
@@ -255,20 +255,20 @@ def hard_pixels(logits: Tensor, target: Tensor, keep: float, threshold: float) -
 
 
 def enlarge(logits: Tensor, height: int, width: int) -> Tensor:
-    """Native logits [N, C, h, w] enlarged bilinearly to [N, C, height, width]; at least float32."""
+    """Resize native logits [N, C, h, w] bilinearly to [N, C, height, width]; at least float32."""
     precise = logits if logits.dtype == torch.float64 else logits.float()
     return F.interpolate(precise, (height, width), mode="bilinear", align_corners=False)
 
 
 def distillation(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Kullback-Leibler divergence of a teacher's classes, the mean over all pixels of the native logits.
+    """Kullback-Leibler divergence from the teacher's class probabilities, averaged over all pixels of the logits.
 
-    T² · Σ_c p_teacher(c) · ln(p_teacher(c) / p(c)) with both softmaxes at logits / T, as G. Hinton, O. Vinyals and
-    J. Dean (arXiv:1503.02531, section 2) have it.  Ignored pixels count as well: the teacher labels them.
+    T² · Σ_c p_teacher(c) · ln(p_teacher(c) / p(c)) with both softmaxes of logits / T, as in G. Hinton, O. Vinyals and
+    J. Dean (arXiv:1503.02531, section 2).  Ignored pixels count as well, since the teacher labels them.
 
     Args:
         logits: native logits [N, C, h, w].
-        teacher: the teacher's native logits [N, C, any, any], brought to h × w here; no gradient flows there.
+        teacher: the teacher's native logits [N, C, any, any], resized to h × w here, without gradient.
         temperature: T, above 0.
 
     >>> logits = torch.zeros(1, 2, 1, 1)

@@ -1,4 +1,4 @@
-"""Optimiser, learning-rate schedule and the moving average of the weights."""
+"""Optimiser, learning-rate schedule and exponential moving average of the weights."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ BACKBONE = "backbone."
 
 
 def parameter_groups(net: nn.Module, options: OptimOptions) -> list[dict[str, Any]]:
-    """The trainable parameters, grouped by weight decay and by factor on the learning rate.
+    """The trainable parameters, grouped by weight decay and learning-rate factor.
 
-    Norms and biases (every parameter of one dimension or none) get no weight decay unless
-    ``decay_norm_bias`` asks for it; names under ``backbone.`` get ``backbone_lr_factor``.
+    Normalisation layers and biases (parameters with at most one dimension) have no weight decay unless
+    ``decay_norm_bias`` is set; parameters under ``backbone.`` have the factor ``backbone_lr_factor``.
 
     Returns:
         Groups for a torch optimiser with ``params``, ``weight_decay`` and ``lr_factor``; none is empty.
 
     Raises:
-        OptionError: a factor for the backbone is given, but nothing is named so.
+        OptionError: a factor for the backbone is given, but no parameter has this prefix.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     found = False
@@ -47,13 +47,12 @@ def parameter_groups(net: nn.Module, options: OptimOptions) -> list[dict[str, An
 
 
 def make_optimizer(net: nn.Module, options: OptimOptions) -> torch.optim.Optimizer:
-    """The optimiser of a network that already stands on its device in its memory format.
+    """The optimiser of a network that is already on its device and in its memory format.
 
-    torch's fused kernels are used on CPU and GPU: on a CPU AdamW takes a third of the time
-    of the next best form.  They walk through parameter, gradient and state side by side in memory and do
-    not look at strides: a channels-last weight beside a contiguous gradient or state (a resumed one) is
-    updated with the wrong numbers, silently (torch 2.13).  So both are brought to the parameter's layout
-    here, before every step and after every load.
+    torch's fused kernels are used on CPU and GPU; on a CPU, fused AdamW takes a third of the time of the next
+    best implementation.  They traverse parameter, gradient and state in memory order and ignore strides, so a
+    channels-last weight with a contiguous gradient or (resumed) state is silently updated with wrong values (torch
+    2.13).  So both are converted to the parameter's memory layout here, before every step and after every load.
 
     Raises:
         OptionError: a factor for the backbone is given, but the network has none.
@@ -97,21 +96,21 @@ def _align_state(optimizer: torch.optim.Optimizer) -> None:
 
 
 def learning_rate_factor(step: int, total: int, per_epoch: int, options: OptimOptions) -> float:
-    """The learning rate of a step as a part of ``options.lr``.
+    """The learning rate of a step, relative to ``options.lr``.
 
     With W = ``warmup`` · ``per_epoch`` steps of warm-up, at most half of ``total``, the factor is
-    (step + 1) / (W + 1) up to step W, where it is 1.  From there, with x the share of the way from W to
-    ``total`` and m = ``min_lr / lr``:
+    (step + 1) / (W + 1) up to step W, where it is 1.  Afterwards, where x is the progress from W to ``total`` in [0, 1]
+    and m = ``min_lr / lr``, it is:
 
     - ``"poly"``: m + (1 − m) (1 − x)^power (Chen et al., arXiv:1606.00915, section 4.1.1, with m = 0);
     - ``"cosine"``: m + (1 − m) (1 + cos πx) / 2 (Loshchilov and Hutter, arXiv:1608.03983, equation 5);
     - ``"constant"``: 1.
 
     Args:
-        step: optimiser steps done so far, 0 and more; ``total`` and beyond give the end of the schedule.
-        total: optimiser steps of the whole training.
-        per_epoch: optimiser steps of an epoch.
-        options: warm-up, schedule and its numbers.
+        step: number of optimiser steps done so far; from ``total`` on, the factor is that of the end of the schedule.
+        total: number of optimiser steps of the whole training.
+        per_epoch: number of optimiser steps per epoch.
+        options: warm-up and schedule.
 
     >>> options = OptimOptions(warmup=1, schedule="cosine")
     >>> [round(learning_rate_factor(step, 30, 10, options), 3) for step in (0, 4, 10, 20, 30)]
@@ -129,7 +128,7 @@ def learning_rate_factor(step: int, total: int, per_epoch: int, options: OptimOp
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Give every group ``lr`` times its own factor."""
+    """Set the learning rate of every group to ``lr`` times its factor."""
     for group in optimizer.param_groups:
         group["lr"] = lr * group["lr_factor"]
 
@@ -137,12 +136,12 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 class WeightAverage:
     """Exponential moving average of a network's weights, in float32.
 
-    Parameters and floating-point buffers (the statistics of batch norm) are averaged; counters are copied.
-    The decay warms up, min(decay, (1 + step) / (10 + step)), so that the random start is soon forgotten
-    (as TensorFlow's ``ExponentialMovingAverage`` has it).
+    Parameters and floating-point buffers (batch norm statistics) are averaged; counters are copied.  The decay warms up
+    as min(decay, (1 + step) / (10 + step)), so that the initial weights are soon forgotten (as in TensorFlow's
+    ``ExponentialMovingAverage``).
 
     Args:
-        net: the network; its present weights are the average's start.
+        net: the network; its current weights initialise the average.
         decay: in [0, 1), such as 0.999.
     """
 
@@ -152,7 +151,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, net: nn.Module, step: int) -> None:
-        """Take in the weights after optimiser step number ``step``, counted from 0."""
+        """Update the average with the weights after optimiser step number ``step``, counted from 0."""
         decay = min(self.decay, (1 + step) / (10 + step))
         state = net.state_dict()
         averaged, current = [], []
@@ -165,7 +164,7 @@ class WeightAverage:
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The average by the names of ``net.state_dict()``; the tensors are the average's own."""
+        """The average under the names of ``net.state_dict()``; the tensors are not copied."""
         return dict(self._average)
 
     @torch.no_grad()
@@ -173,14 +172,14 @@ class WeightAverage:
         """Restore an average from its ``state_dict``.
 
         Raises:
-            ModelError: names or shapes are not those of the network; nothing is changed then.
+            ModelError: names or shapes differ from those of the network; nothing is changed in that case.
         """
         wrong = sorted(self._average.keys() ^ state.keys()) or [
             name for name, value in self._average.items() if value.shape != state[name].shape
         ]
         if wrong:
             raise ModelError(
-                f"the averaged weights do not fit the network, first at {wrong[0]}; is it another network's?"
+                f"the averaged weights do not fit the network, first at {wrong[0]}; are they from another network?"
             )
         for name, value in self._average.items():
             value.copy_(state[name])

@@ -1,10 +1,10 @@
 """Strided depthwise convolutions with a fast backward pass, for training in bfloat16 on CPUs.
 
-In bfloat16 PyTorch's CPU back end (2.13, AVX-512) computes the gradients of a depthwise convolution
-quickly at stride 1 and twenty times more slowly at stride 2: a handful of such layers was a seventh of a whole
-step of training.  A convolution of stride s gives every s-th output of the one of stride 1, so its gradients are
-those of the latter for an output gradient with zeros in between.  The sums have the same terms; the result is
-the same to rounding.  In float32 the back end's own way is the faster one.
+In bfloat16, PyTorch's CPU back end (2.13, AVX-512) computes the gradients of a depthwise convolution quickly at
+stride 1 but twenty times more slowly at stride 2: a handful of such layers took a seventh of a training step.  A
+convolution of stride s returns every s-th output of the one of stride 1, so its gradients are those of the latter for
+an output gradient with zeros in between.  The sums have the same terms, so the result is the same up to rounding.  In
+float32 the back end's own implementation is faster.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class StridedDepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight
-        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):  # which casts for nobody but PyTorch itself
+        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):  # autocast casts only for PyTorch's functions
             kind = torch.get_autocast_dtype("cpu")
             x, weight = x.to(kind), weight.to(kind)
         if x.device.type != "cpu" or x.dtype != torch.bfloat16 or weight.dtype != x.dtype:
@@ -52,12 +52,12 @@ class StridedDepthwiseConv2d(nn.Conv2d):
 
 
 def use_strided(net: nn.Module) -> int:
-    """Let every strided depthwise 3×3 convolution inside ``net`` use the fast backward pass.
+    """Use the fast backward pass in every strided depthwise 3×3 convolution of ``net``.
 
-    Parameters, their names and everything else stay as they are.
+    Parameters, their names and everything else are unchanged.
 
     Returns:
-        How many convolutions changed.
+        Number of convolutions changed.
     """
     changed = 0
     for module in net.modules():

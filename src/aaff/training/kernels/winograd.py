@@ -6,9 +6,8 @@ Forward and both backward passes share the transforms, since the formula is line
 the weights and its adjoint has the same shape.  The result is that of the direct convolution to
 rounding: about 3e-6 of its size in float32, where the direct one has 1e-6.
 
-PyTorch's CPU back end computes 3×3 convolutions directly; for the fusion module of these
-networks, half of all their arithmetic, the pass forward and backward takes less than half the time
-this way.
+PyTorch's CPU back end computes 3×3 convolutions directly; for the fusion module of these networks, which is half of all
+their arithmetic, forward and backward pass take less than half the time with this algorithm.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _WEIGHT = (
 _OUTPUT = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
 
 _WORTH = 128 * 64
-"""Pairs of channels from which the transforms cost less than they save (measured on two AVX2 cores)."""
+"""Minimum number of channel pairs for which the transforms cost less than they save (measured on two AVX2 cores)."""
 
 
 @functools.lru_cache
@@ -127,12 +126,12 @@ class WinogradConv2d(nn.Conv2d):
 
 
 def use_winograd(net: nn.Module) -> int:
-    """Let every wide 3×3 convolution of stride 1 inside ``net`` use this algorithm.
+    """Use the Winograd algorithm in every wide 3×3 convolution of stride 1 of ``net``.
 
-    Parameters, their names and everything else stay as they are.
+    Parameters, their names and everything else are unchanged.
 
     Returns:
-        How many convolutions changed.
+        Number of convolutions changed.
     """
     changed = 0
     for module in net.modules():

@@ -1,8 +1,8 @@
-"""Losses beside the cross-entropy: a decorated function is the registration.
+"""The registry of losses other than the cross-entropy, which a decorator adds to.
 
-A loss is ``name(logits, target) -> scalar``: float32 logits [N, C, H, W] enlarged to the size of the label, and the
-label uint8 [N, H, W] with 255 for ignored pixels, which must not count.  A recipe switches it on by its weight:
-``loss: {terms: [name=0.5]}``.  ``dice`` and ``lovasz`` have keys of their own.
+A loss is a function ``name(logits, target) -> scalar`` of float32 logits [N, C, H, W], resized to the size of the
+label, and the label uint8 [N, H, W] with 255 for ignored pixels, which must not count.  A recipe enables it with a
+weight: ``loss: {terms: [name=0.5]}``.  ``dice`` and ``lovasz`` have their own keys.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def register_loss(function: _LossT) -> _LossT:
 
 
 def list_losses() -> list[str]:
-    """Names of the registered losses, those of plug-ins included."""
+    """Names of the registered losses, including those of plug-ins."""
     return sorted(_LOSSES.names())
 
 
 def find_loss(name: str) -> Loss:
-    """The loss of a name.
+    """Find a loss by name.
 
     Raises:
-        UnknownNameError: there is none; the nearest name is given.
+        UnknownNameError: there is no such loss; the message suggests the nearest name.
     """
     return _LOSSES.find(name)
 

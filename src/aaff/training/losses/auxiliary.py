@@ -1,8 +1,8 @@
-"""Losses of auxiliary heads that are not trained by the cross-entropy; a network names them in ``auxiliary_losses``.
+"""Losses of auxiliary heads that are not trained with the cross-entropy; a network names them in ``auxiliary_losses``.
 
-A loss is ``name(head, target, logits) -> scalar``: the head's output [N, K, H, W] enlarged to the size of the label
-(float32), the label uint8 [N, H, W] with 255 for ignored pixels, which must not count, and the network's own native
-logits [N, C, h, w], for losses that join the two.
+A loss is a function ``name(head, target, logits) -> scalar`` of the head's output [N, K, H, W], resized to the size of
+the label (float32), the label uint8 [N, H, W] with 255 for ignored pixels, which must not count, and the network's own
+native logits [N, C, h, w], for losses that combine both.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def register_auxiliary_loss(function: _LossT) -> _LossT:
 
 
 def find_auxiliary_loss(name: str) -> AuxiliaryLoss:
-    """The loss of a name.
+    """Find a loss by name.
 
     Raises:
-        UnknownNameError: there is none; the nearest name is given.
+        UnknownNameError: there is no such loss; the message suggests the nearest name.
     """
     return _LOSSES.find(name)
 
