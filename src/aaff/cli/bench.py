@@ -136,11 +136,13 @@ def _check(args: Args) -> None:
     if not args.models:
         raise OptionError("aaff bench needs a model: an exported file, a checkpoint, or a name such as depthwise_aaff")
     if args.runs < 1:
-        raise OptionError(f"--runs is {args.runs}; it must be at least 1")
+        raise OptionError(f"--runs {args.runs} is too small; it must be at least 1")
     if args.together is not None and args.together < 2:
-        raise OptionError(f"--together is {args.together}; it must be at least 2, the first model and another one")
+        raise OptionError(
+            f"--together {args.together} is too small; it must be at least 2, the first model and another one"
+        )
     if args.threads is not None and args.threads < 1:
-        raise OptionError(f"--threads is {args.threads}; it must be at least 1 (default: all cores)")
+        raise OptionError(f"--threads {args.threads} is too small; it must be at least 1 (default: all cores)")
     if args.minutes is not None and not 0 < args.minutes < math.inf:
         raise OptionError(f"--minutes is {args.minutes}; it must be above 0")
     for size in args.size:

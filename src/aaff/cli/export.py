@@ -46,8 +46,7 @@ class Args:
     """Add a second output with the confidence of every pixel; calibrated on --split if --data is given."""
     temperature: float | None = None
     """Softmax temperature of the confidence, instead of calibrating it.
-    For a network trained on all labelled frames, take the temperature of a run of the same recipe that kept a
-    validation split."""
+    For a network trained on all labelled frames, use that of the same recipe trained without --split."""
     data: Path | None = None
     """Folder of the data set to compare on; without it, fp32 files are compared on synthetic street scenes."""
     split: str = "val"

@@ -39,8 +39,8 @@ class Args:
     """
 
     source: tyro.conf.Positional[tuple[str, ...]]
-    """One or more of: an image, a video, a folder, a pattern such as 'drive/*.png', camera:0, the URL of an image or
-    a stream such as rtsp://10.0.0.2/front, or - for standard input."""
+    """One or more images, videos, folders, patterns such as 'drive/*.png', or cameras (camera:0).
+    URLs of images and streams, such as rtsp://10.0.0.2/front, and - for standard input are accepted too."""
     out: Path | None = None
     """Output folder, created if missing; default: runs/predict/NAME, or NAME-2 and so on if that exists."""
     write: tuple[Form, ...] = ()

@@ -31,8 +31,8 @@ class Args:
     media: tyro.conf.Positional[Path | None] = None
     """An image or video to show when the page opens."""
     model: tuple[str, ...] = ()
-    """Models to offer, the first one as the default: exported files (.onnx), checkpoints, run folders or model names
-    (see: aaff models). Default: the bundled models."""
+    """Models to offer: exported files (.onnx), checkpoints, run folders or model names (see: aaff models).
+    The first one is selected when the page opens. Default: the bundled models."""
     host: str = LOOPBACK
     """Address to listen on; use 0.0.0.0 to accept connections from other machines, preferably with --token."""
     port: int = 8000
