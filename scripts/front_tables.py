@@ -27,7 +27,7 @@ def models() -> str:
             rows.append(
                 [
                     f"`{name}`, {precision}",
-                    "none, val was trained on" if card.trained_on("val") else "CamVid val, camvid11",
+                    "none (trained on val)" if card.trained_on("val") else "CamVid val, camvid11",
                     f"{percent(score)} %" if score else "–",
                     f"{latency:.1f} ms" if latency else "–",
                     str(card.size).replace("x", "×"),
@@ -35,13 +35,13 @@ def models() -> str:
                 ]
             )
     away = ", ".join(f"`{name}`" for name in licences if name not in list_bundled())
-    told = f"- Not in the package, but in `weights/` of a clone: {away}.\n" if away else ""
+    told = f"- Not bundled with the package, but in `weights/` of the repository: {away}.\n" if away else ""
     told += "\n".join(f"- Weights of `{name}`: {licence}." for name, licence in licences.items())
     machines = dict.fromkeys(_machine(name) for name in sources if name.startswith("bench"))
     return (
         table(["model", "split, protocol", "mean IoU", "latency", "input", "file"], rows)
-        + f"\n{told}\n- Latency is end to end, frame in memory to class map in memory, without the confidence: "
-        "median, OpenVINO on "
+        + f"\n{told}\n- Latency: median end-to-end latency (frame in memory to class map in memory) without "
+        "confidence, in OpenVINO on "
         + " and on ".join(machines)
         + ".\n- Sources: "
         + ", ".join(f"`results/{name}.json`" for name in sources)
@@ -88,5 +88,5 @@ def networks() -> str:
         cost = count(name)
         size = f"{cost.parameters / 1e6:.2f} M", f"{cost.macs / 1e9:.2f} G"
         rows.append([f"`{name}`", *size, info.summary.rstrip(".")])
-    columns = ["network", "parameters", "multiply-accumulates, 480×360", "what it is"]
+    columns = ["network", "parameters", "multiply-accumulates, 480×360", "description"]
     return table(columns, rows).replace("| ---: | ---: | ---: |", "| ---: | ---: | --- |")

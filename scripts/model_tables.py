@@ -68,7 +68,7 @@ def training(name: str) -> str:
         rows.append(
             [str(number), told or "–", str(last["step"]), *map(percent, scores), *["–"] * (1 + len(THIN) - len(scores))]
         )
-    columns = ["stage", "changed in the recipe", "steps", "mean IoU %", *THIN]
+    columns = ["stage", "changes to the recipe", "steps", "mean IoU %", *THIN]
     return table(columns, rows) + source(f"{name}_training")
 
 
@@ -86,8 +86,8 @@ def robustness() -> str:
     text = table(["condition", "mean IoU %", "pixel accuracy %", "loss"], rows)
     if found["flicker"]:
         text += (
-            f"\nFrom one frame to the next {percent(found['flicker']['prediction'])} % of the pixels change class; "
-            f"of the labels, {percent(found['flicker']['ground_truth'])} %.\n"
+            f"\nFrom one frame to the next, {percent(found['flicker']['prediction'])} % of the predicted pixels change "
+            f"class; in the ground truth, {percent(found['flicker']['ground_truth'])} % do.\n"
         )
     return text + source("street_robustness")
 
@@ -104,7 +104,7 @@ def speed() -> str:
         ]
         for row in found["rows"]
     ]
-    text = table(["end-to-end, 480×360", "median", "beside the first"], rows)
+    text = table(["end-to-end latency, 480×360", "median", "relative to the first row"], rows)
     return text + source("bench_bundled_480x360")
 
 
@@ -132,7 +132,7 @@ def input_size() -> str:
         ]
         for row in found["rows"]
     ]
-    columns = ["input", "mean IoU %", *(f"{name}, IoU %" for name in small), "latency beside the model's own size"]
+    columns = ["input", "mean IoU %", *(f"{name}, IoU %" for name in small), "latency relative to the model's own size"]
     return table(columns, rows) + source("street_input_size")
 
 
@@ -151,10 +151,10 @@ def confidence() -> str:
     found = read("street_confidence")
     latency = found["latency_ms"]
     rows = [[name, f"{value:.2f}"] for name, value in found["mean_confidence"].items()]
-    text = table(["pictures", "mean confidence"], rows)
+    text = table(["images", "mean confidence"], rows)
     text += (
-        f"\nWith the confidence a frame takes {latency['with'] / latency['without']:.2f} times as long "
-        f"({latency['with']:.1f} against {latency['without']:.1f} ms, in turns in one run).\n"
+        f"\nWith confidence, a frame takes {latency['with'] / latency['without']:.2f} times as long "
+        f"({latency['with']:.1f} instead of {latency['without']:.1f} ms, measured alternately in one run).\n"
     )
     return text + source("street_confidence")
 
@@ -164,11 +164,11 @@ def serving() -> str:
     found = read("serve_load")
     memory = found["memory_mib"]
     text = (
-        f"{found['clients']} clients at once for {found['seconds']:.0f} s, each with a JPEG of {found['size']} that is "
-        f"answered as JSON: {found['server_fps']:.0f} requests a second, {percent(found['of_engine'], 0)} % of the "
-        f"bare engine's rate (batches of decoded frames in memory); half of them within "
-        f"{found['p50_ms'] / 1000:.1f} s, 99 % within {found['p99_ms'] / 1000:.1f} s; {found['failures']} of "
-        f"{found['requests']:,} failed; {memory['first_third']:.0f} MiB of memory in the first third, "
-        f"{memory['last_third']:.0f} in the last.\n"
+        f"With {found['clients']} concurrent clients for {found['seconds']:.0f} s, each sending a {found['size']} JPEG "
+        f"and receiving JSON, the server handled {found['server_fps']:.0f} requests per second: "
+        f"{percent(found['of_engine'], 0)} % of the bare engine's rate (batches of decoded frames in memory). Half of "
+        f"the requests took at most {found['p50_ms'] / 1000:.1f} s, 99 % at most {found['p99_ms'] / 1000:.1f} s; "
+        f"{found['failures']} of {found['requests']:,} failed. Memory use was {memory['first_third']:.0f} MiB in the "
+        f"first third of the run and {memory['last_third']:.0f} MiB in the last.\n"
     )
     return f"{textwrap.fill(text, 120)}\n" + source("serve_load")

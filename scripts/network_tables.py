@@ -64,12 +64,12 @@ NAMES = {"parameters": "parameters", "macs": "MACs"}
 def _reasons(row: dict[str, Any]) -> str:
     """Source, what the published figure has more (+) or less (−), a remark, and what confirms it."""
     reasons = [
-        f"{f'{number:+,}'.replace('-', '−')} {NAMES[kind]}, {reason}"
+        f"{f'{number:+,}'.replace('-', '−')} {NAMES[kind]} ({reason})"
         for kind in NAMES
         for reason, number in row["explained"].get(kind, {}).items()
     ]
     sentences = [row["source"]]
-    sentences += [f"Published minus ours: {'; '.join(reasons)}"] if reasons else []
+    sentences += [f"Published minus ours: {', '.join(reasons)}"] if reasons else []
     sentences += [row["note"][0].upper() + row["note"][1:]] if row["note"] else []
     sentences += [f"Checked: {row['checked']}"] if row["checked"] else []
     return ". ".join(sentences) + "."

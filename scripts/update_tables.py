@@ -52,9 +52,9 @@ def training_speed() -> str:
     loops, ratio = found["loops"], found["ratios"]["engine over plain loop"]
     engine, plain = loops["this engine"], loops["plain PyTorch loop"]
     return (
-        f"On two cores, `{found['model']}` at {found['size']} in batches of {found['batch']}: "
-        f"{engine['images_a_second']:.1f} images per second, {ratio:.2f} times a plain PyTorch loop's "
-        f"{plain['images_a_second']:.1f} (`results/bench_train.json`).\n"
+        f"On two cores, `{found['model']}` trains at {engine['images_a_second']:.1f} images per second "
+        f"({found['size']}, batches of {found['batch']}), {ratio:.2f} times the {plain['images_a_second']:.1f} of a "
+        "plain PyTorch loop (`results/bench_train.json`).\n"
     )
 
 
@@ -78,11 +78,11 @@ def training_loops() -> str:
     peak, ratios = found["arithmetic_peak_gflops"], found["ratios"]
     return (
         table([*columns, "share of peak", "memory"], rows)
-        + f"\nSo the engine is {ratios['engine over plain loop']:.2f} times as fast as the plain loop, and "
-        f"{ratios['engine over resident batch']:.2f} times as fast as without any work on data (medians of the ratios "
-        f"within {found['rounds']} rounds).\nThe peak is what the same threads reach on a large convolution or matrix "
-        f"product in the same run: {peak['fp32']:.0f} GFLOP/s in float32, {peak['bf16']:.0f} in bfloat16.\n"
-        + source("bench_train")
+        + f"\nThe engine is {ratios['engine over plain loop']:.2f} times as fast as the plain loop, and "
+        f"{ratios['engine over resident batch']:.2f} times as fast as with one resident batch, which needs no data "
+        f"loading (medians of the ratios within {found['rounds']} rounds).\nThe peak is what the same threads reach on "
+        f"a large convolution or matrix product in the same run: {peak['fp32']:.0f} GFLOP/s in float32, "
+        f"{peak['bf16']:.0f} in bfloat16.\n" + source("bench_train")
     )
 
 
@@ -92,24 +92,24 @@ def training_intel() -> str:
     engine, ratio = found["loops"]["this engine"], found["ratios"]["engine over plain loop"]
     measures = {row["without"]: row["times_as_long"] for row in found["measures"]}
     return (
-        f"Where bfloat16 is the slower one, on Intel's AVX-512 without AMX, the engine takes {engine['precision']}: "
-        f"{engine['images_a_second']:.2f} images/s, {ratio:.2f} times the plain loop. There a step takes "
-        f"{measures['fp32']:.2f} times as long in bfloat16 and {measures['winograd']:.2f} times as long without "
-        f"Winograd convolutions.\n" + source("bench_train_intel")
+        "On Intel's AVX-512 without AMX, where bfloat16 is slower than float32, the engine uses "
+        f"{engine['precision']}: {engine['images_a_second']:.2f} images/s, {ratio:.2f} times the plain loop. There, a "
+        f"step takes {measures['fp32']:.2f} times as long in bfloat16, and {measures['winograd']:.2f} times as long "
+        "without Winograd convolutions.\n" + source("bench_train_intel")
     )
 
 
 def training_measures() -> str:
     """What each measure of the engine brings."""
     names = {
-        "bf16": "bf16 (float32 with Winograd convolutions in its place)",
+        "bf16": "bf16 (using float32 with Winograd convolutions instead)",
         "channels-last": "channels-last memory",
         "native-logits loss": "the loss from native logits, strip by strip",
         "kept memory": "freed memory kept for the next step",
         "strided": "the backward pass of strided depthwise convolutions",
         "fused optimizer": "the fused optimiser",
         "cache": "decoded frames kept in memory",
-        "winograd": "Winograd convolutions, in float32 beside float32",
+        "winograd": "Winograd convolutions (both in float32)",
     }
     found = {row["without"]: row["times_as_long"] for row in read("bench_train")["measures"]}
     return table(["without", "a step takes"], [[told, f"{found[key]:.2f} × as long"] for key, told in names.items()])
@@ -119,9 +119,10 @@ def side_by_side() -> str:
     """Two runs at once against one."""
     found = read("bench_train")["side_by_side"]
     return (
-        f"Two runs side by side on one thread each do {found['ratio']:.2f} times the work of one run on two threads "
-        f"({found['images_a_second_together']:.2f} images/s together against {found['images_a_second_one_run']:.2f}).\n"
-        "Where several trainings wait, as in `python -m experiments.paper`, run them so.\n"
+        f"Two concurrent runs with one thread each do {found['ratio']:.2f} times the work of one run with two threads "
+        f"({found['images_a_second_together']:.2f} images/s together, against "
+        f"{found['images_a_second_one_run']:.2f}).\n"
+        "If you have several trainings to run, as in `python -m experiments.paper`, run them this way.\n"
     )
 
 
@@ -173,8 +174,8 @@ def engines(name: str) -> str:
         "end-to-end latency",
         "p95",
         "network alone",
-        "around it",
-        "fps, several at once",
+        "overhead",
+        "throughput, fps",
         "share of peak",
         "ratio",
     ]
@@ -198,7 +199,7 @@ def parity() -> str:
         for row in report["rows"]
     ]
     frames = reports["fp32"]["frames"]
-    told = table([f"CamVid val, {frames} frames", "pixels equal %", "mean IoU %", "difference"], rows)
+    told = table([f"CamVid val, {frames} frames", "identical pixels %", "mean IoU %", "difference"], rows)
     return told + source(*(f"export_depthwise_aaff_{precision}" for precision in reports))
 
 
@@ -221,13 +222,14 @@ def video() -> str:
     """From video file to video file, and memory over a long one."""
     found, street, long = read("video_speed"), read("video_speed_val"), read("video_memory")
     return (
-        f"A video of {found['end_to_end']['frames']} synthetic frames at {found['model_size']}, decoded, segmented, "
-        f"overlaid and written as H.264 on two cores: {found['end_to_end']['fps']:.1f} per second from file to file, "
-        f"{found['ratio']:.2f} times the rate of the frames in memory alone (`{found['model']}`, {found['precision']}; "
-        f"`results/video_speed.json`); of CamVid's val frames as a video of {street['video']['seconds']:.0f} s "
-        f"{street['end_to_end']['fps']:.1f}, {street['ratio']:.2f} times (`results/video_speed_val.json`).\n"
-        f"Over {long['frames']:,} frames memory goes from {long['first_mib']:.0f} to {long['last_mib']:.0f} MiB: "
-        f"{long['growth_mib_per_1000_frames']:+.2f} MiB for 1000 frames (`results/video_memory.json`).\n"
+        f"A video of {found['end_to_end']['frames']} synthetic frames at {found['model_size']} is decoded, segmented, "
+        f"overlaid and written as H.264 at {found['end_to_end']['fps']:.1f} frames per second on two cores, "
+        f"{found['ratio']:.2f} times the rate of segmenting its frames in memory (`{found['model']}`, "
+        f"{found['precision']}; `results/video_speed.json`). A {street['video']['seconds']:.0f} s video of CamVid's "
+        f"val frames reaches {street['end_to_end']['fps']:.1f} frames per second, {street['ratio']:.2f} times its rate "
+        "in memory (`results/video_speed_val.json`).\n"
+        f"Over {long['frames']:,} frames, memory use goes from {long['first_mib']:.0f} to {long['last_mib']:.0f} MiB: "
+        f"{long['growth_mib_per_1000_frames']:+.2f} MiB per 1000 frames (`results/video_memory.json`).\n"
     )
 
 
@@ -238,10 +240,10 @@ def install() -> str:
     told = ", ".join(f"{name} {about['megabytes']:.0f}" for name, about in heavy[:6])
     start = found["start_to_first_map_seconds"]
     return (
-        f"`pip install .` alone takes {found['megabytes']:.0f} MB (10⁶ bytes) in {len(found['packages'])} packages: "
-        f"{told}, the rest under {heavy[6][1]['megabytes']:.0f} each. `import aaff` takes "
-        f"{found['import_aaff_seconds']:.2f} s; the first start segments a frame after {start['first']:.1f} s, "
-        f"later ones after {start['later']:.1f} s, the whole process counted (`results/core_install.json`).\n"
+        f"`pip install .` without extras takes {found['megabytes']:.0f} MB (10⁶ bytes) in {len(found['packages'])} "
+        f"packages: {told}, the rest under {heavy[6][1]['megabytes']:.0f} each. `import aaff` takes "
+        f"{found['import_aaff_seconds']:.2f} s. From the start of the process to the first class map takes "
+        f"{start['first']:.1f} s the first time and {start['later']:.1f} s later (`results/core_install.json`).\n"
     )
 
 
@@ -250,10 +252,11 @@ def scenes() -> str:
     found = read("scenes_difficulty")
     presence = found["class_presence"]
     return (
-        f"On synthetic streets a position prior scores {percent(found['position_prior']['miou'])} % mean IoU, a linear "
-        f"classifier on colour and position {percent(found['linear_classifier']['miou'])} %, `depthwise_aaff` after "
-        f"{found['network']['minutes']:.0f} minutes of training {percent(found['network']['miou'])} %; every class "
-        f"is in at least {percent(min(presence.values()), 0)} % of the frames (`results/scenes_difficulty.json`).\n"
+        f"On synthetic streets, a position prior scores {percent(found['position_prior']['miou'])} % mean IoU, a "
+        f"linear classifier on colour and position {percent(found['linear_classifier']['miou'])} %, and "
+        f"`depthwise_aaff` {percent(found['network']['miou'])} % after {found['network']['minutes']:.0f} minutes of "
+        f"training. Every class is in at least {percent(min(presence.values()), 0)} % of the frames "
+        "(`results/scenes_difficulty.json`).\n"
     )
 
 

@@ -230,7 +230,7 @@ def aaff_lite0(
 def aaff_lite0_small(
     num_classes: int, *, width: float = 0.5, stride: int = 4, blocks: int = 1, **options: Any
 ) -> AAFFLite:
-    """The small one: decoder of half the width, logits at 1/4, one block in the last stage; options of aaff_lite0."""
+    """Small variant of aaff_lite0: half the decoder width, logits at 1/4, one block in the last stage; same options."""
     return aaff_lite0(num_classes, width=width, stride=stride, blocks=blocks, **options)
 
 
@@ -238,5 +238,5 @@ def aaff_lite0_small(
 def aaff_lite2(
     num_classes: int, *, backbone: str = "lite2", width: float = 1.5, stages: int = 7, blocks: int = 0, **options: Any
 ) -> AAFFLite:
-    """The large one, also as a teacher: all of EfficientNet-Lite2, decoder 1.5 times as wide; options of aaff_lite0."""
+    """Large variant, also as a teacher: all of EfficientNet-Lite2, decoder 1.5 times as wide; options of aaff_lite0."""
     return aaff_lite0(num_classes, backbone=backbone, width=width, stages=stages, blocks=blocks, **options)

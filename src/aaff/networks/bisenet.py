@@ -66,7 +66,7 @@ class BiSeNet(PaperNetwork):
 
 @register_model(paper="C. Yu et al., BiSeNet, ECCV 2018, with Xception39 (the paper's 'original BiSeNet')")
 def bisenet(num_classes: int, *, width: float = 1.0, auxiliary: bool = False) -> BiSeNet:
-    """The paper's first network: plain 3×3 convolutions in the spatial path."""
+    """The paper's original BiSeNet: plain 3×3 convolutions in the spatial path."""
     return BiSeNet(num_classes, width=width, auxiliary=auxiliary)
 
 

@@ -177,7 +177,7 @@ def depthwise_aaff(
     width: float = 1.0,
     auxiliary: bool = False,
 ) -> DepthwiseAAFF:
-    """Two sides of AAFF blocks beside a depthwise spatial path: the paper's proposal."""
+    """The paper's proposal: two sides of AAFF blocks beside a depthwise spatial path."""
     return DepthwiseAAFF(
         num_classes,
         gate=gate,
@@ -200,5 +200,5 @@ def depthwise_aaff2(
     width: float = 1.0,
     auxiliary: bool = False,
 ) -> DepthwiseAAFF2:
-    """The variant with ReLU gates and sums."""
+    """Variant of depthwise_aaff with ReLU gates, and sums in place of concatenations."""
     return DepthwiseAAFF2(num_classes, gate=gate, fusion=fusion, reduction=reduction, width=width, auxiliary=auxiliary)

@@ -170,7 +170,7 @@ class ENet(SegmentationNetwork):
 
 @register_model(paper="A. Paszke et al., ENet, arXiv:1606.02147")
 def enet(num_classes: int, *, width: float = 1.0, dropout: float = 0.1, auxiliary: bool = False) -> ENet:
-    """Small bottlenecks, dilated and asymmetric convolutions, unpooling by indices, logits at full size.
+    """Small bottlenecks, dilated and asymmetric convolutions, unpooling with indices, logits at full size.
 
     Args:
         num_classes: channels of the logits.

@@ -54,7 +54,7 @@ class SegNet(SegmentationNetwork):
 
 @register_model(paper="V. Badrinarayanan et al., SegNet, TPAMI 2017")
 def segnet(num_classes: int, *, width: float = 1.0, auxiliary: bool = False) -> SegNet:
-    """VGG-16 and its mirror image, unpooling by indices, logits at full size.
+    """VGG-16 encoder and its mirror image as decoder, unpooling with indices, logits at full size.
 
     Args:
         num_classes: channels of the logits.

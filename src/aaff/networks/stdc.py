@@ -134,7 +134,7 @@ class STDCSeg(SegmentationNetwork):
 
 @register_model(paper="M. Fan et al., Rethinking BiSeNet (STDC), CVPR 2021")
 def stdc1(num_classes: int, *, width: float = 1.0, auxiliary: bool = False) -> STDCSeg:
-    """STDC1-Seg: dense concatenation, detail learned by guidance, logits at 1/8.
+    """STDC1-Seg: dense concatenation blocks, detail guidance in training, logits at 1/8.
 
     Args:
         num_classes: channels of the logits.
@@ -146,5 +146,5 @@ def stdc1(num_classes: int, *, width: float = 1.0, auxiliary: bool = False) -> S
 
 @register_model(paper="M. Fan et al., Rethinking BiSeNet (STDC), CVPR 2021", options_of=stdc1)
 def stdc2(num_classes: int, **options: Any) -> STDCSeg:
-    """STDC2-Seg: the deeper backbone, else as stdc1."""
+    """STDC2-Seg: stdc1 with a deeper backbone."""
     return STDCSeg(num_classes, STDC2, **options)

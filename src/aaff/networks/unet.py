@@ -75,7 +75,7 @@ def unet(
     dropout: float = 0.5,
     auxiliary: bool = False,
 ) -> UNet:
-    """Encoder and decoder with every map of the encoder skipped across, logits at full size.
+    """Encoder and decoder with concatenated skip connections, logits at full size.
 
     Args:
         num_classes: channels of the logits.
