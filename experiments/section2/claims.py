@@ -131,10 +131,10 @@ def difference(evidence: Evidence, what: str, first: str, second: str) -> tuple[
     a, b, noise = evidence.number(what, first), evidence.number(what, second), evidence.noise(what)
     if a is None or b is None:
         waiting = [name for name, value in ((first, a), (second, b)) if value is None]
-        return f"waits for {', '.join(f'`{name}`' for name in waiting)}", "not run yet"
+        return f"needs {', '.join(f'`{name}`' for name in waiting)}", "not run yet"
     told = f"`{first}` {100 * a:.1f}, `{second}` {100 * b:.1f}"
     if noise is None:
-        return f"{told}; the noise waits for further seeds", "not run yet"
+        return f"{told}; the noise needs further seeds", "not run yet"
     told += f"; noise {100 * noise:.1f}"
     return told, "confirmed" if a - b > noise else "refuted" if b - a > noise else "undecided"
 
@@ -148,7 +148,7 @@ def _too_slow(evidence: Evidence, said: str, networks: Sequence[str]) -> Claim:
     decides = "frames/s at 480×360, full width"
     found = {name: evidence.fps(name) for name in (*networks, *PAPER)}
     if any(found[name] is None for name in networks) or all(found[name] is None for name in PAPER):
-        return Claim(said, decides, "waits for a benchmark with these networks and one of the paper's", "not run yet")
+        return Claim(said, decides, "needs a benchmark with these networks and one of the paper's", "not run yet")
     known = {name: value for name, value in found.items() if value is not None}
     best = max((name for name in PAPER if name in known), key=lambda name: known[name])
     told = ", ".join(f"`{name}` {known[name]:.1f}" for name in (*networks, best))
@@ -161,7 +161,7 @@ def _parameters(evidence: Evidence) -> Claim:
     said, decides = "… because of its number of parameters", "parameters and latency at full width"
     names = "fcn8s", "unet", "segnet"
     if any(name not in evidence.latency for name in names):
-        return Claim(said, decides, "waits for a benchmark with `fcn8s`, `unet` and `segnet`", "not run yet")
+        return Claim(said, decides, "needs a benchmark with `fcn8s`, `unet` and `segnet`", "not run yet")
     fcn, *others = (evidence.latency[name] for name in names)
     told = ", ".join(
         f"`{name}` {evidence.parameters[name] / 1e6:.0f} M {evidence.latency[name]:.0f} ms"
@@ -179,7 +179,7 @@ def _field(evidence: Evidence) -> Claim:
     said = "ENet's receptive field is too small for the frame"
     field_told, smaller = difference(evidence, "field", "bisenet", "enet")
     inner_told, worse = difference(evidence, "inner accuracy", "bisenet", "enet")
-    told = f"field: {field_told}. Inner accuracy: {inner_told}"
+    told = f"Field: {field_told}. Inner accuracy: {inner_told}"
     verdict: Verdict = "undecided"
     if "not run yet" in (smaller, worse):
         verdict = "not run yet"

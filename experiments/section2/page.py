@@ -63,19 +63,19 @@ def render(evidence: Evidence, costs: dict[str, Any], runs: Sequence[PlannedRun]
     done = sum(any(r.name == run.variant.name and r.seed == run.seed for r in finished) for run in runs)
     return f"""# Section II, measured
 
-The paper's section II describes earlier networks in sentences. Here each is trained by one short recipe and measured
-alike; [the rule](rule-section2.md) says what decides which sentence and was committed before the first run. **{done} of
-{len(runs)} runs are done.** This page is written by `python -m experiments.section2 --page-only` from
+The paper's section II makes claims about earlier networks. Here, each network is trained with the same short recipe and
+measured in the same way. [The rule](rule-section2.md), committed before the first run, says which number decides each
+claim. **{done} of {len(runs)} runs are done.** `python -m experiments.section2 --page-only` generates this page from
 `results/section2`.
 
-## The sentences
+## The claims
 
 {_claims(judge(evidence))}
 
-One seed each. A difference counts when it exceeds 2√2 standard deviations over seeds, taken from `{NOISE[0]}` and
-`{NOISE[1]}` with three seeds each: it then is more than what the seed changes. It says nothing about longer trainings,
-other recipes or other data, and "undecided" does not mean "equal". SegNet, U-Net and FCN are as wide as the table says:
-their accuracy is that of the narrowed network, their latency that of the full one.
+Each comparison uses one seed per network. A difference counts if it exceeds 2√2 standard deviations over seeds,
+measured on `{NOISE[0]}` and `{NOISE[1]}` with three seeds each: it is then larger than the variation between
+seeds. It says nothing about longer training, other recipes or other data, and "undecided" does not mean "equal". For
+SegNet, U-Net and FCN, accuracy is that of the narrowed network (see its width below), latency that of full width.
 
 {_noise(evidence)}
 
@@ -83,23 +83,25 @@ their accuracy is that of the narrowed network, their latency that of the full o
 
 {_networks(evidence, costs, runs)}
 
-Trained from scratch on 266 frames of CamVid (train without drive {DRIVE}), 396 steps of 8, one core; accuracy in
-percent, fp32, native logits resized to the labels; val and the drive have 101 frames each.
+All networks are trained from scratch on 266 frames of CamVid (train without drive {DRIVE}) for 396 steps with a batch
+of 8, on one core. Scores are in percent, in fp32, with native logits resized to the labels. Val and the drive have 101
+frames each.
 
-- *Width*: the factor on the channels that brings a step under {LIMIT:g} steps of `depthwise_aaff`; *step*: its cost in
-  those.
-- *Edge*: pixel accuracy on val less than 4 pixels from a border; *inner*: 8 or more; *detail loss*: their difference.
+- *Width*: the channel multiplier that keeps a training step under {LIMIT:g} steps of `depthwise_aaff`; *step*: the cost
+  of a step in steps of `depthwise_aaff`.
+- *Edge*: pixel accuracy on val less than 4 pixels from a class border; *inner*: 8 pixels or more from any border;
+  *detail loss*: inner minus edge.
 - *Thin*: mean IoU on val of pole, sign symbol, pedestrian and bicyclist.
-- *Field*: side of the window that holds 95 % of the gradient at the centre, in percent of the frame's side; *reach*:
-  percent of the pixels with any gradient.
+- *Field*: side of the centred window that holds 95 % of the absolute gradient of the output at the centre, in percent
+  of the frame's side; *reach*: percent of the pixels with a nonzero gradient.
 
-All confusion matrices, those of single frames too, lie in `results/section2/runs`.
+All confusion matrices, including those of single frames, are in `results/section2/runs`.
 
 ## Run it
 
 ```sh
 python -m experiments.section2 --data camvid --status          # what is done, what is left
-python -m experiments.section2 --data camvid --minutes 60      # the next runs; give it again to resume
+python -m experiments.section2 --data camvid --minutes 60      # run the next ones; repeat it to resume
 python -m experiments.section2 --page-only                     # this page
 ```
 """
@@ -107,20 +109,21 @@ python -m experiments.section2 --page-only                     # this page
 
 def _claims(claims: Sequence[Claim]) -> str:
     rows = [(c.said, f"**{c.verdict}**", c.decides, c.found) for c in claims]
-    return _table(("the paper", "verdict", "number that decides", "found"), rows, 4)
+    return _table(("claim", "verdict", "deciding number", "result"), rows, 4)
 
 
 def _noise(evidence: Evidence) -> str:
     found = {what: evidence.noise(what) for what in NUMBERS}
     if any(value is None for value in found.values()):
-        return "The noise is not known yet: it waits for the further seeds."
+        return "The noise is not known yet: the further seeds have not run."
     told = ", ".join(f"{what} {100 * value:.1f}" for what, value in found.items() if value is not None)
     spans = []
     for name in NOISE:
         values = [100 * run.scores["val"]["pixel_accuracy"] for run in evidence.runs if run.name == name]
         spans.append(f"`{name}` {min(values):.1f} to {max(values):.1f}")
     return textwrap.fill(
-        f"What a difference must exceed, in points: {told}. Pixel accuracy on val over the seeds: {'; '.join(spans)}.",
+        f"A difference must exceed, in points: {told}. Range of pixel accuracy on val over the seeds: "
+        f"{'; '.join(spans)}.",
         120,
     )
 
@@ -141,7 +144,7 @@ def _networks(evidence: Evidence, costs: dict[str, Any], runs: Sequence[PlannedR
     note = (
         ""
         if any(evidence.fps(name) for name in PAPER)
-        else (f"\nFrames/s wait for `results/{BENCH}`: `aaff bench` with all networks at {SIZE} in one run.")
+        else (f"\nFrames/s need `results/{BENCH}`: run `aaff bench` with all networks at {SIZE} in one run.")
     )
     return _table(columns, rows, 1) + note
 
