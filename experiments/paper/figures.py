@@ -49,7 +49,7 @@ def curves(results: Results, metric: str) -> Chart | None:
     if metric == "loss":
         axes.set_ylim(0, 1.05 * values[round(0.97 * (len(values) - 1))])  # the first epochs would flatten the rest
     axes.set(xlabel="epoch", ylabel=_LABEL[metric])
-    return finish(axes, f"{_LABEL[metric]} by epoch, mean and spread over seeds", list(found))
+    return finish(axes, f"{_LABEL[metric].removesuffix(', %')} by epoch, mean and spread over seeds", list(found))
 
 
 @styled

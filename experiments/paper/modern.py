@@ -49,18 +49,18 @@ wiring pay is answered there too."""
 
 CHOICES = {
     "aaff_lite0-ungated": "gates of the AAFF blocks: none (group modern)",
-    "pyramid_lite0": "wiring: plain feature pyramid of equal operations (group modern)",
+    "pyramid_lite0": "wiring: plain feature pyramid with the same operations (group modern)",
     "two-sides": "sides of AAFF blocks: two",
     "stride-4": "native stride: 4",
     "stride-8": "native stride: 8, without the map at 1/2",
     "half-width": "decoder width: 0.5",
     "wide": "decoder width: 1.5",
-    "no-detail": "finest map: without that at 1/2",
+    "no-detail": "map at 1/2: none",
     "no-context": "context pooling: none",
     "no-auxiliary": "auxiliary heads: none",
-    "one-block": "last stage cut after 1 block",
-    "three-blocks": "last stage cut after 3 blocks",
-    "all-stages": "last stages: nothing cut",
+    "one-block": "last stage: cut after 1 block",
+    "three-blocks": "last stage: cut after 3 blocks",
+    "all-stages": "last stages: not cut",
 }
 """What a variant changes in aaff_lite0, whose own choices are: sigmoid, one side, 2, 1, with the map at 1/2, pooled,
 two heads, 2 blocks of stage 6."""

@@ -191,18 +191,18 @@ class Answer:
                 + {
                     "higher": "so do its gates.",
                     "lower": "without its gates it scores higher still.",
-                    "equivalent": "with or without its gates is equivalent.",
-                    "undecided": "whether its gates do is undecided.",
-                    "open": "whether its gates do is open.",
+                    "equivalent": "its scores with and without gates are equivalent.",
+                    "undecided": "whether its gates help is undecided.",
+                    "open": "whether its gates help is open.",
                 }[gates]
             )
         return (
             f"DepthwiseAAFF scores higher than DepthwiseBiSeNet {where}; "
             + {
-                "lower": "the same computation without the block scores higher still.",
-                "equivalent": "the same computation without the block is equivalent.",
-                "undecided": "whether by its block or by its added computation is undecided.",
-                "open": "whether by its block or by its added computation is open.",
+                "lower": "a DepthwiseBiSeNet widened to the same cost scores higher still.",
+                "equivalent": "it is equivalent to a DepthwiseBiSeNet widened to the same cost.",
+                "undecided": "whether this is due to the block or to its added computation is undecided.",
+                "open": "whether this is due to the block or to its added computation is open.",
             }[price]
         )
 
@@ -211,18 +211,20 @@ def depthwise_headline(cost: Comparison, where: str) -> str:
     """What the verdict on BiSeNet − DepthwiseBiSeNet says.
 
     >>> depthwise_headline(Comparison("a", "b", {"seed 0": 0.02, "seed 1": 0.021}), "on val")
-    'What depthwise convolutions cost on val: +2.1 [+1.4, +2.7] points, so they cost accuracy.'
+    'Depthwise convolutions cost accuracy on val: BiSeNet − DepthwiseBiSeNet is +2.1 [+1.4, +2.7] points.'
     """
     if cost.interval is None or cost.verdict == "open":
         return f"What depthwise convolutions cost {where} is open."
     interval = cost.told.rpartition(" ")[0]
     said = {
-        "higher": "so they cost accuracy",
-        "lower": "so they gain accuracy",
-        "equivalent": "so with or without them is equivalent",
-        "undecided": f"which is undecided; up to {100 * max(cost.interval[1], 0):.1f} points may be hidden",
+        "higher": f"Depthwise convolutions cost accuracy {where}",
+        "lower": f"Depthwise convolutions gain accuracy {where}",
+        "equivalent": f"Networks with and without depthwise convolutions are equivalent {where}",
+        "undecided": f"What depthwise convolutions cost {where} is undecided",
     }[cost.verdict]
-    return f"What depthwise convolutions cost {where}: {interval} points, {said}."
+    hidden = 100 * max(cost.interval[1], 0)
+    limit = f", and a cost of up to {hidden:.1f} points is not excluded" if cost.verdict == "undecided" else ""
+    return f"{said}: BiSeNet − DepthwiseBiSeNet is {interval} points{limit}."
 
 
 def speed_gain(plain_ms: float, depthwise_ms: float) -> tuple[float, bool]:

@@ -28,7 +28,7 @@ CHANGES_PAGE = "docs/experiment/changes.md"
 def questions(results: Results) -> dict[str, str]:
     """Where each question is asked, by group of runs; they are never pooled.
 
-    Drives have a second recipe, which is told once a run by it is finished.
+    Drives have a second recipe, which is reported once one of its runs is finished.
     """
     if not results.of("long-drives"):
         return {"seeds": "on CamVid val", "drives": "on an unseen drive"}
@@ -53,12 +53,12 @@ def _block_sentence(results: Results, group: str, where: str) -> str:
     found = answer(results, group)
     told = f"**{found.headline(where)}**"
     rows = [
-        f"{c.told} {what}"
-        for what, c in (
-            ("against DepthwiseBiSeNet", found.design),
-            ("against BiSeNet", found.claim),
-            ("against itself without gates", found.attention),
-            ("against a DepthwiseBiSeNet of the same cost", found.price),
+        f"against {other} {c.told}"
+        for other, c in (
+            ("DepthwiseBiSeNet", found.design),
+            ("BiSeNet", found.claim),
+            ("DepthwiseAAFF without gates", found.attention),
+            ("DepthwiseBiSeNet widened to the same cost", found.price),
         )
         if c.differences
     ]
@@ -66,11 +66,15 @@ def _block_sentence(results: Results, group: str, where: str) -> str:
         count = max(len(c.differences) for c in (found.design, found.claim, found.attention, found.price))
         pairs = group.removeprefix("long-")
         runs = f"{count} {pairs if count > 1 else pairs.removesuffix('s')}"
-        so_far = "So far " if found.missing else ""
-        told += f" {so_far}DepthwiseAAFF in points of mean IoU, {runs}, 95 % interval: {'; '.join(rows)}."
+        start = "So far, the" if found.missing else "The"
+        scale = f"in points of mean IoU ({runs}, 95 % interval)"
+        told += f" {start} differences of DepthwiseAAFF {scale} are: {'; '.join(rows)}."
     unmeasured = [
         what
-        for what, c in (("its gates", found.attention), ("the same computation spent otherwise", found.price))
+        for what, c in (
+            ("DepthwiseAAFF without gates", found.attention),
+            ("DepthwiseBiSeNet widened to the same cost", found.price),
+        )
         if not c.differences and not c.missing
     ]
     return told + (f" Not measured there: {' and '.join(unmeasured)}." if rows and unmeasured else "")
@@ -81,7 +85,7 @@ def _depthwise_sentence(results: Results) -> str:
     told = " ".join(f"**{depthwise_headline(cost, where)}**" for cost, where in asked if cost.planned)
     gains = [*_saved(results), *_faster(results)]
     listed = " and ".join([", ".join(gains[:-1]), gains[-1]] if len(gains) > 1 else gains)
-    return told + (f" They save {listed}." if gains else "")
+    return told + (f" Depthwise convolutions save {listed}." if gains else "")
 
 
 def _saved(results: Results) -> list[str]:
@@ -99,10 +103,10 @@ def _faster(results: Results) -> list[str]:
     if setting is None or not {"bisenet", "depthwise_bisenet"} <= times.keys():
         return []
     ratio, counts = speed_gain(times["bisenet"], times["depthwise_bisenet"])
-    where = f"end-to-end latency with {setting[0]} in {setting[1]} at {setting[2]}"
+    speed = f"{' '.join(setting[:2])} at {setting[2]}: {ratio:.2f} times the speed"
     if not counts:
-        return [f"no time ({where}: {ratio:.2f} times the speed)"]
-    return [f"{100 * (1 - 1 / ratio):.0f} % of the time ({where}: {ratio:.2f} times the speed)"]
+        return [f"no end-to-end latency ({speed})"]
+    return [f"{100 * (1 - 1 / ratio):.0f} % of the end-to-end latency ({speed})"]
 
 
 def _uncertainty(results: Results) -> str:
@@ -116,21 +120,24 @@ def _uncertainty(results: Results) -> str:
         found = answer(results, group)
         hidden += [
             f"{100 * c.hidden:.1f} points {what} {where}"
-            for c, what in ((found.attention, "gained by the gates"), (found.price, "over the same computation"))
+            for c, what in (
+                (found.attention, "gained by the gates"),
+                (found.price, "gained over a DepthwiseBiSeNet of the same cost"),
+            )
             if c.hidden is not None
         ]
     if hidden:
-        parts.append(f"the undecided comparisons may hide up to {' and '.join(hidden)}")
+        parts.append(f"the undecided comparisons do not exclude up to {' and '.join(hidden)}")
     deviation = noise(results)
     if deviation is not None:
-        parts.append(f"another seed alone moves val mean IoU by {100 * deviation:.1f} points (standard deviation)")
+        parts.append(f"val mean IoU varies with the seed alone by {100 * deviation:.1f} points (standard deviation)")
     recipes = [
         f"{len({run.condition for run in runs})} {group.removeprefix('long-')} of {runs[0].recipe['epochs']} epochs"
         for group in questions(results)
         if (runs := results.of(group))
     ]
     if recipes:
-        parts.append(f"all of it rests on {' and '.join(recipes)}, one recipe each")
+        parts.append(f"all results come from {' and '.join(recipes)}, one recipe each")
     if not has_test(results):
         parts.append("the test split was not scored")
     return f"**What remains uncertain:** {'; '.join(parts)}."
@@ -148,7 +155,7 @@ def state_notes(results: Results) -> list[Block]:
         notes.append(
             Note(
                 "**This is the experiment in miniature:** synthetic streets, small frames, minutes of training. It "
-                "shows that everything works and how it looks; its scores say nothing about the networks."
+                "shows that everything works and what the report looks like; its scores say nothing about the networks."
             )
         )
     missing = unfinished(results)
@@ -163,16 +170,17 @@ def state_notes(results: Results) -> list[Block]:
         told = "".join(f" `{row['run']}` failed: {row['failure']}" for row in failed)
         notes.append(
             Note(
-                f"**This report is partial.** Not finished: {'; '.join(groups)}. "
-                f"All figures are of finished runs.{told}"
+                f"**This report is partial.** Unfinished runs: {'; '.join(groups)}. "
+                f"All figures come from finished runs.{told}"
             )
         )
     if not has_test(results):
         notes.append(
             Note(
-                "**No test scores.** The test split is absent or was not asked for; everything below is on train, val "
-                "and held-out drives. Once the split is there, `python -m experiments.paper --data DIR --report-only "
-                "--test-split` adds it; in a clone, where only published weights are left, with `--publish .`."
+                "**No test scores.** The test split is absent or was not requested; all scores below are on train, val "
+                "and held-out drives. Once the split is available, `python -m experiments.paper --data DIR "
+                "--report-only --test-split` adds it; in a clone, which has only the published weights, also give "
+                "`--publish .`."
             )
         )
     else:
@@ -182,8 +190,8 @@ def state_notes(results: Results) -> list[Block]:
             notes.append(
                 Note(
                     f"**Test scores are of {len(tested)} of {len(results.of('seeds'))} runs** (seed "
-                    f"{', '.join(map(str, seeds))}): the others' checkpoints were gone when the test split came. What "
-                    "was scored are the published weights, rounded to half precision."
+                    f"{', '.join(map(str, seeds))}): the other checkpoints no longer existed when the test split "
+                    "became available. The scores are those of the published weights, rounded to half precision."
                 )
             )
     return notes
@@ -194,12 +202,12 @@ def chapter(results: Results) -> list[Block]:
     blocks: list[Block] = [
         Heading("The answer, by the rule"),
         Prose(
-            f"The rule is `{RULE_PAGE}`; what changed since the last report, and why, is in `{CHANGES_PAGE}`. A "
-            "difference is taken between two networks under the same conditions. Val and unseen drives are two "
-            "questions with two recipes, and are never pooled. A difference is higher or lower where its 95 % "
-            "interval (Student's t) lies on one side of 0, and undecided otherwise, which shows neither a gain nor "
-            f"its absence. Equivalence needs an interval within ±{100 * MARGIN:.1f} point and pairs that were not "
-            "known when that margin was stated. Primary score: mean IoU of the last epoch's averaged weights."
+            f"The rule is in `{RULE_PAGE}`; `{CHANGES_PAGE}` says what changed since the last report, and why. Each "
+            "difference compares two networks under the same conditions. Val and unseen drives are two questions with "
+            "two recipes, and are never pooled. A difference is called higher or lower if its 95 % interval (Student's "
+            "t) lies entirely on one side of 0. Otherwise it is undecided, which shows neither a gain nor its absence. "
+            f"Equivalence needs an interval within ±{100 * MARGIN:.1f} point, and pairs that were not known when that "
+            "margin was stated. The primary score is the mean IoU of the last epoch's averaged weights."
             + _trained_with(results)
         ),
     ]
@@ -213,24 +221,29 @@ def chapter(results: Results) -> list[Block]:
             f"Paired differences in mean IoU {where}. Dots: pairs; diamonds: mean and 95 % interval.",
         )
         blocks += [shown] if shown is not None else []
-        blocks.append(comparison_table(rows, f"The comparisons {where}, in points of mean IoU"))
+        blocks.append(comparison_table(rows, f"Comparisons {where}, in points of mean IoU"))
         cost = f" {depthwise_headline(found.depthwise, where)}" if found.depthwise.planned else ""
         blocks.append(Prose(f"**{found.headline(where)}**{cost}"))
     tables = []
     for group, where in questions(results).items():
         accuracy = named(answer(results, group, "pixel_accuracy"))
         fitted = named(answer(results, group, split=seen))
-        frames = "on the frames trained on" if group == "seeds" else "on the two drives trained on"
+        frames = "on the training frames" if group == "seeds" else "on the two training drives"
         tables += [
             comparison_table(rows, caption)
             for rows, caption in (
                 (accuracy, f"Pixel accuracy, the paper's measure, {where}"),
-                (fitted, f"Mean IoU {frames} (group {group}): how well they fit"),
+                (fitted, f"Mean IoU {frames} (group {group}): how well the networks fit them"),
             )
             if any(c.differences for _, c in rows)
         ]
     if tables:
-        blocks.append(Folded("Described, deciding nothing: pixel accuracy, and the frames trained on", tuple(tables)))
+        blocks.append(
+            Folded(
+                "Descriptive only, not part of the answer: pixel accuracy, and scores on the training frames",
+                tuple(tables),
+            )
+        )
     return blocks
 
 
@@ -252,7 +265,7 @@ def _trained_with(results: Results) -> str:
     if len(found) < 2:
         return ""
     told = "; ".join(f"{', '.join(listed)} in {kind}" for kind, listed in found.items())
-    return f" Both networks of a pair were trained on the same kind of device in the same precision: {told}."
+    return f" Both networks of a pair were trained on the same kind of device and in the same precision: {told}."
 
 
 def comparison_table(rows: list[tuple[str, Comparison]], caption: str) -> Table:

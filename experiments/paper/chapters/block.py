@@ -19,7 +19,7 @@ def chapter(results: Results) -> list[Block]:
 
 
 def _ablation(results: Results) -> list[Block]:
-    blocks: list[Block] = [Heading("Gates, fusions, sides, the spatial path", 3)]
+    blocks: list[Block] = [Heading("Gates, fusions, sides and the spatial path", 3)]
     runs = [run for run in results.of("ablation") if "val" in run.scores]
     if not runs:
         planned = results.planned("ablation")
@@ -29,16 +29,15 @@ def _ablation(results: Results) -> list[Block]:
     base = scores.get("sigmoid-concat")
     epochs = runs[0].recipe["epochs"]
     bar = (
-        f"Two single runs that differ by less than {100 * 2 * 2**0.5 * deviation:.1f} points are within the noise of "
-        "the seed; no more is made of a larger difference than that it is worth a look"
+        f"A difference of less than {100 * 2 * 2**0.5 * deviation:.1f} points between two single runs is within the "
+        "noise of the seed; a larger one is worth a look, but no more than that"
         if deviation is not None
-        else "No two of these runs differ by the seed alone, so their noise is not known and no difference here can be "
-        "told apart from it: this is description"
+        else "No two of these runs differ by the seed alone, so their noise is unknown and no difference here can be "
+        "told apart from it: the table is purely descriptive"
     )
     blocks.append(
         Prose(
-            f"DepthwiseAAFF with one thing changed at a time; {epochs} epochs, one seed, the same recipe for all. "
-            f"{bar}."
+            f"DepthwiseAAFF with one change at a time: {epochs} epochs, one seed, and the same recipe for all. {bar}."
         )
     )
     caption = "Mean IoU on val; the paper's choice (sigmoid, concat) is the green triangle."
@@ -55,17 +54,17 @@ def _ablation(results: Results) -> list[Block]:
             noisy = within_noise(value - base, deviation)
             told = (
                 points(value - base),
-                {True: "within the noise", False: "worth a look", None: "noise not known"}[noisy],
+                {True: "within the noise", False: "worth a look", None: "noise unknown"}[noisy],
             )
         accuracy = 100 * run.scores["val"]["pixel_accuracy"]
         cost = f"{run.parameters / 1e6:.2f}", f"{run.macs / 1e9:.2f}"
         rows.append((run.name, *cost, f"{100 * value:.1f}", f"{accuracy:.1f}", *told))
-    columns = ("", "M parameters", "G MACs", "mean IoU", "pixel accuracy", "difference", "reading")
-    return [*blocks, Table(columns, tuple(rows), "Scores on val, percent and points")]
+    columns = ("", "M parameters", "G MACs", "mean IoU", "pixel accuracy", "difference", "interpretation")
+    return [*blocks, Table(columns, tuple(rows), "Scores on val in percent, differences in points of mean IoU")]
 
 
 def _gates(results: Results) -> list[Block]:
-    blocks: list[Block] = [Heading("What the gates put out", 3)]
+    blocks: list[Block] = [Heading("What the gates output", 3)]
     charts: list[Figure | None] = []
     rows: list[tuple[str, ...]] = []
     for name in PAPER_ORDER:
@@ -74,28 +73,29 @@ def _gates(results: Results) -> list[Block]:
             continue
         statistics = run.scores["val"]["gates"]
         caption = (
-            f"{TITLES[name]}, seed {run.seed}, over the val frames. Thin: spread over channels; thick: over frames."
+            f"{TITLES[name]}, seed {run.seed}, over the val frames. Thin line: spread over channels; thick line: over "
+            "frames."
         )
         charts.append(figure(f"gates-{name.replace('_', '-')}", gates(statistics, name), caption))
         rows += _gate_rows(TITLES[name], statistics)
     if not rows:
-        return [*blocks, Note("No trained network to look into yet.")]
+        return [*blocks, Note("No trained network to inspect yet.")]
     blocks.append(
         Prose(
-            "A gate weighs every channel by what the whole frame says. The spread over channels tells whether it "
-            "treats channels differently; the spread over frames (of a channel, averaged) tells whether it looks at "
-            "the image at all. A gate without spread over frames could be folded into the weights of the convolution "
-            "before it."
+            "A gate weights each channel by what it computes from the whole frame. The spread over channels shows "
+            "whether it treats channels differently; the spread over frames (per channel, then averaged) shows whether "
+            "it depends on the image at all. A gate without spread over frames could be folded into the weights of the "
+            "preceding convolution."
         )
     )
     shown = row(*charts)
     blocks += [shown] if shown else []
-    blocks.append(Folded("The gates in numbers", (_gate_table(rows),)))
+    blocks.append(Folded("Gate statistics", (_gate_table(rows),)))
     variants = [
         row for r in results.of("ablation") for row in _gate_rows(r.name, r.scores.get("val", {}).get("gates", {}))
     ]
     if variants:
-        blocks.append(Folded("The gates of the variants in numbers", (_gate_table(variants),)))
+        blocks.append(Folded("Gate statistics of the variants", (_gate_table(variants),)))
     return blocks
 
 
@@ -110,22 +110,22 @@ def _gate_rows(name: str, statistics: dict[str, dict[str, float]]) -> list[tuple
 
 def _gate_table(rows: list[tuple[str, ...]]) -> Table:
     columns = ("network", "gate", "mean", "over channels", "over frames", "closed, %", "always open, %")
-    caption = "Closed: below 0.01 in every frame; open: above 0.99 in every frame"
+    caption = "Closed: share of channels below 0.01 in every frame; always open: above 0.99 in every frame"
     return Table(columns, tuple(rows), caption, text_columns=2)
 
 
 def _fault(results: Results) -> list[Block]:
-    blocks: list[Block] = [Heading("The published fault", 3)]
+    blocks: list[Block] = [Heading("The fault in the reference implementation", 3)]
     if results.fault is None:
-        note = "Not shown yet: `python -m experiments.paper --data DIR --only fault` makes it in minutes."
+        note = "Not measured yet: `python -m experiments.paper --data DIR --only fault` measures it in minutes."
         return [*blocks, Note(note)]
     found, scale = results.fault["networks"], results.fault["scale"]
     blocks.append(
         Prose(
-            "The reference trains one image at a time. A batch norm after global pooling then sees a single value a "
-            "channel and puts out its shift alone, whatever the image. Both AAFF networks were trained that way and "
-            f"soundly, on synthetic streets of {scale['size']}, {scale['steps']} steps, fixed seeds "
-            "(`experiments.paper.fault`)."
+            "The author's reference implementation trains on one image at a time. A batch norm after global pooling "
+            "then sees a single value per channel and outputs only its shift, whatever the image. Both AAFF networks "
+            f"were trained in this way and, for comparison, with batches of {scale['sound_batch']}: on synthetic "
+            f"streets of {scale['size']}, for {scale['steps']} steps, with fixed seeds (`experiments.paper.fault`)."
         )
     )
     rows = []
@@ -140,11 +140,16 @@ def _fault(results: Results) -> list[Block]:
         "trained with",
         "mean gate",
         "largest spread over frames",
-        "pixel acc., own statistics",
-        "moving statistics",
+        "pixel acc., batch statistics",
+        "pixel acc., moving statistics",
     )
     blocks.append(
-        Table(columns, tuple(rows), "Gates with batch norm, and pixel accuracy on unseen streets", text_columns=2)
+        Table(
+            columns,
+            tuple(rows),
+            "Gates with batch norm, and pixel accuracy in % on unseen streets",
+            text_columns=2,
+        )
     )
     blocks.append(Points(tuple(_findings(found))))
     return blocks
@@ -162,17 +167,17 @@ def _findings(found: dict[str, Any]) -> list[str]:
     still = max(s["between_frames"] for gate, s in one["gates"].items() if gate != "fusion")
     if still < 1e-6:
         said.append(
-            "**Gates are constants.** With a batch of one no gate of DepthwiseAAFF changes from image to image "
+            "**The gates are constant.** With a batch of one, no gate of DepthwiseAAFF changes from image to image "
             f"(largest spread {still:.1g}), so the block could have no effect that depends on the image."
         )
     parts = two["last_step"]["parts"]
     dead = [name for name, share in parts.items() if share > 0.999]
     if dead:
         said.append(
-            f"**DepthwiseAAFF2 is dead but for its spatial path.** Its gates are ReLU(0) = 0 with zero gradient: "
-            f"{', '.join(f'`{name}`' for name in dead)} have an exactly zero gradient at the first step and at the "
-            f"last, {100 * two['last_step']['all']:.0f} % of all parameters. What the paper calls a network that "
-            "learns worst and generalises best is a small spatial path alone."
+            "**DepthwiseAAFF2 is dead except for its spatial path.** Its gates are ReLU(0) = 0 with zero gradient. The "
+            f"gradients of {', '.join(f'`{name}`' for name in dead)} are exactly zero at the first and at the last "
+            f"step ({100 * two['last_step']['all']:.0f} % of all parameters). The network that, according to the "
+            "paper, learns worst and generalises best is just a small spatial path."
         )
     drops = [(n, found[n]["published"]) for n in found]
     told = ", ".join(
@@ -182,7 +187,7 @@ def _findings(found: dict[str, Any]) -> list[str]:
     )
     if all(p["moving_statistics"]["pixel_accuracy"] < p["batch_statistics"]["pixel_accuracy"] for _, p in drops):
         said.append(
-            "**A drop that is no generalisation gap.** The moving statistics are never updated, and the test graph "
-            f"uses them: on the same frames pixel accuracy falls ({told})."
+            "**The drop is not a generalisation gap.** The moving statistics are never updated, yet the test graph "
+            f"uses them: pixel accuracy falls on the very same frames ({told})."
         )
     return said

@@ -9,7 +9,7 @@ from experiments.paper.results import Results
 from experiments.paper.rule import Comparison, compare
 from experiments.paper.speed import main_setting, speed_rows
 
-_OPEN = "Open: not all of its runs are finished."
+_OPEN = "Open: some of the runs are not finished."
 
 
 def _claim(paper: str, measured: str, holds: str) -> str:
@@ -34,27 +34,30 @@ def learning(results: Results) -> list[Block]:
     paper = {"road": "higher", "car": "higher", "pavement": "lower"}
     kept = [label for label, c in classes.items() if c.verdict == paper[label]]
     other = [label for label, c in classes.items() if c.verdict in ("higher", "lower") and label not in kept]
-    reading = f"Shown for {', '.join(kept) or 'none of the three'}, the opposite for {', '.join(other) or 'none'}."
+    reading = (
+        f"Shown for {', '.join(kept) or 'none of the three'}; the opposite is shown for {', '.join(other) or 'none'}."
+    )
     return [
         Points(
             (
                 _claim(
                     "DepthwiseAAFF learns about as well as BiSeNet, not worse.",
-                    f"on val {accuracy.claim.told} in pixel accuracy, {miou.claim.told} in mean IoU (points).",
-                    _holds(accuracy.claim, higher="Yes, and better than that.", lower="No, it learns worse."),
+                    f"DepthwiseAAFF − BiSeNet on val, in points: {accuracy.claim.told} in pixel accuracy, "
+                    f"{miou.claim.told} in mean IoU.",
+                    _holds(accuracy.claim, higher="Yes; its pixel accuracy is higher.", lower="No, it learns worse."),
                 ),
                 _claim(
                     "DepthwiseAAFF2 learns significantly worse than the others (80 % against 84 and 85 %).",
-                    f"on val DepthwiseAAFF2 − DepthwiseAAFF is {accuracy.small.told} in pixel accuracy, "
-                    f"{miou.small.told} in mean IoU; the paper's DepthwiseAAFF2 was trained with dead gates, see the "
-                    "published fault below.",
+                    f"DepthwiseAAFF2 − DepthwiseAAFF on val, in points: {accuracy.small.told} in pixel accuracy, "
+                    f"{miou.small.told} in mean IoU. The paper's DepthwiseAAFF2 was trained with dead gates: see the "
+                    "fault in the reference implementation below.",
                     _holds(miou.small, lower="In mean IoU, yes.", higher="No, it learns better."),
                 ),
                 _claim(
-                    "DepthwiseAAFF is better than BiSeNet on big things such as road and car, and worse on pavement "
+                    "DepthwiseAAFF is better than BiSeNet on large objects such as road and car, and worse on pavement "
                     "and traffic light.",
-                    f"accuracy of the class on val, DepthwiseAAFF − BiSeNet: {told}; traffic light is no class of "
-                    "camvid11.",
+                    f"DepthwiseAAFF − BiSeNet in class accuracy on val, in points: {told}. camvid11 has no "
+                    "traffic light class.",
                     reading if all(c.verdict != "open" for c in classes.values()) else _OPEN,
                 ),
             )
@@ -88,25 +91,25 @@ def carrying_over(results: Results) -> list[Block]:
             ", though the difference from DepthwiseAAFF is undecided." if found.small.verdict == "undecided" else "."
         )
     elif best == "depthwise_aaff2":
-        second = f"Its mean is the highest of the four; against DepthwiseAAFF that is {found.small.verdict}."
+        second = f"Its mean is the highest of the four; the difference from DepthwiseAAFF is {found.small.verdict}."
     else:
         second = f"No: {TITLES[best]} has the highest mean."
     return [
         Points(
             (
                 _claim(
-                    "DepthwiseBiSeNet generalises very badly (62 % on test, 22 points below val).",
-                    f"on unseen drives BiSeNet − DepthwiseBiSeNet is {found.depthwise.told} points of mean IoU.",
+                    "DepthwiseBiSeNet generalises very poorly (62 % on test, 22 points below val).",
+                    f"BiSeNet − DepthwiseBiSeNet on unseen drives, in points of mean IoU: {found.depthwise.told}.",
                     _holds(found.depthwise, higher="It scores lower than BiSeNet there.", lower="No."),
                 ),
                 _claim(
                     "DepthwiseAAFF2 generalises best (80 % on val and on test).",
-                    f"mean IoU on unseen drives: {told}; DepthwiseAAFF2 − DepthwiseAAFF is {found.small.told}.",
+                    f"mean IoU on unseen drives: {told}. DepthwiseAAFF2 − DepthwiseAAFF: {found.small.told}.",
                     second,
                 ),
                 _claim(
                     "the AAFF block improves generalisation; DepthwiseAAFF generalises like BiSeNet.",
-                    f"on unseen drives DepthwiseAAFF − DepthwiseBiSeNet is {found.design.told}, "
+                    f"mean IoU on unseen drives, in points: DepthwiseAAFF − DepthwiseBiSeNet {found.design.told}, "
                     f"DepthwiseAAFF − BiSeNet {found.claim.told}.",
                     _holds(found.design, higher="It scores higher there than without the block.", lower="No."),
                 ),
@@ -126,16 +129,16 @@ def speed(results: Results) -> list[Block]:
     told = ", ".join(f"{TITLES[n]} {ratio:.2f}" for n, ratio in ratios.items())
     fastest = max(ratios, key=ratios.__getitem__) == "depthwise_bisenet"
     faster = all(ratio > 1.05 for ratio in ratios.values())
-    first = "Yes, in their order." if fastest and faster else "In part."
+    first = "Yes, for the order." if fastest and faster else "In part."
     return [
         Points(
             (
                 _claim(
                     "DepthwiseBiSeNet is the fastest, and the two AAFF networks are faster than BiSeNet, by at least "
                     "about 5 frames per second (its Table 1 has 6 and 2).",
-                    f"speed as a ratio to BiSeNet, {' '.join(setting[:2])} at {setting[2]}: {told}; the paper's ratios "
+                    f"speed relative to BiSeNet ({' '.join(setting[:2])} at {setting[2]}): {told}; the paper's ratios "
                     "are 1.40, 1.24 and 1.08.",
-                    f"{first} The frames per second are of another machine and are not comparable.",
+                    f"{first} The paper's frames per second come from another machine and are not comparable.",
                 ),
             )
         )
@@ -158,23 +161,28 @@ def whole(results: Results) -> list[Block]:
     if len(scored) == len(PAPER_ORDER):
         front = [scored[i][0] for i in pareto([(ms, score) for _, ms, score in scored])]
         told = " and ".join(TITLES[name] for name in front)
-        only = "Yes." if front == ["depthwise_aaff"] else "In part: " if "depthwise_aaff" in front else "No: "
+        others = " and ".join(TITLES[name] for name in front if name != "depthwise_aaff")
+        if "depthwise_aaff" not in front:
+            holds = "No: DepthwiseAAFF is not on the front."
+        else:
+            holds = f"In part: DepthwiseAAFF shares the front with {others}." if others else "Yes."
         points.append(
             _claim(
                 "only DepthwiseAAFF does well in both accuracy and speed.",
-                f"on val, at the latency of {setting[1] if setting else ''}, no network is both faster and better than "
-                f"{told}.",
-                only + ("" if only == "Yes." else f"the choice is between {told}, by the mean of the seeds."),
+                f"by the means over seeds, the Pareto front of mean IoU on val and latency in "
+                f"{setting[1] if setting else ''} is {told}.",
+                holds,
             )
         )
     points.append(
         _claim(
             "the AAFF block has no obvious effect on accuracy, but improves generalisation.",
-            f"DepthwiseAAFF − DepthwiseBiSeNet is {val.design.told} on val and {drives.design.told} on unseen drives.",
-            "No effect on accuracy: "
-            + _holds(val.design, higher="no, it scores higher on val.", lower="no, it scores lower on val.").lower()
-            + " Better generalisation: "
-            + _holds(drives.design, higher="yes, it scores higher.", lower="no, it scores lower.").lower(),
+            f"DepthwiseAAFF − DepthwiseBiSeNet, in points of mean IoU: {val.design.told} on val, {drives.design.told} "
+            "on unseen drives.",
+            "For accuracy, "
+            + _holds(val.design, higher="no: it scores higher on val.", lower="no: it scores lower on val.").lower()
+            + " For generalisation, "
+            + _holds(drives.design, higher="yes: it scores higher.", lower="no: it scores lower.").lower(),
         )
     )
     return [Points(tuple(points))]

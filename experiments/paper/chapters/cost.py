@@ -34,16 +34,16 @@ def speed(results: Results) -> list[Block]:
     columns = ("", "parameters", f"G MACs at {size}", "BiSeNet's MACs / own", "paper, fps ratio", "paper, fps")
     blocks += [
         Prose(
-            "The paper's frames per second are near the arithmetic peak of the GPU that it names, so only their ratios "
-            "are worth a comparison. A ratio above 1 is faster than BiSeNet."
+            "The paper's frames per second are close to the arithmetic peak of the GPU that it names, so only their "
+            "ratios are worth comparing. A ratio above 1 means faster than BiSeNet."
         ),
         *claims.speed(results),
-        Table(columns, tuple(rows), "What the networks need"),
+        Table(columns, tuple(rows), "Cost of the networks"),
     ]
     measured = speed_rows(results.speed)
     if not measured:
         blocks.append(
-            Note("No latency yet: `python -m experiments.paper --bench FILE` takes up what `aaff bench` measured.")
+            Note("No latency yet: `python -m experiments.paper --bench FILE` adds what `aaff bench` measured.")
         )
         return blocks
     setting = main_setting(measured)
@@ -56,7 +56,7 @@ def speed(results: Results) -> list[Block]:
     ]
 
 
-_LATENCY = "End-to-end latency (frame in memory to class map in memory), measured in one run of the benchmark"
+_LATENCY = "End-to-end latency (frame in memory to class map in memory), measured in one benchmark run"
 
 
 def _latency_table(measured: list[SpeedRow], caption: str) -> Table:
@@ -84,7 +84,7 @@ def _networks(results: Results) -> dict[str, RunResult]:
 
 def whole(results: Results) -> list[Block]:
     """V-D: accuracy against latency and operations, the Pareto front, published networks."""
-    blocks: list[Block] = [Heading("V-D. The whole")]
+    blocks: list[Block] = [Heading("V-D. Overall")]
     splits = scored_splits(results)
     if not splits:
         return [*blocks, Note("No score yet.")]
@@ -100,22 +100,23 @@ def whole(results: Results) -> list[Block]:
         figure(
             "trade-off-latency",
             trade_off(latency, results, split, label) if latency else None,
-            "Mean IoU and latency of the same precision, fp32. Bars: one standard deviation over seeds; dashed: the "
-            "Pareto front of the means.",
+            "Mean IoU and latency, both in fp32. Bars: one standard deviation over seeds; dashed line: the Pareto "
+            "front of the means.",
         ),
         figure(
             "trade-off-macs",
             trade_off(macs, results, split, f"G MACs at {where}"),
-            f"Mean IoU on {split} against multiply-accumulates, bars and dashes as before.",
+            f"Mean IoU on {split} against multiply-accumulates; bars and dashed line as above.",
         ),
     )
     blocks += claims.whole(results)
     trained = (
-        "trained on CamVid alone at 480×360, mostly for up to 1000 epochs on train + val: mean IoU on **test**, while "
-        f"ours have {epochs} epochs on train. Their cost on this machine was not measured"
+        "trained on CamVid alone at 480×360, most of them for up to 1000 epochs on train + val. Their mean IoU is on "
+        f"**test**; ours were trained for {epochs} epochs on train. The cost of the published networks on this machine "
+        "was not measured"
     )
     if split == "test":
-        blocks.append(Prose(f"At the right edge stand published networks {trained}."))
+        blocks.append(Prose(f"The right edge shows published networks {trained}."))
     if charts is not None:
         blocks.append(charts)
     costs = latency or macs
@@ -124,9 +125,9 @@ def whole(results: Results) -> list[Block]:
     if front:
         what = "latency" if latency else "operations"
         told = ", ".join(f"{TITLES[n]} ({cell(s)} %)" for n, s in front)
-        blocks.append(Prose(f"No other of the four is both cheaper in {what} and better than: {told}."))
+        blocks.append(Prose(f"Pareto front of {what} and mean IoU among the four: {told}."))
     if split != "test":
         listed = Table(("", "mean IoU on test"), tuple((p.name, f"{p.miou:.1f}") for p in FROM_SCRATCH))
-        note = Prose(f"Networks {trained}. Ours were not scored on test, so the two lists are not comparable.")
-        blocks.append(Folded("Published networks on CamVid test, which ours were not scored on", (note, listed)))
+        note = Prose(f"These networks were {trained}. Ours were not scored on test, so the scores are not comparable.")
+        blocks.append(Folded("Published networks on CamVid test (ours were not scored on it)", (note, listed)))
     return blocks

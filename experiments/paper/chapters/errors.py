@@ -37,12 +37,12 @@ def maps(pictures: Path | None) -> list[Block]:
             Note(
                 "No maps: there is neither a checkpoint nor a published weights file of a finished first seed. "
                 "In a clone, `python -m experiments.paper --data DIR --report-only --results results/experiment` "
-                "uses those of `weights`."
+                "uses the files in `weights`."
             ),
         ]
     index = read_json(pictures / "index.json")
     blocks.append(
-        Prose(f"{index['about']} In the maps of differences, red is wrong, pale is right, dark is not counted.")
+        Prose(f"{index['about']} In the difference maps, red is wrong, pale is right, and dark is not counted.")
     )
     legend = figure("class-colours", class_colors(index["key"]["classes"]), "Colours of the classes in the maps.")
     blocks += [legend] if legend else []
@@ -79,23 +79,26 @@ def _confusion(results: Results, split: str, labels: Sequence[str]) -> list[Bloc
     if shown is None:
         return []
     return [
-        Heading("What is taken for what", 3),
-        Prose(f"Percent of the pixels of each class on {split}, summed over the seeds; grey: right, red: wrong."),
+        Heading("Confusion between classes", 3),
+        Prose(
+            f"Percent of each ground-truth class's pixels on {split}, summed over the seeds; grey: right, red: wrong."
+        ),
         shown,
     ]
 
 
 def _calibration(results: Results, split: str) -> list[Block]:
-    caption = "Below the diagonal a network is surer than it should be. ECE: mean distance from it over all pixels."
+    caption = "Below the diagonal, a network is overconfident. ECE: mean distance from the diagonal over all pixels."
     chart = figure("calibration", calibration(results, split), caption)
     if chart is None:
         return []
     errors = {n: e for n in PAPER_ORDER if (e := calibration_error(results, n, split)) is not None}
     told = ", ".join(f"{TITLES[n]} {100 * e:.1f} %" for n, e in errors.items())
     return [
-        Heading("How sure they are", 3),
+        Heading("Calibration", 3),
         Prose(
-            f"Expected calibration error on {split}: {told}. Class weights in the loss make rare classes more probable."
+            f"Expected calibration error (ECE) on {split}: {told}. Class weights in the loss raise the predicted "
+            "probability of rare classes."
         ),
         chart,
     ]
@@ -103,7 +106,7 @@ def _calibration(results: Results, split: str) -> list[Block]:
 
 def _borders(results: Results, split: str) -> list[Block]:
     chart = figure(
-        "borders", borders(results, split), "Pixel accuracy by distance to the nearest border of two classes."
+        "borders", borders(results, split), "Pixel accuracy by distance to the nearest border between two classes."
     )
     if chart is None:
         return []
@@ -118,13 +121,14 @@ def _borders(results: Results, split: str) -> list[Block]:
             cells = [f"{100 * s:.1f}" if s is not None else "–" for s in scores]
             rows.append((TITLES[name], *cells, f"{100 * inside:.1f}", f"{100 * share:.0f}"))
     columns = ("pixels from the border", *band_names(), "within 4", "share of pixels within 4")
-    return [Heading("Near borders", 3), chart, Table(columns, tuple(rows), f"Pixel accuracy on {split}, percent")]
+    return [Heading("Near class borders", 3), chart, Table(columns, tuple(rows), f"Pixel accuracy on {split}, percent")]
 
 
 def _objects(results: Results, split: str, labels: Sequence[str]) -> list[Block]:
     classes = [labels.index(name) for name in SMALL_THINGS if name in labels]
     caption = (
-        "An object is a connected region of the ground truth; it is found when at least half of its pixels are right."
+        "An object is a connected region of one class in the ground truth; it is found if at least half of its pixels "
+        "are right."
     )
     chart = figure("objects", object_sizes(results, split, classes), caption) if classes else None
     if chart is None:
@@ -139,8 +143,8 @@ def _objects(results: Results, split: str, labels: Sequence[str]) -> list[Block]
         tables.append(Table(("found, %", *area_names()), tuple(rows), labels[place]))
     names = ", ".join(labels[place] for place in classes)
     return [
-        Heading("By the size of objects", 3),
-        Prose(f"The paper's weakness is small objects. Classes that come in pieces: {names}."),
+        Heading("By object size", 3),
+        Prose(f"Small objects are the paper's weakness. Classes with countable objects: {names}."),
         chart,
-        Folded("Class by class", tuple(tables)),
+        Folded("Every class", tuple(tables)),
     ]

@@ -23,10 +23,10 @@ def chapter(results: Results) -> list[Block]:
     return [
         Heading("A modern network"),
         Prose(
-            "The same question on a backbone of today: EfficientNet-Lite0 with ImageNet weights, trained on CamVid and "
-            "street photos by one short recipe. (a) `aaff_lite0` with AAFF blocks, (b) the same without gates, (c) a "
-            "plain feature pyramid whose operations are those of (a) within 1 %. By the rule above, on CamVid val; no "
-            "pair was known when the margin was stated."
+            "The same question on a modern backbone: EfficientNet-Lite0 with ImageNet weights, trained on CamVid and "
+            "street photos with one short recipe. The networks are (a) `aaff_lite0` with AAFF blocks, (b) the same "
+            "without gates, and (c) a plain feature pyramid whose operations equal those of (a) to within 1 %. The "
+            "rule above gives the verdicts on CamVid val; no pair was known when the margin was stated."
         ),
         comparison_table(_comparisons(results), "On CamVid val, in points of mean IoU"),
         _networks(results),
@@ -66,7 +66,7 @@ def _networks(results: Results) -> Table:
             )
         )
     columns = ("", "seeds", "mean IoU, CamVid val", "six-class mean IoU, street photos", "MACs", "int8 latency, ms")
-    return Table(columns, tuple(rows), "Means over seeds, in percent")
+    return Table(columns, tuple(rows), "Means over seeds, mean IoU in percent")
 
 
 def _held_out(results: Results) -> list[Block]:
@@ -80,11 +80,11 @@ def _held_out(results: Results) -> list[Block]:
     rows = [(fold, *(f"{100 * found[fold]:.1f}" if fold in found else _NOT_RUN for found in scores)) for fold in folds]
     rows.append(("mean", *(_mean(list(found.values())) for found in scores)))
     return [
-        Heading("On drives that it never saw", 3),
+        Heading("On unseen drives", 3),
         Prose(
-            "CamVid alone, every drive held out once, one seed and as many epochs for both: the paper's network from "
-            "scratch by its own recipe, `aaff_lite0` from ImageNet weights by the recipe of the CamVid model. The "
-            "difference is that of the two systems, not of the block."
+            "CamVid alone, each drive held out once, with one seed and the same number of epochs for both networks: "
+            "the paper's network from scratch with its own recipe, `aaff_lite0` from ImageNet weights with the recipe "
+            "of the CamVid model. The difference is between the two systems and does not isolate the block."
         ),
         Table(("held-out drive", *columns), tuple(rows), "Mean IoU in percent"),
     ]
@@ -95,7 +95,7 @@ def _ablation(results: Results) -> list[Block]:
         return []
     base = next((run for run in results.of("modern", AAFF.name) if run.seed == 0), None)
     noise = seed_noise({v.name: [r.scores["val"]["miou"] for r in results.of("modern", v.name)] for v in COMPARISON})
-    rows = [("aaff_lite0 as it is", *_cells(results, base, None, noise))]
+    rows = [("aaff_lite0, unchanged", *_cells(results, base, None, noise))]
     for group, variants in (("modern", COMPARISON[1:]), ("modern-ablation", ABLATION)):
         for variant in variants:
             run = next((r for r in results.of(group, variant.name) if r.seed == 0), None)
@@ -105,17 +105,17 @@ def _ablation(results: Results) -> list[Block]:
         *("parameters", "MACs", "int8 latency, ms"),
     )
     told = (
-        "its noise is not known yet"
+        "the noise is not known yet"
         if noise is None
-        else f"a difference below {100 * 2 * 2**0.5 * noise:.1f} points may be the seed's alone"
+        else f"a difference below {100 * 2 * 2**0.5 * noise:.1f} points may be due to the seed alone"
     )
     return [
-        Heading("Its choices, one by one", 3),
+        Heading("Design choices, one by one", 3),
         Prose(
-            "Each row changes one choice of `aaff_lite0`; same recipe, data and seed 0. One seed shows what breaks and "
-            f"what costs nothing, not a ranking: {told} (2√2 standard deviations over the seeds of group modern). "
-            "Latency: median and quartiles. Without auxiliary heads the exported network is the same, so the gap "
-            "between its latency and the first row's is noise."
+            "Each row changes one choice of `aaff_lite0`, with the same recipe, data and seed (0). One seed shows what "
+            f"breaks and what costs nothing, but gives no ranking: {told} (2√2 standard deviations over the seeds of "
+            "group modern). Latency: median and quartiles. Auxiliary heads are not exported, so the latency gap "
+            "between the network without them and the first row is noise."
         ),
         Table(
             columns,
@@ -133,7 +133,7 @@ def _cells(
     score, streets, difference = run.scores["val"]["miou"], six_class_iou(run), ""
     if base is not None:
         gap = score - base.scores["val"]["miou"]
-        difference = points(gap) + (" (noise)" if within_noise(gap, noise) else "")
+        difference = points(gap) + (" (within noise)" if within_noise(gap, noise) else "")
     return (
         f"{100 * score:.1f}",
         difference,

@@ -22,8 +22,8 @@ def chapter(results: Results) -> list[Block]:
     blocks: list[Block] = [
         Heading("Provenance"),
         Prose(
-            "Everything above is made from the JSON files of the results and from nothing else; each carries the raw "
-            f"counts behind its scores. Settings of the experiment: {settings}."
+            "Everything above is generated from the JSON result files alone; each contains the raw counts behind its "
+            f"scores. Settings of the experiment: {settings}."
         ),
         _machine(results),
     ]
@@ -58,8 +58,8 @@ def _machine(results: Results) -> Table:
         for run in results.runs
         if (e := run.provenance.get("engine"))
     }
-    rows.append(("arithmetic", "fp32 (scores)", ", ".join(sorted(engines)) or "–"))
-    return Table(("", "this report", "trainings (start)"), tuple(rows), text_columns=3)
+    rows.append(("arithmetic", "fp32 (scores)", "; ".join(sorted(engines)) or "–"))
+    return Table(("", "this report", "training runs (start)"), tuple(rows), text_columns=3)
 
 
 def _short(key: str, value: Any) -> str:
@@ -95,7 +95,7 @@ def _plan(results: Results) -> Folded:
     for row in results.plan["runs"]:
         told = f"{row['stage']}" + (f", epoch {row['epoch']} of {row['epochs']}" if row["stage"] == "begun" else "")
         rows.append((f"`{row['run']}`", told, f"{row['core_hours']:.2f}"))
-    caption = "Hours are those of one core, expected from what the finished runs took"
+    caption = "Hours on one core, estimated from the finished runs"
     return Folded(
-        "The plan and where it stands", (Table(("run", "state", "hours"), tuple(rows), caption, text_columns=2),)
+        "The plan and its progress", (Table(("run", "state", "hours"), tuple(rows), caption, text_columns=2),)
     )

@@ -54,7 +54,7 @@ def training(results: Results) -> list[Block]:
     ]
     blocks: list[Block] = [Heading("IV-A. Training")]
     if not any(charts):
-        return [*blocks, Note("No curve yet: no run of group seeds has finished with a validation on its way.")]
+        return [*blocks, Note("No curve yet: no finished run of group seeds was validated during training.")]
     counts = {name: len(results.of("seeds", name)) for name in PAPER_ORDER}
     told = ", ".join(f"{TITLES[n]} {count}" for n, count in counts.items() if count)
     blocks.append(Prose(f"Mean over seeds, with a band of one standard deviation. Finished seeds: {told}."))
@@ -70,11 +70,11 @@ def table(results: Results) -> list[Block]:
         return [*blocks, Note("No score yet: no run of group seeds has finished.")]
     blocks.append(
         Prose(
-            "Mean ± standard deviation over seeds, in percent; one confusion matrix over the split, native logits "
-            "resized to the label, void never counted. The grey rows are baselines without any network: the most "
-            "frequent class, and the most frequent class of each pixel. Scores are of fp32; the frames per second of "
-            "other precisions stand beside them for orientation. The paper's own figures are marked as **its own "
-            f"protocol** ({PAPER_PROTOCOL}): they are not comparable."
+            "Mean ± standard deviation over seeds, in percent, from one confusion matrix over the split, with native "
+            "logits resized to the label and void never counted. The majority class and the position prior (the most "
+            "frequent class of each pixel) are baselines without a network. Scores are in fp32; frames per second in "
+            "other precisions are given for orientation. The paper's own figures follow **its own protocol** "
+            f"({PAPER_PROTOCOL}) and are not comparable."
         )
     )
     blocks += [summary(results, split) for split in splits]
@@ -127,10 +127,10 @@ def class_table(results: Results, split: str, labels: Sequence[str], metric: str
     if metric == "accuracy" and split == "val":
         quiet.add(len(rows))
         told = [f"(paper {100 * PAPER_TABLE[name].accuracy['traffic light']:.0f})" for name in PAPER_ORDER]
-        rows.append(("traffic light, the paper's protocol alone", *told))
-    what = "accuracy (recall), the paper's measure" if metric == "accuracy" else "IoU"
-    bracketed = "; in brackets the paper's, of its own protocol" if quiet else ""
-    caption = f"Table 1, {what} of every class on {split}{bracketed}"
+        rows.append(("traffic light, the paper's protocol only", *told))
+    what, whose = ("accuracy (recall)", ", the paper's measure") if metric == "accuracy" else ("IoU", "")
+    bracketed = "; in brackets, the paper's figures under its own protocol" if quiet else ""
+    caption = f"Table 1, {what} of every class on {split}{whose}{bracketed}"
     return Table(("class", *(TITLES[n] for n in PAPER_ORDER)), tuple(rows), caption, frozenset(quiet))
 
 
@@ -151,7 +151,7 @@ def learning(results: Results) -> list[Block]:
     if not rows:
         return [*blocks, Note("No run of group seeds has finished.")]
     prior = results.baselines.get("val", {}).get("position prior", {}).get("pixel_accuracy")
-    scale = f" Predicting the most frequent training class of every pixel scores {100 * prior:.0f} %." if prior else ""
+    scale = f" Predicting the most frequent training class at each pixel scores {100 * prior:.0f} %." if prior else ""
     blocks.append(
         Prose("Pixel accuracy on val is the paper's measure of learning ability." + scale),
     )
@@ -165,7 +165,7 @@ def learning(results: Results) -> list[Block]:
         "val pixel acc.",
         "paper's protocol, val pixel acc.",
     )
-    blocks.append(Table(columns, tuple(rows), "What the networks fit (train without augmentation)"))
+    blocks.append(Table(columns, tuple(rows), "How well the networks fit (train without augmentation)"))
     return blocks
 
 
@@ -175,8 +175,8 @@ def carrying_over(results: Results) -> list[Block]:
     charts = [
         figure(f"generalisation-{group}", generalisations(results, group), f"{caption} Bars: one standard deviation.")
         for group, caption in (
-            ("seeds", "Recipe of the paper, over seeds: train, and val between frames of the same drives."),
-            ("drives", "Shorter recipe, over drives: the two drives trained on, and the third."),
+            ("seeds", "Recipe of the paper, over seeds: train, and val, taken between frames of the same drives."),
+            ("drives", "Shorter recipe, over drives: the two training drives, and the third."),
         )
     ]
     shown = row(*charts)
@@ -184,8 +184,8 @@ def carrying_over(results: Results) -> list[Block]:
         return [*blocks, Note("Nothing to compare yet.")]
     blocks.append(
         Prose(
-            "The val split of CamVid lies between training frames of its own drive, so it says little about another "
-            "street. Under `camvid11-drives` a network trains on two drives and is scored on the third."
+            "The val frames of CamVid lie between training frames of the same drive, so they say little about other "
+            "streets. Under `camvid11-drives`, a network trains on two drives and is scored on the third."
         )
     )
     blocks += claims.carrying_over(results)
@@ -201,7 +201,7 @@ def carrying_over(results: Results) -> list[Block]:
         Table(
             (*columns, "paper's protocol, val → test (pixel acc.)"),
             tuple(rows),
-            "Mean IoU in percent; gaps in points, each within a run",
+            "Mean IoU in percent; gaps in points, each computed within a run",
         )
     )
     folds = _folds(results)
@@ -209,8 +209,9 @@ def carrying_over(results: Results) -> list[Block]:
         blocks.append(Folded("Every held-out drive", (folds,)))
     blocks.append(
         Prose(
-            f"The paper ({PAPER.split(',')[0]}) reads generalisation off the step from its validation to its test "
-            "scores. That step came from batch-norm statistics that were never updated; see the published fault below."
+            f"The paper ({PAPER.split(',')[0]}) judges generalisation by the change from its validation to its test "
+            "scores. That change came from batch-norm statistics that were never updated: see the fault in the "
+            "reference implementation below."
         )
     )
     return blocks
@@ -239,4 +240,4 @@ def _folds(results: Results) -> Table | None:
     columns = ["trained on the other two"]
     for fold in drives:
         columns += [f"{fold} mean IoU", f"{fold} pixel acc."]
-    return Table(tuple(columns), tuple(rows), "Scores on the drive that was held out, percent", frozenset(quiet))
+    return Table(tuple(columns), tuple(rows), "Scores on the held-out drive, in percent", frozenset(quiet))

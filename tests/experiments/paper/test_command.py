@@ -123,7 +123,7 @@ def test_published_pages_are_rebuilt_from_results_alone(made_up: MakeUp, tmp_pat
     root = tmp_path / "root"
     shutil.copytree(made_up(seeds=1, drives=0), root / "results" / "experiment")
     assert main(["--report-only", "--publish", str(root), "--out", str(tmp_path / "out")]) == 0
-    assert "## V-D. The whole" in (root / "docs" / "experiment" / "README.md").read_text(encoding="utf-8")
+    assert "## V-D. Overall" in (root / "docs" / "experiment" / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_part_of_the_plan_can_be_chosen() -> None:

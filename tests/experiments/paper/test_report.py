@@ -24,7 +24,7 @@ CHAPTERS = [
     "V-A. Learning ability",
     "V-B. Generalisation",
     "V-C. Speed",
-    "V-D. The whole",
+    "V-D. Overall",
     "What the block does",
     "How the networks err",
     "Provenance",
@@ -76,7 +76,7 @@ class TestWhole:
         )
         assert "| position prior | – | 16.7 | 59.0 | 25.0 | – | – | – | – |" in table
         assert "(paper 92)" in pages[1]
-        assert "| traffic light, the paper's protocol alone | (paper 27) |" in pages[1]
+        assert "| traffic light, the paper's protocol only | (paper 27) |" in pages[1]
         assert "Table 1, averages on test" in pages[1]
 
     def test_the_answer_stands_at_the_top_with_val_and_drives_apart(self, pages: tuple[str, str]) -> None:
