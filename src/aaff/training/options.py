@@ -156,7 +156,7 @@ class OptimOptions:
         _need(0 <= self.warmup < math.inf, f"optim.warmup is {self.warmup}", "it must be 0 or more epochs")
         _need(
             0 <= self.min_lr <= self.lr,
-            f"optim.min_lr is {self.min_lr} and optim.lr is {self.lr}",
+            f"optim.min_lr is {self.min_lr} and optim.lr {self.lr}",
             "min_lr must be between 0 and lr, since the learning rate decreases",
         )
         _need(
