@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
-from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro import _errors as events
@@ -87,7 +87,7 @@ _UNHINTED: list[type] = []
 
 @_REGISTRY.struct_rule
 def _no_default_none(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """Hide "(default: None)": the help text of an optional option already describes the default."""
+    """Hide "(default: None)" and "(default: )": the help text of an optional option already describes the default."""
     if not is_dataclass(info.type) or info.type in _UNHINTED:
         return None
     _UNHINTED.append(info.type)
@@ -97,8 +97,14 @@ def _no_default_none(info: StructTypeInfo) -> StructConstructorSpec | None:
         _UNHINTED.pop()
     if not isinstance(found, StructConstructorSpec):
         return None
-    fields = (_unhinted(field) if field.default in (None, (), "") else field for field in found.fields)
+    fields = (_unhinted(field) if _has_no_default(field) else field for field in found.fields)
     return replace(found, fields=tuple(fields))
+
+
+def _has_no_default(field: StructFieldSpec) -> bool:
+    """Whether the default is nothing, as that of positional arguments of any number is too."""
+    variadic = any(get_origin(kind) is tuple for kind in (field.type, *get_args(field.type)[:1]))
+    return field.default in (None, (), "") or (variadic and not isinstance(field.default, tuple))
 
 
 def _unhinted(field: StructFieldSpec) -> StructFieldSpec:
