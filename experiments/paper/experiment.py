@@ -78,7 +78,7 @@ class Experiment(Queue):
         return arithmetic
 
     def fault(self, results: Path, scale: Scale | None = None) -> None:
-        """Show the published fault, once.
+        """Show the reference implementation's fault, once.
 
         Args:
             results: folder of the results, in which it may be kept already.
@@ -86,7 +86,7 @@ class Experiment(Queue):
         """
         path = self.out / "fault.json"
         if not path.is_file() and not (results / path.name).is_file():
-            self.say("showing the published fault on synthetic streets")
+            self.say("showing the reference implementation's fault on synthetic streets")
             write_json(path, demonstrate(scale or Scale()))
 
     def report(

@@ -41,7 +41,7 @@ def run_miniature(
         recipe: of the runs.
         data: a data set; None makes one in ``out``.
         frames: to render, for train, val and test.
-        fault: scale of the published fault.
+        fault: scale of the reference implementation's fault.
         jobs, threads: as in ``experiments.runner.work.share_cores``.
         say: told in a line what happens.
 

@@ -1,7 +1,7 @@
 """Fig. 5: frame, ground truth, the networks' class maps and where they differ from it, side by side.
 
 Either frames of the data set, for the reader's own eyes, or synthetic streets, for a report that is published:
-frames of CamVid may not be passed on.
+frames of CamVid may not be redistributed.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def draw_pictures(
     classes = {
         name: "#{:02x}{:02x}{:02x}".format(*color) for name, color in zip(labels.names, labels.colors, strict=True)
     }
-    key: dict[str, Any] = {"version": 2, "checkpoints": hashes, "source": where, "size": str(size), "classes": classes}
+    key: dict[str, Any] = {"version": 3, "checkpoints": hashes, "source": where, "size": str(size), "classes": classes}
     index = folder / "index.json"
     if index.is_file() and read_json(index).get("key") == key:
         return
@@ -105,7 +105,7 @@ def draw_pictures(
         samples = drawn_samples(size)
         shown = choose(samples, {s.name: _mean_score(engines, s, labels) for s in samples})
         about = (
-            "Frames of CamVid may not be passed on, so these are synthetic streets that no network was trained on: "
+            "Frames of CamVid may not be redistributed, so these are synthetic streets that no network was trained on: "
             "three spread over twelve, and the two on which the networks are worst. **The maps look broken because the "
             "networks learned from photographs of CamVid and are shown synthetic streets, which are far from them;** "
             "they say nothing about CamVid. With the data set at hand, `python -m experiments.paper --data camvid "

@@ -1,7 +1,7 @@
 """All that the report is made from: the plan and its finished runs (``experiments.runner.results``), and beside them
 
 ``baselines.json``  majority class and position prior on every scored split
-``fault.json``      the published fault at small scale
+``fault.json``      the reference implementation's fault at small scale
 ``speed.json``      measured by ``aaff bench``, where there is one
 ``lite_latency.json``   measured by ``experiments.paper.modern_latency``, likewise
 """

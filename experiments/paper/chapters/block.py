@@ -1,4 +1,4 @@
-"""What the AAFF block does: gates, fusions and parts taken away, what the gates put out, and the published fault."""
+"""What the AAFF block does: gates, fusions, parts removed, gate outputs, and the reference implementation's fault."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def _ablation(results: Results) -> list[Block]:
     )
     blocks.append(
         Prose(
-            f"DepthwiseAAFF with one change at a time: {epochs} epochs, one seed, and the same recipe for all. {bar}."
+            f"DepthwiseAAFF with another gate, another fusion or a part removed: {epochs} epochs, one seed, the same "
+            f"recipe for all. {bar}."
         )
     )
     caption = "Mean IoU on val; the paper's choice (sigmoid, concat) is the green triangle."
@@ -168,10 +169,10 @@ def _findings(found: dict[str, Any]) -> list[str]:
     if still < 1e-6:
         said.append(
             "**The gates are constant.** With a batch of one, no gate of DepthwiseAAFF changes from image to image "
-            f"(largest spread {still:.1g}), so the block could have no effect that depends on the image."
+            f"(largest spread {still:.1g}), so its attention cannot depend on the image."
         )
-    parts = two["last_step"]["parts"]
-    dead = [name for name, share in parts.items() if share > 0.999]
+    steps = two["first_step"]["parts"], two["last_step"]["parts"]
+    dead = [name for name in steps[1] if min(parts[name] for parts in steps) > 0.999]
     if dead:
         said.append(
             "**DepthwiseAAFF2 is dead except for its spatial path.** Its gates are ReLU(0) = 0 with zero gradient. The "

@@ -112,8 +112,8 @@ def _ablation(results: Results) -> list[Block]:
     return [
         Heading("Design choices, one by one", 3),
         Prose(
-            "Each row changes one choice of `aaff_lite0`, with the same recipe, data and seed (0). One seed shows what "
-            f"breaks and what costs nothing, but gives no ranking: {told} (2√2 standard deviations over the seeds of "
+            "Each row changes one choice of `aaff_lite0`, with the same recipe, data and seed (0). One seed "
+            f"gives no ranking: {told} (2√2 standard deviations over the seeds of "
             "group modern). Latency: median and quartiles. Auxiliary heads are not exported, so the latency gap "
             "between the network without them and the first row is noise."
         ),

@@ -210,8 +210,8 @@ def carrying_over(results: Results) -> list[Block]:
     blocks.append(
         Prose(
             f"The paper ({PAPER.split(',')[0]}) judges generalisation by the change from its validation to its test "
-            "scores. That change came from batch-norm statistics that were never updated: see the fault in the "
-            "reference implementation below."
+            "scores. In the reference implementation, batch-norm statistics that are never updated cause such a drop "
+            "by themselves: see its fault below."
         )
     )
     return blocks
