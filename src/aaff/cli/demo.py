@@ -13,6 +13,7 @@ _SHOWN = 6
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>aaff demo</title>
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <style>body {{ font: 16px/1.5 sans-serif; max-width: 60rem; margin: auto; padding: 1rem }} img {{ max-width: 100% }}
+.maps img {{ width: 32% }}
 pre {{ overflow-x: auto; background: #f4f5f7; padding: 1rem }}
 td + td {{ text-align: right; padding-left: 2rem }}
 i {{ display: inline-block; width: .9em; height: .9em; margin-right: .5em; vertical-align: -.1em }}</style>
@@ -20,7 +21,7 @@ i {{ display: inline-block; width: .9em; height: .9em; margin-right: .5em; verti
 <p>A small network, trained for a few minutes on synthetic streets. The scores show that everything works; they say
 nothing about real streets.</p>
 <h2>Predictions</h2>
-{pictures}
+<p class="maps">{pictures}</p>
 <h2>Scores on {split}</h2>
 <table>{table}</table>
 <h2>Training</h2>
