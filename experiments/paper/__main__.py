@@ -46,7 +46,7 @@ class Args:
     published pages from results and weights alone."""
     streets: Path | None = None
     """Folder of street photos with merged labels (scripts.prepare_streets), for the groups modern and modern-ablation,
-    which train on them too; without it they are left out."""
+    which are scored on them too; without it these groups are left out."""
     minutes: float | None = None
     """Stop after this many minutes; the same command resumes. Default: when all is done."""
     out: Path = Path("runs/experiment")
@@ -186,7 +186,7 @@ def make_experiment(args: Args, data: Path) -> Experiment:
         "drives": args.drives_recipe or str(RECIPES / "drives.yaml"),
         "long-drives": str(RECIPES / "long-drives.yaml"),
         "ablation": args.ablation_recipe or str(RECIPES / "ablation.yaml"),
-        "modern-drives": str(RECIPES / "modern-drives.yaml"),
+        "modern-drives": str(RECIPES / "modern.yaml"),
     }
     if args.streets is not None:
         names |= dict.fromkeys(MODERN, str(RECIPES / "modern.yaml"))

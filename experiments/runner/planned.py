@@ -61,7 +61,6 @@ class PlannedRun:
         fold: the held-out drive, where there is one.
         recipe: the complete recipe.
         scorings: what the finished run is scored on.
-        also: names of data sets that it is trained on beside the first.
     """
 
     group: str
@@ -70,7 +69,6 @@ class PlannedRun:
     recipe: Recipe
     scorings: tuple[Scoring, ...]
     fold: str | None = None
-    also: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

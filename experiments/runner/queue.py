@@ -62,7 +62,7 @@ class Queue:
         self.archive = Archive(archive) if archive is not None else None
         self._hashes: dict[tuple[str, str, str | None], str] = {}
         for run in runs:
-            needed = {*run.also, *(scoring.source for scoring in run.scorings)} - {"", *self.others}
+            needed = {scoring.source for scoring in run.scorings} - {"", *self.others}
             if needed:
                 raise OptionError(f"{run.name} needs the data set {min(needed)!r}; name its folder")
             if run.variant.module:
@@ -72,8 +72,7 @@ class Queue:
         self.clock = Clock({run.name: len(self._sets[_training_data(run)]) for run in self.runs}, costs.macs)
 
     def _open_training(self, run: PlannedRun) -> Dataset:
-        folders = [self.data, *(self.others[name] for name in run.also)]
-        return open_splits(folders, run.recipe, self.layout).train
+        return open_splits(self.data, run.recipe, self.layout).train
 
     def _state(self, run: PlannedRun, own: RunState) -> RunState:
         """How far a run is; a result in the archive stands for a folder that holds no finished run."""
@@ -177,7 +176,7 @@ class Queue:
 
 def _training_data(run: PlannedRun) -> tuple[object, ...]:
     """What decides which frames a run is trained on."""
-    return run.recipe.train_split, run.recipe.protocol, run.also, run.recipe.repeat
+    return run.recipe.train_split, run.recipe.protocol
 
 
 def _compared(run: PlannedRun) -> tuple[str, str, int]:

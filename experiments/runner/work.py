@@ -71,8 +71,7 @@ class Workshop:
             words = to_words(folder, run.scorings, {"": self.data, **self.others}, self.layout)
             module = ["--import", run.variant.module] if run.variant.module else []
             return [*python, "experiments.runner.measure", *words, *module, "--threads", str(self.threads)]
-        folders = [self.data, *(self.others[name] for name in run.also)]
-        words = ["--data", *map(str, folders), *layout, "--out", str(folder)]
+        words = ["--data", str(self.data), *layout, "--out", str(folder)]
         words += ["--import", run.variant.module] if run.variant.module else []
         if (folder / STATE).is_file():
             return [*python, "aaff", "train", *words, "--resume"]

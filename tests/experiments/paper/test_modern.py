@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from experiments.paper.blocks import Prose, Table
+from experiments.paper.blocks import Folded, Table
 from experiments.paper.chapters.lite import chapter
 from experiments.paper.modern import COMPARISON, SIX, STREETS_VAL
 from experiments.paper.results import Results
@@ -78,12 +78,15 @@ def test_a_verdict_waits_for_all_seeds() -> None:
     assert all(row[1] == "not run yet" for row in choices.rows[1:])
 
 
-def test_classes_that_are_hardly_learned_yet_are_named() -> None:
-    found = results({"aaff_lite0": 1})
-    found.runs[0].scores["val"]["per_class"] = {"road": {"iou": 0.9}, "pole": {"iou": 0.01}, "fence": {"iou": None}}
-    (told,) = [block.text for block in chapter(found) if isinstance(block, Prose) and "barely" in block.text]
-    assert "pole" in told
-    assert "road" not in told
+def test_runs_with_the_first_recipe_are_shown_and_enter_no_verdict() -> None:
+    short = run("aaff_lite0", 0, 0.4, "modern-short")
+    short.scores["val"]["per_class"] = {"bicyclist": {"iou": 0.0}}
+    found = replace(results({}), runs=[short])
+    (folded,) = [block for block in chapter(found) if isinstance(block, Folded)]
+    shown = folded.blocks[-1]
+    assert isinstance(shown, Table)
+    assert shown.rows == (("aaff_lite0, unchanged", "40.0", "0.0", "90.0", "50.0"),)
+    assert {row[1] for row in tables(found)[0].rows} == {"**open**"}
 
 
 def test_equal_networks_are_equivalent_since_no_pair_was_known_before_the_margin() -> None:

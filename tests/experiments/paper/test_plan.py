@@ -79,7 +79,6 @@ def test_a_control_has_its_partner_at_every_seed(plan: list[PlannedRun]) -> None
 def test_a_complete_seed_of_the_modern_comparison_is_a_pair(plan: list[PlannedRun]) -> None:
     modern = [run for run in plan if run.group == "modern"]
     assert [run.seed for run in modern] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert {run.also for run in modern} == {("streets",)}
     assert {scoring.name for scoring in modern[0].scorings} == {"val", "streets-val"}
 
 
