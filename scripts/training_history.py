@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from aaff.files import replacing, write_json
 from aaff.networks.weights import read_checkpoint
 from aaff.textfile import read_yaml
+from aaff.training.figures import STYLE
 from aaff.training.recipe import Recipe
 from scripts.tables import ROOT
 
@@ -80,8 +81,7 @@ def draw(path: Path, stages: list[dict[str, Any]]) -> None:
     ]
     scored = [(step, row) for part in parts for step, row in part if "miou" in row]
     steps = [step for step, _ in scored]
-    look = {"font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "svg.fonttype": "none", "svg.hashsalt": "aaff"}
-    with style.context(look, after_reset=True):
+    with style.context(STYLE, after_reset=True):
         figure = Figure(figsize=(4.5, 5.7), layout="constrained")
         top, middle, bottom = figure.subplots(3, sharex=True)
         for part in parts:

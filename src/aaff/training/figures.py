@@ -16,6 +16,8 @@ from aaff.preprocess import Size, resize_image, resize_label
 _PANELS = (("loss", "training loss"), ("miou", "mean IoU, {split}"), ("pixel_accuracy", "pixel accuracy, {split}"))
 _COLOR = "#0072b2"
 _WIDEST = 480
+STYLE = {"font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "svg.fonttype": "none", "svg.hashsalt": "aaff"}
+"""Matplotlib's settings for curves; the salt makes equal curves equal files."""
 
 
 def draw_curves(path: Path, history: Sequence[dict[str, Any]], split: str = "val") -> None:
@@ -33,8 +35,7 @@ def draw_curves(path: Path, history: Sequence[dict[str, Any]], split: str = "val
     from matplotlib.figure import Figure  # without pyplot, there is nothing to close and no display is needed
 
     shown = [(key, title) for key, title in _PANELS if any(key in row for row in history)]
-    look = {"font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "svg.fonttype": "none", "svg.hashsalt": "aaff"}
-    with style.context(look, after_reset=True):
+    with style.context(STYLE, after_reset=True):
         figure = Figure(figsize=(4.5, 1.9 * len(shown)), layout="constrained")
         panels = figure.subplots(len(shown), squeeze=False, sharex=True)[:, 0]
         for axes, (key, title) in zip(panels, shown, strict=True):
