@@ -46,7 +46,7 @@ class Args:
     published pages from results and weights alone."""
     streets: Path | None = None
     """Folder of street photos with merged labels (scripts.prepare_streets), for the groups modern and modern-ablation,
-    which are scored on them too; without it these groups are left out."""
+    which are scored on them too; without it these groups are skipped."""
     minutes: float | None = None
     """Stop after this many minutes; the same command resumes. Default: when all is done."""
     out: Path = Path("runs/experiment")

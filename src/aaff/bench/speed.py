@@ -83,7 +83,7 @@ def measure_models(
         network alone or None.
 
     Raises:
-        OptionError: there is no row, or fewer than one run.
+        OptionError: ``rows`` is empty, or ``runs`` is less than 1.
     """
     if runs < 1 or not rows:
         raise OptionError(f"{len(rows)} models, {runs} runs: nothing to measure; give 1 or more of both")

@@ -35,7 +35,7 @@ def make_untrained(name: str, size: Size, scenes: Scenes) -> tuple[SegmentationN
         scenes: returns labelled frames for fitting the logits layer.
 
     Raises:
-        UnknownNameError: there is no such network.
+        UnknownNameError: the network is not registered.
     """
     torch.manual_seed(0)
     net = create_model(name, CAMVID11.num_classes).eval()

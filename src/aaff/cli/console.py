@@ -17,7 +17,7 @@ from aaff.card import ModelCard
 from aaff.published import default_name
 
 SECONDS_BETWEEN_LINES = 5.0
-"""Seconds between progress lines when there is no terminal."""
+"""Seconds between progress lines when output is not a terminal."""
 
 _PIPE_WIDTH = 200
 _NAME_WIDTH = 16

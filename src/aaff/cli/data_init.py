@@ -20,7 +20,7 @@ class Args:
 
     Pairs images with masks, reads the ids or colours of all masks, splits the frames into train and val (by sequence
     if the file names show sequences), and writes dataset.yaml and lists/SPLIT.txt into the folder. Asks for the class
-    names unless --names is given or there is no terminal. You can edit dataset.yaml afterwards.
+    names unless --names is given or input is not a terminal. You can edit dataset.yaml afterwards.
 
     Exit status: 0 written, 2 could not run.
     """
@@ -28,7 +28,7 @@ class Args:
     data: tyro.conf.Positional[Path]
     """Folder with images and masks, for example images/NAME.jpg and masks/NAME.png, or NAME.jpg and NAME_mask.png."""
     names: tuple[str, ...] = ()
-    """Class names in the order of their ids or colours; default: ask, or guess if there is no terminal."""
+    """Class names in the order of their ids or colours; default: ask, or guess if input is not a terminal."""
     name: str = ""
     """Name of the data set; default: the name of the folder."""
     ignore: tuple[int, ...] | None = None

@@ -24,7 +24,7 @@ class Args:
 
     model: tyro.conf.Positional[Path]
     """An exported file (.onnx), a checkpoint (.safetensors), a run folder or a model name (see: aaff models).
-    Of a run folder, the best checkpoint is used, or the last one if there is no best."""
+    Of a run folder, the best checkpoint is used, otherwise the last."""
     data: Path
     """Folder of the data set."""
     split: str = "val"

@@ -35,7 +35,7 @@ class Args:
 
     model: tyro.conf.Positional[Path]
     """A checkpoint (.safetensors), a run folder, the name of published weights, or with --card an .onnx file.
-    Of a run folder, the best checkpoint is used, or the last one if there is no best."""
+    Of a run folder, the best checkpoint is used, otherwise the last."""
     out: Path | None = None
     """File to write; default: next to the checkpoint, such as best-int8.onnx."""
     precision: Literal["fp32", "int8"] = "fp32"
