@@ -71,6 +71,7 @@ def run(args: Args) -> int:
 
     require("torch", "train")  # report what is missing now, not after the data set is generated
     require("onnx", "train")
+    require("onnxruntime", "train")
     folder = _free(args.out)
     begin = time.monotonic()
     for words in commands(args, folder):
