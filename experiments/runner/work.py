@@ -46,7 +46,7 @@ class Workshop:
         layout: of the data set; None is found out.
         jobs: runs side by side.
         threads: compute threads of each.
-        arithmetic: ``device`` and ``precision`` by name of a run; default: what is fast on this machine.
+        arithmetic: ``device`` and ``precision`` by name of a run; default: what its recipe says.
         say: told in a line what happens.
         others: folders of further data sets, by the names that the plan uses.
     """
@@ -76,8 +76,8 @@ class Workshop:
         if (folder / STATE).is_file():
             return [*python, "aaff", "train", *words, "--resume"]
         arithmetic = ["--engine.threads", str(self.threads)]
-        for key in ("device", "precision"):
-            arithmetic += [f"--engine.{key}", str(self.arithmetic.get(run.name, {}).get(key, "auto"))]
+        for key, value in self.arithmetic.get(run.name, {}).items():
+            arithmetic += [f"--engine.{key}", str(value)]
         return [*python, "aaff", "train", *words, *to_flags(run.recipe.to_dict(), f"plan of {run.name}"), *arithmetic]
 
     def begin(self, run: PlannedRun) -> Job | None:
