@@ -192,8 +192,10 @@ class Trainer:
         )
         self.augmentations: list[Augmentation] = [find_augmentation(name) for name in recipe.augment.transforms]
         if recipe.augment.paste:
-            classes, probability = recipe.augment.paste_classes, recipe.augment.paste
-            self.augmentations.append(PasteRareObjects(train_set, counts, classes, probability))
+            paste = recipe.augment
+            self.augmentations.append(
+                PasteRareObjects(train_set, counts, paste.paste_classes, paste.paste, paste.paste_blend)
+            )
         self.transform: Transform | None = None
         self.position = Position()
         self.report: Report | None = None
