@@ -9,7 +9,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -181,6 +181,18 @@ def test_a_run_of_a_killed_command_is_waited_for(scenes_dir: Path, finished: Pat
     assert orphan.process.wait() == 0
     assert starts(tmp_path, NAMES[0]) == ["train", "score"]
     assert not held(tmp_path / NAMES[0])
+
+
+def test_a_precision_named_by_the_recipe_is_taken_unless_runs_to_compare_with_have_another(
+    scenes_dir: Path, tmp_path: Path
+) -> None:
+    run = experiment(scenes_dir, tmp_path).runs[0]
+    named = replace(run, recipe=replace(run.recipe, engine=replace(run.recipe.engine, precision="fp32")))
+    for shared, expected in (({}, "fp32"), ({run.name: {"device": "cpu", "precision": "bf16"}}, "bf16")):
+        command = Workshop(tmp_path, scenes_dir, None, 1, 1, shared).command(named)
+        assert command is not None
+        last = len(command) - 1 - command[::-1].index("--engine.precision")
+        assert command[last + 1] == expected
 
 
 def test_the_real_commands_train_then_score_then_end(scenes_dir: Path, finished: Path, tmp_path: Path) -> None:
