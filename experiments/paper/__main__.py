@@ -37,8 +37,8 @@ class Args:
     The command works through a plan: interrupt it at any moment and give it again to resume.  Groups:
     seeds (six networks, three seeds), drives (every drive held out once), long-drives (four of them with more steps and
     three seeds), ablation (the AAFF block taken apart), modern (AAFF blocks on a pretrained backbone against none),
-    modern-ablation (its choices one by one), modern-drives (the same network, every drive held out once), fault (the
-    published error at small scale).
+    modern-ablation (its choices one by one), modern-drives (the same network and choices, scored on held-out drives),
+    fault (the published error at small scale).
     """
 
     data: Path | None = None

@@ -18,9 +18,9 @@ DEFAULT_ORDER: tuple[Group, ...] = (
     "drives",
     "ablation",
     "seeds",
-    "modern-drives",
     "modern",
     "modern-ablation",
+    "modern-drives",
     "long-drives",
 )
 """After the first seed of all four networks: what the answer needs most for its time comes first."""

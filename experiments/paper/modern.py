@@ -1,8 +1,9 @@
 """A modern network: AAFF blocks on a pretrained backbone, against none (group ``modern``), and its choices one by one
 (group ``modern-ablation``).
 
-Both by one recipe, from ImageNet weights, on CamVid alone, scored on val of CamVid and of the street photos.  Runs by
-an earlier recipe are kept as ``SHORT``.  Latency does not depend on the weights and is measured once, by
+Both by one recipe, from ImageNet weights, on CamVid alone, scored on val of CamVid and of the street photos; group
+``modern-drives`` scores the same networks on drives that they were not trained on.  Runs by an earlier recipe are kept
+as ``SHORT``.  Latency does not depend on the weights and is measured once, by
 ``experiments.paper.modern_latency``.
 """
 

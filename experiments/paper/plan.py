@@ -8,7 +8,7 @@ Groups of runs (rules: ``docs/experiment``):
 ``ablation``         depthwise_aaff: gate × fusion, one side, no spatial path; a short recipe, one seed.
 ``modern``           AAFF blocks on a pretrained backbone against none, every seed (``experiments.paper.modern``).
 ``modern-ablation``  the choices of aaff_lite0 one by one, one seed.
-``modern-drives``    aaff_lite0 from ImageNet weights and CamVid alone, every drive held out once, 15 epochs.
+``modern-drives``    aaff_lite0 with every drive held out once, its choices with the first one; that recipe, one seed.
 
 A run is a network, a recipe and a folder; nothing here trains.
 """
@@ -145,15 +145,26 @@ def _long_drives(settings: Settings, macs: Macs) -> list[PlannedRun]:
 
 
 def _modern_drives(settings: Settings, _: Macs) -> list[PlannedRun]:
-    return _held_out("modern-drives", settings, settings.seeds[:1], [modern.AAFF])
+    first, seeds = settings.folds[:1], settings.seeds[:1]
+    choices = [*modern.COMPARISON[1:], *modern.ABLATION]
+    return [
+        *_held_out("modern-drives", settings, seeds, [modern.AAFF]),
+        *_held_out("modern-drives", settings, seeds, choices, first),
+    ]
 
 
-def _held_out(group: str, settings: Settings, seeds: Sequence[int], variants: Sequence[Variant]) -> list[PlannedRun]:
-    """Every drive held out once, for each seed."""
+def _held_out(
+    group: str,
+    settings: Settings,
+    seeds: Sequence[int],
+    variants: Sequence[Variant],
+    folds: Sequence[str] | None = None,
+) -> list[PlannedRun]:
+    """Every drive, or each of ``folds``, held out once, for each seed."""
     base = settings.recipes[group]
     runs = []
     for seed in seeds:
-        for fold in settings.folds:
+        for fold in settings.folds if folds is None else folds:
             splits = f"train-without-{fold}", f"drive-{fold}"
             recipe = replace(base, protocol=DRIVES, train_split=splits[0])
             scorings = Scoring(splits[0], DRIVES, False), Scoring(splits[1], DRIVES, True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.paper.blocks import Folded, Table
 from experiments.paper.chapters.lite import chapter
-from experiments.paper.modern import COMPARISON, SIX, STREETS_VAL
+from experiments.paper.modern import CHOICES, COMPARISON, SIX, STREETS_VAL
 from experiments.paper.results import Results
 from experiments.runner.results import RunResult
 
@@ -66,6 +66,20 @@ def test_drives_stand_beside_those_of_the_papers_network() -> None:
         table for table in tables(replace(found, runs=[*found.runs, *more])) if table.columns[0] == "held-out drive"
     )
     assert drives.rows == (("0006R0", "25.0", "50.0"), ("0016E5", "not run yet", "30.0"), ("mean", "25.0", "40.0"))
+
+
+def test_choices_are_scored_on_a_drive_that_they_were_not_trained_on() -> None:
+    found = results({"aaff_lite0": 1})
+    wide = {"group": "modern-drives", "name": "wide", "condition": "drive 0016E5", "seed": 0}
+    more = [
+        run("aaff_lite0", 0, 0.5, "modern-drives", "0006R0"),
+        run("aaff_lite0", 0, 0.3, "modern-drives", "0016E5"),
+        run("wide", 0, 0.4, "modern-drives", "0016E5"),
+    ]
+    plan = {"runs": [*found.plan["runs"], wide]}
+    choices = tables(replace(found, plan=plan, runs=[*found.runs, *more]))[-1]
+    shown = {row[0]: row[choices.columns.index("unseen drive")] for row in choices.rows}
+    assert (shown["aaff_lite0, unchanged"], shown[CHOICES["wide"]], shown[CHOICES["two-sides"]]) == ("30.0", "40.0", "")
 
 
 def test_a_verdict_waits_for_all_seeds() -> None:

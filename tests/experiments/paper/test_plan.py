@@ -12,7 +12,7 @@ from aaff.preprocess import Size
 from aaff.training.recipe import Recipe
 from experiments.paper.analysis import TITLES
 from experiments.paper.groups import GROUPS, HOLDING_OUT
-from experiments.paper.modern import MODULE
+from experiments.paper.modern import CHOICES, MODULE
 from experiments.paper.plan import (
     PAIR,
     PAPER_ORDER,
@@ -48,7 +48,7 @@ def test_all_runs_of_the_experiment_are_there_once(plan: list[PlannedRun]) -> No
     assert (
         len({run.name for run in plan})
         == len(plan)
-        == (4 * 3 + 1 + 2 * 3) + 6 * 3 + 4 * 3 * 3 + 4 * 2 + 2 + 3 * 3 + 11 + 3
+        == (4 * 3 + 1 + 2 * 3) + 6 * 3 + 4 * 3 * 3 + 4 * 2 + 2 + 3 * 3 + 11 + (3 + 13)
     )
     for group in ("seeds", "drives"):
         assert {run.variant.name for run in plan if run.group == group} == {*PAPER_ORDER, UNGATED, WIDENED}
@@ -104,6 +104,14 @@ def test_a_drive_is_scored_by_networks_that_never_saw_it(plan: list[PlannedRun])
             assert run.recipe.train_split == f"train-without-{run.fold}"
             assert f"drive-{run.fold}" in {scoring.split for scoring in run.scorings if scoring.full}
             assert run.recipe.protocol == "camvid11-drives"
+
+
+def test_every_choice_of_the_modern_network_is_tried_with_one_drive_held_out(plan: list[PlannedRun]) -> None:
+    held_out = [run for run in plan if run.group == "modern-drives"]
+    folds = {run.variant.name: [r.fold for r in held_out if r.variant == run.variant] for run in held_out}
+    assert len(folds.pop("aaff_lite0")) == len(SETTINGS.folds)
+    assert folds.keys() == CHOICES.keys()
+    assert list(folds.values()) == [[SETTINGS.folds[0]]] * len(folds)
 
 
 def test_test_is_scored_only_when_asked_for(plan: list[PlannedRun]) -> None:
