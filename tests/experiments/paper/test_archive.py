@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,10 @@ def test_a_condition_keeps_its_arithmetic_and_another_may_have_its_own(
     decided = later.check()
     assert decided == {name: {"device": "cpu", "precision": "bf16"} for name in NAMES}  # seed 1 is free
     shop = Workshop(later.out, scenes_dir, None, 1, 1, decided)
-    chosen = {run.name: (shop.command(run) or [])[-1] for run in later.runs}
+    chosen = {}
+    for run in later.runs:
+        words = shop.command(run) or []
+        chosen[run.name] = next(v for k, v in reversed(list(pairwise(words))) if k == "--engine.precision")
     assert chosen[NAMES[1]] == "bf16"
     assert {chosen[name] for name in chosen if name.endswith("seed1")} == {"auto"}
 
