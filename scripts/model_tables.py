@@ -63,13 +63,27 @@ def training(name: str) -> str:
     rows = []
     for number, (stage, changed) in enumerate(zip(stages, changes(stages), strict=True), 1):
         last = stage["epochs"][-1]
-        told = ", ".join(f"`{option}` {_option(value)}" for option, value in changed.items())
         scores = [last["miou"], *(last["iou"][thin] for thin in THIN)] if "miou" in last else []
-        rows.append(
-            [str(number), told or "–", str(last["step"]), *map(percent, scores), *["–"] * (1 + len(THIN) - len(scores))]
-        )
+        cells = [*map(percent, scores), *["–"] * (1 + len(THIN) - len(scores))]
+        rows.append([str(number), _changed(changed) or "–", str(last["step"]), *cells])
     columns = ["stage", "changes to the recipe", "steps", "mean IoU %", *THIN]
     return table(columns, rows) + source(f"{name}_training")
+
+
+def trials(name: str) -> str:
+    """Short runs from the published weights: what each one changed, and what came of it."""
+    control, *others = found = read(f"{name}_trials")["trials"]
+    told = ["none", *(_changed(changes([control, trial])[1]) for trial in others)]
+    rows = []
+    for what, trial in zip(told, found, strict=True):
+        last = trial["epochs"][-1]
+        rows.append([what, *map(percent, (last["miou"], *(last["iou"][thin] for thin in THIN)))])
+    columns = [f"change, {control['epochs'][-1]['step']} more steps", "mean IoU %", *THIN]
+    return table(columns, rows) + source(f"{name}_trials")
+
+
+def _changed(options: dict[str, Any]) -> str:
+    return ", ".join(f"`{option}` {_option(value)}" for option, value in options.items())
 
 
 def _option(value: object) -> str:
@@ -93,19 +107,18 @@ def robustness() -> str:
 
 
 def speed() -> str:
-    """End-to-end latency beside ``depthwise_aaff`` in one run."""
-    found = read("bench_bundled_480x360")
-    first = found["rows"][0]["frame_to_map"]["median_ms"]
-    rows = [
-        [
-            f"`{model_name(row)}`, {row['precision']}",
-            f"{row['frame_to_map']['median_ms']:.1f} ms",
-            f"{row['frame_to_map']['median_ms'] / first:.2f}",
-        ]
-        for row in found["rows"]
-    ]
-    text = table(["end-to-end latency, 480×360", "median", "relative to the first row"], rows)
-    return text + source("bench_bundled_480x360")
+    """End-to-end latency beside ``depthwise_aaff``, on two kinds of processor, each in one run."""
+    columns, rows = ["end-to-end latency, 480×360"], {}
+    for name, kind in (("bench_bundled_480x360", "AVX2"), ("bench_bundled_480x360_avx512", "AVX-512 VNNI")):
+        found = read(name)["rows"]
+        first = found[0]["frame_to_map"]["median_ms"]
+        columns += [f"median, {kind}", "relative to the first row"]
+        for row in found:
+            median = row["frame_to_map"]["median_ms"]
+            cells = rows.setdefault(f"`{model_name(row)}`, {row['precision']}", [])
+            cells += [f"{median:.1f} ms", f"{median / first:.2f}"]
+    text = table(columns, [[name, *cells] for name, cells in rows.items()])
+    return text + source("bench_bundled_480x360", "bench_bundled_480x360_avx512")
 
 
 def aspect() -> str:
@@ -134,6 +147,16 @@ def input_size() -> str:
     ]
     columns = ["input", "mean IoU %", *(f"{name}, IoU %" for name in small), "latency relative to the model's own size"]
     return table(columns, rows) + source("street_input_size")
+
+
+def seen_frames() -> str:
+    """The weakest classes on the frames that the street model was trained on, beside val."""
+    rows = []
+    for split in ("train", "val"):
+        found = read(f"street_camvid_{split}")
+        rows.append([f"{split} ({found['images']})", percent(found["miou"]), *(_iou(found, thin) for thin in THIN)])
+    columns = ["frames of CamVid, int8", "mean IoU %", *THIN]
+    return table(columns, rows) + source("street_camvid_train")
 
 
 def pole_offset() -> str:

@@ -1,8 +1,10 @@
 """Record how a published model was trained: recipes and epochs of its stages in ``results/``, curves in ``docs``::
 
     python -m scripts.training_history street runs/street-v1 runs/street-v2 ...
+    python -m scripts.training_history street --trials runs/control runs/trial-1 ...
 
-The runs are given in order; each was started from the weights of the previous one.
+The stages are given in order; each was started from the weights of the previous one.  Trials are short runs from the
+published weights, each of which differs from the first one in one respect.
 """
 
 from __future__ import annotations
@@ -34,19 +36,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the published model")
     parser.add_argument("runs", type=Path, nargs="+", help="folders of its stages")
+    parser.add_argument("--trials", action="store_true", help="the runs are trials")
     given = parser.parse_args()
-    stages = [stage(run, number) for number, run in enumerate(given.runs, 1)]
+    if given.trials:
+        trials = [stage(run, given.name) for run in given.runs]
+        write_json(
+            ROOT / "results" / f"{given.name}_trials.json", {"trials": trials, "provenance": trials[-1]["provenance"]}
+        )
+        return
+    stages = [stage(run, f"stage {number}") for number, run in enumerate(given.runs)]
     history = {"stages": stages, "provenance": stages[-1]["provenance"]}
     write_json(ROOT / "results" / f"{given.name}_training.json", history)
     if all(any("miou" in row for row in stage["epochs"]) for stage in stages):
         draw(ROOT / "docs" / "images" / f"{given.name}-training.svg", stages)
 
 
-def stage(run: Path, number: int) -> dict[str, Any]:
-    """Recipe, epochs and provenance of one run.  What it started from is told by its number, not by a path."""
+def stage(run: Path, start: str) -> dict[str, Any]:
+    """Recipe, epochs and provenance of one run; ``start`` names the weights that it started from."""
     recipe = read_yaml(run / "recipe.yaml")
     if recipe["warm_start"] is not None:
-        recipe["warm_start"] = f"stage {number - 1}"
+        recipe["warm_start"] = start
     epochs = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return {"recipe": recipe, "epochs": epochs, "provenance": read_checkpoint(run / "last.safetensors")[1].provenance}
 

@@ -288,6 +288,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "street-input-size": model_tables.input_size,
     "street-confidence": model_tables.confidence,
     "street-stages": lambda: model_tables.training("street"),
+    "street-seen-frames": model_tables.seen_frames,
+    "street-trials": lambda: model_tables.trials("street"),
     "street-pole-offset": model_tables.pole_offset,
     "camvid-scores": model_tables.camvid,
     "camvid-stages": lambda: model_tables.training("camvid_lite0"),

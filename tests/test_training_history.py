@@ -31,7 +31,7 @@ def test_stages_keep_their_epochs_and_tell_no_path(scenes_dir: Path, tmp_path: P
     run = tmp_path / "first"
     told = recipe(warm_start=str(tmp_path / "first" / "last.safetensors"))
     (run / "recipe.yaml").write_text(to_yaml(told))
-    kept = stage(run, 2)
+    kept = stage(run, "stage 1")
     assert kept["recipe"]["warm_start"] == "stage 1"
     assert kept["epochs"][-1]["step"] == 6
     assert 0 <= kept["epochs"][-1]["miou"] <= 1

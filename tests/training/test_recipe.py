@@ -118,7 +118,6 @@ class TestReading:
         ("--repeat 0", "repeat"),
         ("--bn-batches -1", "bn_batches"),
         ("--augment.paste 2", "augment.paste"),
-        ("--augment.paste-blend 2", "augment.paste_blend"),
         ("--loss.terms dice", "dice"),
         ("--loss.temperature 0", "loss.temperature"),
         ("--epochs 0", "epochs"),

@@ -33,20 +33,13 @@ class PasteRareObjects:
         counts: labelled pixels of each class in each frame, integers [frames, C].
         classes: names of the classes whose objects are pasted; names that the data set does not have are ignored.
         probability: probability that objects are pasted into a frame.
-        blend: maximum share by which an object's mean colour moves to that of the pixels it covers, so that objects
-            are seen at low contrast as well.
 
     Raises:
         OptionError: no frame shows any of the classes.
     """
 
     def __init__(
-        self,
-        dataset: Dataset,
-        counts: npt.NDArray[np.int64],
-        classes: Sequence[str],
-        probability: float,
-        blend: float = 0.0,
+        self, dataset: Dataset, counts: npt.NDArray[np.int64], classes: Sequence[str], probability: float
     ) -> None:
         names = dataset.labels.names
         ids = [names.index(name) for name in classes if name in names]
@@ -57,7 +50,7 @@ class PasteRareObjects:
                 f"augment.paste_classes is {', '.join(classes)}, but no training frame shows any of them; name "
                 f"classes of the data ({', '.join(names)}), or set augment.paste to 0"
             )
-        self.dataset, self.probability, self.blend = dataset, probability, blend
+        self.dataset, self.probability = dataset, probability
 
     def __call__(self, image: UInt8Array, mask: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
         """The frame RGB uint8 [H, W, 3] and its label uint8 [H, W]; copies if objects were pasted into them."""
@@ -84,9 +77,6 @@ class PasteRareObjects:
         to = int(rng.integers(0, size.width - width + 1))
         inside = regions[top : top + height, left : left + width] == region
         place = (slice(top, top + height), slice(to, to + width))
-        pixels = frame[top : top + height, left : left + width][inside]
-        if self.blend:
-            shift = image[place][inside].mean(0) - pixels.mean(0)
-            pixels = np.clip(pixels + self.blend * rng.random() * shift, 0, 255).round().astype(np.uint8)
-        image[place][inside] = pixels
+        object_ = frame[top : top + height, left : left + width]
+        image[place][inside] = object_[inside]
         mask[place][inside] = class_id

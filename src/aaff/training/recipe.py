@@ -55,8 +55,6 @@ class AugmentOptions:
     """Probability of JPEG compression."""
     paste: float = 0.0
     """Probability that objects of rare classes from other training frames are pasted into a frame."""
-    paste_blend: float = 0.0
-    """Maximum share by which the mean colour of a pasted object moves to that of the pixels it covers."""
     paste_classes: tuple[str, ...] = ("pole", "sign symbol", "pedestrian", "bicyclist")
     """Names of the classes whose objects are pasted; names that the data set does not have are ignored."""
     transforms: tuple[str, ...] = ()
@@ -73,8 +71,6 @@ class AugmentOptions:
             raise OptionError(f"augment.{error}") from None
         if not 0 <= self.paste <= 1:
             raise OptionError(f"augment.paste is {self.paste}; it must be in [0, 1]")
-        if not 0 <= self.paste_blend <= 1:
-            raise OptionError(f"augment.paste_blend is {self.paste_blend}; it must be in [0, 1]")
         if (self.early_crop is None) != (self.early_share == 0) or not 0 <= self.early_share < 1:
             raise OptionError(
                 "augment.early_crop and augment.early_share belong together: give both, with a share between 0 and 1"

@@ -192,10 +192,8 @@ class Trainer:
         )
         self.augmentations: list[Augmentation] = [find_augmentation(name) for name in recipe.augment.transforms]
         if recipe.augment.paste:
-            paste = recipe.augment
-            self.augmentations.append(
-                PasteRareObjects(train_set, counts, paste.paste_classes, paste.paste, paste.paste_blend)
-            )
+            classes, probability = recipe.augment.paste_classes, recipe.augment.paste
+            self.augmentations.append(PasteRareObjects(train_set, counts, classes, probability))
         self.transform: Transform | None = None
         self.position = Position()
         self.report: Report | None = None
