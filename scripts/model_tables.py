@@ -108,7 +108,8 @@ def robustness() -> str:
 
 def speed() -> str:
     """End-to-end latency beside ``depthwise_aaff``, on two kinds of processor, each in one run."""
-    columns, rows = ["end-to-end latency, 480×360"], {}
+    columns = ["end-to-end latency, 480×360"]
+    rows: dict[str, list[str]] = {}
     for name, kind in (("bench_bundled_480x360", "AVX2"), ("bench_bundled_480x360_avx512", "AVX-512 VNNI")):
         found = read(name)["rows"]
         first = found[0]["frame_to_map"]["median_ms"]

@@ -1,9 +1,11 @@
 """Record how a published model was trained: recipes and epochs of its stages in ``results/``, curves in ``docs``::
 
     python -m scripts.training_history street runs/street-v1 runs/street-v2 ...
+    python -m scripts.training_history street --append runs/street-v7
     python -m scripts.training_history street --trials runs/control runs/trial-1 ...
 
-The stages are given in order; each was started from the weights of the previous one.  Trials are short runs from the
+The stages are given in order; each was started from the weights of the previous one.  ``--append`` keeps the stages
+that are recorded already, whose runs need not be there.  Trials are short runs from the
 published weights, each of which differs from the first one in one respect.
 """
 
@@ -18,7 +20,7 @@ from typing import Any
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from aaff.files import replacing, write_json
+from aaff.files import read_json, replacing, write_json
 from aaff.networks.weights import read_checkpoint
 from aaff.textfile import read_yaml
 from aaff.training.figures import STYLE
@@ -36,7 +38,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the published model")
     parser.add_argument("runs", type=Path, nargs="+", help="folders of its stages")
-    parser.add_argument("--trials", action="store_true", help="the runs are trials")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--append", action="store_true", help="the runs follow the recorded stages")
+    how.add_argument("--trials", action="store_true", help="the runs are trials")
     given = parser.parse_args()
     if given.trials:
         trials = [stage(run, given.name) for run in given.runs]
@@ -44,9 +48,12 @@ def main() -> None:
             ROOT / "results" / f"{given.name}_trials.json", {"trials": trials, "provenance": trials[-1]["provenance"]}
         )
         return
-    stages = [stage(run, f"stage {number}") for number, run in enumerate(given.runs)]
+    path = ROOT / "results" / f"{given.name}_training.json"
+    stages = read_json(path)["stages"] if given.append else []
+    for run in given.runs:
+        stages.append(stage(run, f"stage {len(stages)}"))
     history = {"stages": stages, "provenance": stages[-1]["provenance"]}
-    write_json(ROOT / "results" / f"{given.name}_training.json", history)
+    write_json(path, history)
     if all(any("miou" in row for row in stage["epochs"]) for stage in stages):
         draw(ROOT / "docs" / "images" / f"{given.name}-training.svg", stages)
 
