@@ -6,7 +6,7 @@
 # MODEL and its DATA:
 #   camvid_lite0           CamVid; two stages on train
 #   camvid_lite0_trainval  CamVid; the first stage on train, the second on train + val
-#   street                 CamVid and the output of scripts.prepare_streets; one stage (the bundled weights had six)
+#   street                 CamVid and the output of scripts.prepare_streets; two stages (the bundled weights had eight)
 #
 # OUT receives the runs (first, second), MODEL.safetensors, MODEL-int8.onnx and MODEL-fp32.onnx.  It takes from hours to a
 # day on two cores; if it is interrupted, run the same command again to resume it.
@@ -62,13 +62,12 @@ esac
 
 if [ "$model" = street ]; then
     stage "$out/first" --recipe streets "$@"
-    trained=$out/first
+    stage "$out/second" --recipe streets-finetune --warm-start "$out/first/last.safetensors" "$@"
 else
     stage "$out/first" --recipe camvid --options pretrained=true auxiliary=true blocks=3 detail=false "$@"
     stage "$out/second" "${second[@]}" "$@"
-    trained=$out/second
 fi
-"$python" -m scripts.publish_model "$trained/last.safetensors" "$model" --out "$out" --licence "$licence" \
+"$python" -m scripts.publish_model "$out/second/last.safetensors" "$model" --out "$out" --licence "$licence" \
     "${publish[@]}" --data "${data[@]}"
 for precision in int8 fp32; do
     "$python" -m aaff export "$out/$model.safetensors" --precision "$precision" --confidence ${export[@]+"${export[@]}"} \

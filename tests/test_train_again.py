@@ -33,7 +33,7 @@ def called(tmp_path: Path, *words: str) -> tuple[int, list[list[str]]]:
     [
         ("camvid_lite0", ["train", "train", "publish", "export", "export"]),
         ("camvid_lite0_trainval", ["train", "train", "publish", "export", "export"]),
-        ("street", ["train", "publish", "export", "export"]),
+        ("street", ["train", "train", "publish", "export", "export"]),
     ],
 )
 def test_every_model_is_trained_and_exported_by_commands_that_exist(
