@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aaff.card import ModelCard
 from aaff.files import read_json, write_json
+from aaff.networks import model_info
 from aaff.networks.complexity import count
 from aaff.networks.weights import read_checkpoint
 from aaff.preprocess import Size
@@ -30,7 +31,8 @@ class Costs:
         chosen = {
             k: v for k, v in Recipe(options=options).network_options().items() if k not in ("auxiliary", "pretrained")
         }
-        key = json.dumps([model, chosen, self.num_classes, str(size)], sort_keys=True)
+        complete = {**model_info(model).options, **chosen}  # defaults may change
+        key = json.dumps([model, complete, self.num_classes, str(size)], sort_keys=True, default=str)
         if key not in self._known:
             found = count(model, self.num_classes, size, **chosen)
             self._known[key] = {"parameters": found.parameters, "macs": found.macs}

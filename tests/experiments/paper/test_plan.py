@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aaff.errors import OptionError, UnknownNameError
+from aaff.networks import model_info
+from aaff.networks.complexity import count
 from aaff.plugins import import_module
 from aaff.preprocess import Size
 from aaff.training.recipe import Recipe
@@ -88,6 +92,21 @@ def test_the_plain_pyramid_costs_what_the_aaff_blocks_cost() -> None:
     aaff, pyramid = (costs.macs(name, (), size) for name in ("aaff_lite0", "pyramid_lite0"))
     assert pyramid == pytest.approx(aaff, rel=0.01)
     assert costs.macs("two_sides_lite0", (), size) > aaff
+
+
+def test_a_kept_cost_is_counted_again_when_a_default_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known, size = model_info("depthwise_bisenet"), Size(64, 48)
+    before = Costs(11, tmp_path / "costs.json").macs("depthwise_bisenet", (), size)
+
+    def wider(num_classes: int, **options: Any) -> Any:
+        return known.factory(num_classes, **{"width": 2.0, **options})
+
+    changed = replace(known, options={**known.options, "width": 2.0}, factory=wider)
+    monkeypatch.setattr("experiments.runner.costs.model_info", lambda name: changed)
+    monkeypatch.setattr("aaff.networks.registry.model_info", lambda name: changed)
+    count.cache_clear()  # as in a new process
+    assert Costs(11, tmp_path / "costs.json").macs("depthwise_bisenet", (), size) > before
+    count.cache_clear()
 
 
 def test_the_first_seed_of_all_four_networks_comes_first(plan: list[PlannedRun]) -> None:
