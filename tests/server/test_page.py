@@ -65,7 +65,11 @@ def check_accessibility(browser: Browser) -> None:
     """axe-core finds nothing serious."""
     source = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
     browser.execute_cdp_cmd("Runtime.evaluate", {"expression": source})  # not as a script: the page allows none
-    found = browser.execute_async_script("axe.run().then((r) => arguments[0](r.violations))")
+    found = browser.execute_async_script(  # colours count once their transitions have ended
+        "const moving = document.getAnimations().filter((a) => a instanceof CSSTransition);"
+        "Promise.allSettled(moving.map((a) => a.finished))"
+        ".then(() => axe.run()).then((r) => arguments[0](r.violations))"
+    )
     serious = [
         f"{violation['id']}: {[node['html'] for node in violation['nodes']]}"
         for violation in found
