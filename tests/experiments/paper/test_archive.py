@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from aaff.networks.weights import load_checkpoint
 from experiments.paper import publish
 from experiments.paper.results import load_results
 from experiments.runner.work import Workshop
-from tests.experiments.paper.tiny import NAMES, TINY, experiment
+from tests.experiments.paper.tiny import NAMES, TINY, experiment, last_value
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +105,7 @@ def test_a_condition_keeps_its_arithmetic_and_another_may_have_its_own(
     decided = later.check()
     assert decided == {name: {"device": "cpu", "precision": "bf16"} for name in NAMES}  # seed 1 is free
     shop = Workshop(later.out, scenes_dir, None, 1, 1, decided)
-    chosen = {}
-    for run in later.runs:
-        words = shop.command(run) or []
-        chosen[run.name] = next(v for k, v in reversed(list(pairwise(words))) if k == "--engine.precision")
+    chosen = {run.name: last_value(shop.command(run), "--engine.precision") for run in later.runs}
     assert chosen[NAMES[1]] == "bf16"
     assert {chosen[name] for name in chosen if name.endswith("seed1")} == {"auto"}
 

@@ -18,7 +18,7 @@ from aaff.training.trainer import LAST, STATE
 from experiments.runner.planned import PlannedRun, run_folder
 from experiments.runner.states import progress
 from experiments.runner.work import Workshop, execute, held
-from tests.experiments.paper.tiny import NAMES, experiment
+from tests.experiments.paper.tiny import NAMES, experiment, last_value
 
 WORK = """
 import pathlib, shutil, signal, sys, time
@@ -190,9 +190,7 @@ def test_a_precision_named_by_the_recipe_is_taken_unless_runs_to_compare_with_ha
     named = replace(run, recipe=replace(run.recipe, engine=replace(run.recipe.engine, precision="fp32")))
     for shared, expected in (({}, "fp32"), ({run.name: {"device": "cpu", "precision": "bf16"}}, "bf16")):
         command = Workshop(tmp_path, scenes_dir, None, 1, 1, shared).command(named)
-        assert command is not None
-        last = len(command) - 1 - command[::-1].index("--engine.precision")
-        assert command[last + 1] == expected
+        assert last_value(command, "--engine.precision") == expected
 
 
 def test_the_real_commands_train_then_score_then_end(scenes_dir: Path, finished: Path, tmp_path: Path) -> None:

@@ -41,3 +41,9 @@ def do_next(shop: Workshop, run: PlannedRun) -> int:
     command = shop.command(run)
     assert command is not None
     return main(command[3:]) if command[2] == "aaff" else measure_main(command[3:])
+
+
+def last_value(command: list[str] | None, option: str) -> str:
+    """What a command gives for an option; the last one counts."""
+    assert command is not None
+    return command[len(command) - command[::-1].index(option)]
