@@ -5,8 +5,8 @@
     python -m scripts.training_history street --trials runs/control runs/trial-1 ...
 
 The stages are given in order; each was started from the weights of the previous one.  ``--append`` keeps the stages
-that are recorded already, whose runs need not be there.  Trials are short runs from the
-published weights, each of which differs from the first one in one respect.
+that are recorded already, whose runs need not be there.  Trials are short runs from the published weights, each of
+which differs from the first one in one respect.
 """
 
 from __future__ import annotations
