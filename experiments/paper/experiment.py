@@ -13,7 +13,7 @@ from aaff.data.sample import Dataset
 from aaff.errors import DataError
 from aaff.files import read_json, write_json
 from aaff.provenance import file_hash
-from aaff.training.trainer import LAST
+from aaff.training.run_folder import LAST
 from experiments.paper.document import write_report
 from experiments.paper.fault import Scale, demonstrate
 from experiments.paper.groups import DEFAULT_ORDER

@@ -30,7 +30,7 @@ from aaff.networks.weights import load_checkpoint
 from aaff.plugins import import_module
 from aaff.preprocess import resize_image
 from aaff.provenance import file_hash
-from aaff.training.trainer import LAST
+from aaff.training.run_folder import LAST
 from experiments.runner.details import Borders, Calibration, Objects, pack_frames
 from experiments.runner.planned import Scoring
 from experiments.runner.receptive_field import measure_receptive_field

@@ -15,7 +15,7 @@ from typing import Any
 from aaff.errors import AaffError
 from aaff.files import read_json, write_text
 from aaff.provenance import file_hash, provenance
-from aaff.training.trainer import LAST
+from aaff.training.run_folder import LAST
 from experiments.runner.archive import Archive
 from experiments.runner.costs import Costs
 from experiments.runner.planned import PlannedRun, run_folder

@@ -23,7 +23,7 @@ from aaff.files import read_json, write_json
 from aaff.networks.weights import read_checkpoint
 from aaff.provenance import file_hash
 from aaff.training.recipe import Recipe
-from aaff.training.trainer import LAST, STATE
+from aaff.training.run_folder import LAST, STATE
 from experiments.runner.planned import Macs, PlannedRun, run_folder, total_cost
 
 Stage = Literal["waiting", "begun", "trained", "done", "failed"]

@@ -21,7 +21,7 @@ from typing import Any
 from aaff.provenance import usable_cores
 from aaff.signals import STOPPING, interrupts
 from aaff.training.recipe import to_flags
-from aaff.training.trainer import STATE
+from aaff.training.run_folder import STATE
 from experiments.runner.measure import to_words
 from experiments.runner.planned import PlannedRun, run_folder
 from experiments.runner.states import forget_failure, last_line, note_failure, progress

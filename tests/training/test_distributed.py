@@ -27,8 +27,8 @@ from aaff.training.learner import Learner
 from aaff.training.optimization import make_optimizer
 from aaff.training.options import OptimOptions
 from aaff.training.recipe import EngineOptions, Recipe
+from aaff.training.run_folder import STATE
 from aaff.training.state import load_snapshot
-from aaff.training.trainer import STATE
 from aaff.training.validation import Validation
 from tests.training.processes import run, start, start_ranks, together, words
 

@@ -22,8 +22,8 @@ from aaff.networks.weights import read_checkpoint, save_checkpoint
 from aaff.preprocess import Size
 from aaff.training.objective import distillation
 from aaff.training.progress import Reporter
+from aaff.training.run_folder import STATE
 from aaff.training.state import load_snapshot
-from aaff.training.trainer import STATE
 from tests.training.processes import words
 
 SMALL = {"width": 0.25, "sides": 1, "spatial": False}

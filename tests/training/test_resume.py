@@ -18,8 +18,8 @@ import pytest
 import torch
 
 from aaff.networks.weights import read_checkpoint
+from aaff.training.run_folder import STATE
 from aaff.training.state import load_snapshot
-from aaff.training.trainer import STATE
 from tests.training.processes import run, start, words
 
 React = Callable[[signal.Signals, signal.Handlers], None]
@@ -74,7 +74,7 @@ def test_killed_at_random_points(blocks_dir: Path, tmp_path: Path, alone: tuple[
     draw, folder, log = random.Random(seed), tmp_path / "run", tmp_path / "log"
     line = words(blocks_dir, folder, *EVERY_STEP)
     (folder / "frames").mkdir(parents=True)
-    for name in (".tmpAbCdEf", "frames/.epoch-0001-abcd1234.jpg"):  # of version 0.1
+    for name in (".aaff-01234567.csv", "frames/.aaff-89abcdef.jpg"):  # left by a killed process
         (folder / name).touch()
     for _ in range(2):
         process = start([*line, *(["--resume"] if (folder / STATE).exists() else [])], log)

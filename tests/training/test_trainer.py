@@ -27,8 +27,9 @@ from aaff.training.learner import Learner
 from aaff.training.objective import LossParts, Objective
 from aaff.training.progress import Reporter
 from aaff.training.recipe import Recipe
+from aaff.training.run_folder import STATE
 from aaff.training.state import Position, load_snapshot
-from aaff.training.trainer import STATE, train
+from aaff.training.trainer import train
 from tests.training.processes import words
 
 Train = Callable[..., str]

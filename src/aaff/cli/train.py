@@ -83,8 +83,8 @@ def _before(words: Sequence[str]) -> list[str]:
     out = _value(words, "--out")
     if "--resume" not in words:
         return [*recipe, *([] if out else ["--out", str(_fresh(_value([*recipe, *words], "--model") or Recipe.model))])]
+    from aaff.training.run_folder import STATE
     from aaff.training.state import load_snapshot
-    from aaff.training.trainer import STATE
 
     folder = Path(out) if out else _latest(_value(words, "--model") or Recipe.model)
     kept = to_flags(load_snapshot(folder / STATE).recipe, f"the state of {folder}")
@@ -103,7 +103,7 @@ def _value(words: Sequence[str], flag: str) -> str | None:
 
 
 def _latest(model: str) -> Path:
-    from aaff.training.trainer import STATE
+    from aaff.training.run_folder import STATE
 
     found = [path.parent for path in RUNS.glob(f"{model}*/{STATE}")]
     if not found:
@@ -122,7 +122,8 @@ def _fresh(model: str) -> Path:
 def run(args: Args) -> int:
     """Train; status 0 if finished or stopped by ``--minutes``, 130 if interrupted.  A stopped run can be resumed."""
     from aaff.training.distributed import join
-    from aaff.training.trainer import BEST, train
+    from aaff.training.run_folder import BEST
+    from aaff.training.trainer import train
 
     assert args.out is not None  # expand has chosen it
     if not args.data:

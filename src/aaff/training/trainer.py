@@ -1,15 +1,16 @@
 """The training loop: set-up, epochs, steps, validation, checkpoints and resuming.
 
 ``train`` sets everything up, ``Trainer.fit`` is the loop.  A single optimisation step is in
-``aaff.training.learner``, the fast kernels are in ``aaff.training.kernels``.  A run that is killed at any moment and
-resumed ends with the same weights as an uninterrupted one.
+``aaff.training.learner``, the fast kernels are in ``aaff.training.kernels``, the files in
+``aaff.training.run_folder``.  A run that is killed at any moment and resumed ends with the same weights as an
+uninterrupted one.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -25,30 +26,24 @@ from aaff.data.loader import Batch, BatchPlan, Transform, batches
 from aaff.data.paste import PasteRareObjects
 from aaff.errors import AaffError, OptionError
 from aaff.evaluation.evaluate import Report
-from aaff.files import remove_stale, write_text
 from aaff.locks import only_process
 from aaff.networks import create_model
-from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
 from aaff.provenance import provenance
 from aaff.signals import interrupts
-from aaff.textfile import to_yaml
 from aaff.training.allocator import keep_freed_memory
 from aaff.training.distributed import PATIENCE, Group, join, leave
 from aaff.training.engine import TrainingEngine, loading_processes, resolve
 from aaff.training.learner import DivergedError, Learner, finite
 from aaff.training.optimization import learning_rate_factor
 from aaff.training.preparation import Splits, check_names, class_counts, open_splits, refuse_leaks, resumed_engine
-from aaff.training.progress import Reporter, write_history
+from aaff.training.progress import Reporter
 from aaff.training.recipe import Recipe
-from aaff.training.state import Position, Snapshot, load_snapshot, save_snapshot
+from aaff.training.run_folder import LAST, STATE, RunFolder
+from aaff.training.state import Position, Snapshot, load_snapshot
 from aaff.training.teacher import TeacherFile
 from aaff.training.validation import Validation
 from aaff.training.warm_start import StartingPoint
-
-STATE = "last.state.safetensors"
-LAST = "last.safetensors"
-BEST = "best.safetensors"
 
 
 @dataclass(frozen=True)
@@ -178,7 +173,7 @@ class Trainer:
         origin: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.recipe, self.engine, self.group, self.splits = recipe, engine, group, splits
-        self.folder, self.reporter, self.origin = folder, reporter, dict(origin)
+        self.files, self.reporter, self.origin = RunFolder(folder, recipe), reporter, dict(origin)
         train_set = splits.train
         labels = train_set.labels
         self.plan = BatchPlan(
@@ -225,23 +220,16 @@ class Trainer:
             self.reporter.say(str(self.learner.warm_start(weights)))
         self.group.share_weights(self.learner.net)
         if self.group.main:
-            with _how_to_continue():
-                write_text(self.folder / "recipe.yaml", to_yaml(self.recipe.to_dict()))
+            self.files.create()
         self.save_state()
 
     def restore(self, snapshot: Snapshot) -> None:
         """Resume from a state written by ``save_state``."""
         self.learner.restore(snapshot.network, snapshot.optimizer, snapshot.average)
         self.position = snapshot.position
-        if not self.group.main:
-            return
-        frames = self.folder / "frames"
-        for folder in (self.folder, frames):  # files that a killed process was writing
-            remove_stale(folder)
-        for path in (*self.folder.glob(".tmp*"), *self.folder.glob(".*-????????.*"), *frames.glob(".epoch-*")):
-            path.unlink(missing_ok=True)  # the names that version 0.1 used
-        with _how_to_continue():
-            write_history(self.folder, self.position.history, self.recipe.val_split)
+        if self.group.main:
+            self.files.remove_stale()
+            self.files.save_history(self.position.history)
 
     def fit(
         self, *, transform: Transform | None = None, checkpoint_seconds: float = 120.0, deadline: float | None = None
@@ -285,10 +273,10 @@ class Trainer:
                     return self._stopped(interrupted())
                 saved = time.monotonic()
         self.reporter.end(position)
-        return Outcome(self.folder, True, position, self.report)
+        return Outcome(self.files.path, True, position, self.report)
 
     def _stopped(self, interrupted: bool) -> Outcome:
-        return Outcome(self.folder, False, self.position, self.report, self.group.any(interrupted))
+        return Outcome(self.files.path, False, self.position, self.report, self.group.any(interrupted))
 
     def _batches(self, epoch: int, *, start: int = 0) -> Iterator[Batch]:
         recipe, augment = self.recipe, self.recipe.augment
@@ -362,23 +350,16 @@ class Trainer:
         return self.learner.reestimated(images, self.engine.prepare(network, self.group))
 
     def _write_epoch(self, weights: Mapping[str, Tensor], *, best: bool, scored: bool) -> None:
-        """Write the files of a finished epoch.
-
-        The state is written after the checkpoints: a run killed in between repeats the end of the epoch and rewrites
-        them.
-        """
-        recipe, position, epoch = self.recipe, self.position, self.position.epoch
+        """Write the files of a finished epoch; the state comes after the checkpoints, see ``RunFolder``."""
+        recipe, epoch = self.recipe, self.position.epoch
         model_card = replace(self.model_card, epoch=epoch, score=self._score() if scored else None)
-        with _how_to_continue():
-            save_checkpoint(self.folder / LAST, weights, model_card)
-            if best:
-                save_checkpoint(self.folder / BEST, weights, model_card)
+        self.files.save_checkpoint(weights, model_card, best=best)
         self.save_state()
-        with _how_to_continue():
-            write_history(self.folder, position.history, recipe.val_split)
-            due = recipe.render_every and (epoch % recipe.render_every == 0 or epoch == recipe.epochs)
-            if self.validation is not None and due:
-                self.validation.draw(self.folder / "frames" / f"epoch-{epoch:04}.jpg", weights)
+        self.files.save_history(self.position.history)
+        due = recipe.render_every and (epoch % recipe.render_every == 0 or epoch == recipe.epochs)
+        if self.validation is not None and due:
+            with self.files.picture(epoch) as path:
+                self.validation.draw(path, weights)
 
     def _score(self) -> dict[str, Any]:
         assert self.report is not None
@@ -396,31 +377,22 @@ class Trainer:
         if not self.group.main:
             return
         learner = self.learner
-        snapshot = Snapshot(
-            learner.net.state_dict(),
-            learner.average.state_dict() if learner.average is not None else {},
-            learner.optimizer.state_dict(),
-            self.position,
-            self.recipe.to_dict(),
-            self.engine.to_dict(),
-            self.splits.fingerprint,
-            self.origin,
+        self.files.save_state(
+            Snapshot(
+                learner.net.state_dict(),
+                learner.average.state_dict() if learner.average is not None else {},
+                learner.optimizer.state_dict(),
+                self.position,
+                self.recipe.to_dict(),
+                self.engine.to_dict(),
+                self.splits.fingerprint,
+                self.origin,
+            )
         )
-        with _how_to_continue():
-            save_snapshot(self.folder / STATE, snapshot)
 
     def _diverged(self, what: str) -> str:
-        kept = self.folder / LAST
+        kept = self.files.path / LAST
         rest = f"the last good checkpoint is {kept}" if kept.exists() else "no checkpoint has been written yet"
         return (
             f"training diverged {what}; {rest}; try a lower --optim.lr, a longer --optim.warmup or --optim.clip-norm 1"
         )
-
-
-@contextmanager
-def _how_to_continue() -> Iterator[None]:
-    """Add to a write error how to continue the run."""
-    try:
-        yield
-    except AaffError as error:
-        raise AaffError(f"{error}; free some disk space or fix the folder, then continue with --resume") from error

@@ -11,7 +11,7 @@ import pytest
 
 from aaff.errors import DataError, ModelError, OptionError
 from aaff.training.recipe import Recipe
-from aaff.training.trainer import LAST, STATE
+from aaff.training.run_folder import LAST, STATE
 from experiments.runner.states import common_arithmetic, differing_keys, measurement_file, note_failure, progress
 from tests.experiments.paper.tiny import NAMES, TINY, experiment
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from aaff.training.trainer import LAST, STATE
+from aaff.training.run_folder import LAST, STATE
 from experiments.runner.planned import PlannedRun, run_folder
 from experiments.runner.states import progress
 from experiments.runner.work import Workshop, execute, held
