@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -34,28 +35,28 @@ _NOT_CHOICES = ("epochs", "eval_every", "render_every", "warm_start", "train_spl
 _COLORS = "#0072b2", "#e69f00", "#009e73", "#cc79a7"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the published model")
     parser.add_argument("runs", type=Path, nargs="+", help="folders of its stages")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--append", action="store_true", help="the runs follow the recorded stages")
     how.add_argument("--trials", action="store_true", help="the runs are trials")
-    given = parser.parse_args()
+    parser.add_argument("--root", type=Path, default=ROOT, help="the repository with results and docs")
+    given = parser.parse_args(arguments)
+    results = given.root / "results"
     if given.trials:
         trials = [stage(run, given.name) for run in given.runs]
-        write_json(
-            ROOT / "results" / f"{given.name}_trials.json", {"trials": trials, "provenance": trials[-1]["provenance"]}
-        )
+        write_json(results / f"{given.name}_trials.json", {"trials": trials, "provenance": trials[-1]["provenance"]})
         return
-    path = ROOT / "results" / f"{given.name}_training.json"
+    path = results / f"{given.name}_training.json"
     stages = read_json(path)["stages"] if given.append else []
     for run in given.runs:
         stages.append(stage(run, f"stage {len(stages)}"))
     history = {"stages": stages, "provenance": stages[-1]["provenance"]}
     write_json(path, history)
     if all(any("miou" in row for row in stage["epochs"]) for stage in stages):
-        draw(ROOT / "docs" / "images" / f"{given.name}-training.svg", stages)
+        draw(given.root / "docs" / "images" / f"{given.name}-training.svg", stages)
 
 
 def stage(run: Path, start: str) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from aaff.textfile import to_yaml
+from aaff.textfile import read_json, to_yaml
 from aaff.training.recipe import Recipe
 from aaff.training.trainer import train
-from scripts.training_history import changes, draw, stage
+from scripts.training_history import changes, main
 
 SMALL = {"model": "depthwise_aaff", "options": ("width=0.25", "sides=1", "spatial=false"), "epochs": 1, "batch": 4}
 
@@ -27,14 +27,19 @@ def test_what_a_stage_changed_is_told_and_where_it_ran_is_not() -> None:
 
 
 def test_stages_keep_their_epochs_and_tell_no_path(scenes_dir: Path, tmp_path: Path) -> None:
-    train(scenes_dir, Recipe(**SMALL), tmp_path / "first")  # type: ignore[arg-type]
-    run = tmp_path / "first"
-    told = recipe(warm_start=str(tmp_path / "first" / "last.safetensors"))
-    (run / "recipe.yaml").write_text(to_yaml(told))
-    kept = stage(run, "stage 1")
-    assert kept["recipe"]["warm_start"] == "stage 1"
-    assert kept["epochs"][-1]["step"] == 6
-    assert 0 <= kept["epochs"][-1]["miou"] <= 1
-    assert "versions" in kept["provenance"]
-    draw(tmp_path / "curves.svg", [kept, kept])
-    assert ElementTree.parse(tmp_path / "curves.svg").getroot().tag.endswith("svg")
+    run, results = tmp_path / "first", tmp_path / "results"
+    train(scenes_dir, Recipe(**SMALL), run)  # type: ignore[arg-type]
+    (run / "recipe.yaml").write_text(to_yaml(recipe(warm_start=str(run / "last.safetensors"))))
+    root = ("--root", str(tmp_path))
+    main(["small", str(run), *root])
+    main(["small", str(run), "--append", *root])
+    main(["small", str(run), "--trials", *root])
+    stages = read_json(results / "small_training.json")["stages"]
+    trials = read_json(results / "small_trials.json")["trials"]
+    assert [kept["recipe"]["warm_start"] for kept in (*stages, *trials)] == ["stage 0", "stage 1", "small"]
+    for kept in (*stages, *trials):
+        assert kept["epochs"][-1]["step"] == 6
+        assert 0 <= kept["epochs"][-1]["miou"] <= 1
+        assert "versions" in kept["provenance"]
+    curves = ElementTree.parse(tmp_path / "docs" / "images" / "small-training.svg")
+    assert curves.getroot().tag.endswith("svg")
