@@ -4,12 +4,12 @@
 #   scripts/train_again.sh MODEL OUT DATA... [-- OPTIONS OF aaff train]
 #
 # MODEL and its DATA:
-#   camvid_lite0           CamVid; two stages on train
-#   camvid_lite0_trainval  CamVid; the first stage on train, the second on train + val
+#   camvid_lite0           CamVid; three stages on train
+#   camvid_lite0_trainval  CamVid; the first stage on train, the others on train + val
 #   street                 CamVid and the output of scripts.prepare_streets; two stages (the bundled weights had eight)
 #
-# OUT receives the runs (first, second), MODEL.safetensors, MODEL-int8.onnx and MODEL-fp32.onnx.  It takes from hours to a
-# day on two cores; if it is interrupted, run the same command again to resume it.
+# OUT receives the runs (first, second, third), MODEL.safetensors, MODEL-int8.onnx and MODEL-fp32.onnx.  It takes from
+# hours to a day on two cores; if it is interrupted, run the same command again to resume it.
 #
 # Environment: PYTHON (python).
 set -euo pipefail
@@ -41,15 +41,12 @@ stage() {
     fi
 }
 
-second=(--recipe camvid --warm-start "$out/first/last.safetensors" --epochs 44 --optim.lr 1.2e-3 --optim.warmup 0.5)
 licence="research and other non-commercial use only"
-publish=(--adjust 1) export=()
+publish=(--adjust 1) splits=() export=()
 case $model in
-camvid_lite0)
-    second+=(--eval-every 11)
-    ;;
+camvid_lite0) ;;
 camvid_lite0_trainval)
-    second+=(--train-split train+val --val-split none)
+    splits=(--train-split train+val --val-split none)
     export=(--temperature 1.202) # that of camvid_lite0: no labelled frame is left to calibrate on
     ;;
 street)
@@ -61,13 +58,17 @@ street)
 esac
 
 if [ "$model" = street ]; then
+    last=$out/second
     stage "$out/first" --recipe streets "$@"
-    stage "$out/second" --recipe streets-finetune --warm-start "$out/first/last.safetensors" "$@"
+    stage "$last" --recipe streets-finetune --warm-start "$out/first/last.safetensors" "$@"
 else
+    last=$out/third
     stage "$out/first" --recipe camvid --options pretrained=true auxiliary=true blocks=3 detail=false "$@"
-    stage "$out/second" "${second[@]}" "$@"
+    stage "$out/second" --recipe camvid --warm-start "$out/first/last.safetensors" --epochs 44 --eval-every 11 \
+        --optim.lr 1.2e-3 --optim.warmup 0.5 ${splits[@]+"${splits[@]}"} "$@"
+    stage "$last" --recipe camvid-finetune --warm-start "$out/second/last.safetensors" ${splits[@]+"${splits[@]}"} "$@"
 fi
-"$python" -m scripts.publish_model "$out/second/last.safetensors" "$model" --out "$out" --licence "$licence" \
+"$python" -m scripts.publish_model "$last/last.safetensors" "$model" --out "$out" --licence "$licence" \
     "${publish[@]}" --data "${data[@]}"
 for precision in int8 fp32; do
     "$python" -m aaff export "$out/$model.safetensors" --precision "$precision" --confidence ${export[@]+"${export[@]}"} \
