@@ -30,14 +30,18 @@ done
 [ $# -eq 0 ] || shift
 python=${PYTHON:-python}
 
-# stage RUN OPTIONS: a run from its recipe, or what is left of it.
+# stage RUN OPTIONS: a run from its recipe, or what is left of it; ends the script if it is not trained to the end.
 stage() {
-    local run=$1
+    local run=$1 rest=()
     shift
-    if [ -e "$run/last.state.safetensors" ]; then
-        "$python" -m aaff train --data "${data[@]}" --out "$run" --resume
-    else
-        "$python" -m aaff train --data "${data[@]}" --out "$run" "$@"
+    [ ! -e "$run/last.state.safetensors" ] || rest=(--resume)
+    "$python" -m aaff train --data "${data[@]}" --out "$run" "$@" ${rest[@]+"${rest[@]}"}
+    local wanted trained
+    wanted=$(sed -n 's/^epochs: //p' "$run/recipe.yaml")
+    trained=$(tail -n 1 "$run/metrics.csv" 2>/dev/null | cut -d, -f1 || true)
+    if [ "$wanted" != "$trained" ]; then
+        echo "$run has ${trained:-0} of $wanted epochs; run the same command again to go on" >&2
+        exit 3
     fi
 }
 
@@ -50,7 +54,7 @@ camvid_lite0_trainval)
     export=(--temperature 1.202) # that of camvid_lite0: no labelled frame is left to calibrate on
     ;;
 street)
-    publish=(--adjust 0.5 --repeat 4 1)
+    publish=(--adjust 0.5)
     ;;
 *)
     usage

@@ -53,6 +53,16 @@ def test_a_yaml_file_describes_colour_masks(tmp_path: Path) -> None:
     assert open_dataset(tmp_path, "all")[0].label.tolist() == [[0, 1, 1, 255]]
 
 
+def test_partly_labelled_colour_masks_must_be_lossless(tmp_path: Path) -> None:
+    write_image(tmp_path / "i" / "a.png", np.zeros((8, 8, 3), np.uint8))
+    write_image(tmp_path / "m" / "a.jpg", np.full((8, 8, 3), 90, np.uint8))
+    (tmp_path / "dataset.yaml").write_text(
+        "name: x\nprotocol: camvid11\nencoding: colors\nclasses: [road]\nsplits: {all: {images: i, labels: m}}\n"
+    )
+    with pytest.raises(DataError, match="lossy"):
+        open_dataset(tmp_path, "all")[0]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

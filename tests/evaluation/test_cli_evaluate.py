@@ -11,8 +11,9 @@ from aaff.card import ModelCard
 from aaff.cli import main
 from aaff.data import open_dataset
 from aaff.evaluation import ConfusionMatrix
+from aaff.images import write_image
 from aaff.labels import CAMVID32
-from aaff.loading import load_engine
+from aaff.loading import load, load_engine
 from aaff.networks import create_model
 from aaff.networks.weights import save_checkpoint
 from aaff.preprocess import Size
@@ -54,6 +55,16 @@ def test_a_run_folder_another_split_and_another_size(checkpoint, scenes_dir, tmp
     pixels = sum(row["pixels"] for row in data["per_class"].values())
     labels = [sample.label for sample in open_dataset(scenes_dir, "test")]
     assert pixels == sum(int((label != 255).sum()) for label in labels), "counted at the size of the labels"
+
+
+def test_the_sizes_that_wide_frames_were_given_are_told(checkpoint, tmp_path):
+    for width, name in ((160, "a"), (160, "b"), (240, "c")):
+        write_image(tmp_path / "val" / f"{name}.png", np.zeros((120, width, 3), np.uint8))
+        write_image(tmp_path / "valannot" / f"{name}.png", np.full((120, width), 3, np.uint8))
+    evaluated(checkpoint, "--data", tmp_path, "--json", tmp_path / "wide.json")
+    wide = str(load(checkpoint).engine_for(np.zeros((120, 240, 3), np.uint8)).card.size)
+    assert json.loads((tmp_path / "wide.json").read_text())["size"] == f"160x120, {wide}"
+    assert wide != "160x120"
 
 
 def test_a_split_is_usable_when_it_alone_is_present(checkpoint, scenes_dir, tmp_path, capsys):

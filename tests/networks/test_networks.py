@@ -176,6 +176,9 @@ def test_one_side_and_no_spatial_path_cost_less():
         (lambda: create_model("depthwise_aaff", gate=3), "such as 'sigmoid'"),
         (lambda: create_model("depthwise_aaff", sides="both"), "such as 2"),
         (lambda: create_model("bisenet", 0), "at least 1 class"),
+        (lambda: create_model("aaff_lite0", stages=8), "6 or 7"),
+        (lambda: create_model("aaff_lite0", blocks=-1), "at least 0"),
+        *((lambda name=name: create_model(name, dropout=1), "dropout") for name in ("enet", "fcn32s", "unet")),
         (lambda: model_info("zzz"), "bisenet"),
     ],
 )

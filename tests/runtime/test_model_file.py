@@ -114,6 +114,15 @@ def test_a_model_from_elsewhere_runs_once_it_has_a_card(tmp_path, capsys):
         assert prediction.labels.names == ("a", "b", "c")
 
 
+def test_options_that_cannot_change_a_model_from_elsewhere_are_refused(tmp_path, capsys):
+    path = foreign(tmp_path / "theirs.onnx", output=TensorProto.INT64)
+    card = ["export", str(path), "--card", str(tmp_path / "card.json")]
+    assert main([*card, "--size", "8x8", "--confidence"]) == 2
+    said = capsys.readouterr().err
+    assert "--size, --confidence" in said
+    assert not (tmp_path / "theirs-aaff.onnx").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -134,6 +134,7 @@ class TestReading:
         ("--augment.scale-min 2 --augment.scale-max 1", "augment.scale_min"),
         ("--augment.flip 2", "augment.flip"),
         ("--augment.jitter 1", "augment.jitter"),
+        ("--size 960x720 --augment.width 480", "augment.width"),
         ("--options gate", "NAME=VALUE"),
         ("--options =3", "NAME=VALUE"),
     ],

@@ -205,6 +205,31 @@ class TestOptions:
             folders.append(str(folder))
         assert folders == ["runs/depthwise_aaff", "runs/depthwise_aaff-2"]
 
+    def test_the_latest_run_of_the_same_network_is_resumed(
+        self, trained: Path, blocks_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("mine.yaml").write_text("model: depthwise_aaff2")
+        for name in ("depthwise_aaff", "depthwise_aaff2", "depthwise_aaff-2", "depthwise_aaff2-2"):
+            Path("runs", name).mkdir(parents=True)
+            shutil.copy(trained / STATE, Path("runs", name))
+        line = ["train", "--data", str(blocks_dir), "--resume"]
+        assert parse_words(line)[1].out == Path("runs/depthwise_aaff-2")
+        assert parse_words([*line, "--recipe", "mine.yaml"])[1].out == Path("runs/depthwise_aaff2-2")
+
+    def test_a_network_with_dropout_resumes_exactly(self, blocks_dir: Path, tmp_path: Path) -> None:
+        chosen = recipe(blocks_dir, *"--model enet --options width=0.25 --epochs 1 --val-split none".split())
+        train(blocks_dir, chosen, tmp_path / "whole")
+        assert not train(blocks_dir, chosen, tmp_path / "run", minutes=1e-9).finished
+        train(blocks_dir, chosen, tmp_path / "run", resume=True)
+        whole, resumed = (read_checkpoint(tmp_path / name / "last.safetensors")[0] for name in ("whole", "run"))
+        assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+    def test_the_size_follows_the_width_of_the_augmentation(self, blocks_dir: Path, tmp_path: Path) -> None:
+        more = "--augment.width 32 --augment.crop 32x24 --epochs 1 --val-split none"
+        assert main(words(blocks_dir, tmp_path / "run", *more.split())) == 0
+        assert read_checkpoint(tmp_path / "run" / "last.safetensors")[1].size == Size(32, 25)  # of 72x56
+
 
 class TestBadInput:
     def test_frames_that_are_in_both_splits(self, refused: Train, copied: Path) -> None:

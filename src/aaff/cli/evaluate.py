@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from aaff.preprocess import Size
 if TYPE_CHECKING:
     from aaff.data.sample import Dataset
     from aaff.evaluation import Baseline
-    from aaff.labels import LabelMap
+    from aaff.labels import LabelMap, UInt8Array
 
 
 @dataclass
@@ -64,7 +65,13 @@ def run(args: Args) -> int:
     engine, card = segmenter.engine, segmenter.card
     dataset = open_dataset(args.data, args.split, protocol=args.protocol or card.protocol, layout=args.layout)
     check_labels(path, card.labels, dataset)
-    predict, resize = frame_to_map(segmenter)
+    segment, resize = frame_to_map(segmenter)
+    sizes: Counter[Size] = Counter()
+
+    def predict(frame: UInt8Array) -> UInt8Array:
+        sizes[segmenter.engine_for(frame).card.size] += 1
+        return segment(frame)
+
     subject = Subject(
         model=card.network,
         engine=engine.name,
@@ -78,6 +85,8 @@ def run(args: Args) -> int:
     baselines, notes = baseline_rows(dataset)
     with reading(f"evaluating {args.split}") as progress:
         report = evaluate(predict, dataset, subject, baselines=baselines, notes=notes, progress=progress)
+    used = ", ".join(str(size) for size, _ in sizes.most_common())
+    report = replace(report, subject=replace(subject, size=used))
     print_report(report, console())
     if args.json is not None:
         write_json(args.json, report.to_dict())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -209,10 +209,17 @@ def _frames(args: Args, source: Path, card: ModelCard) -> tuple[Iterator[Pair], 
 def _describe(args: Args, card_file: Path) -> int:
     """Add a model card to an ONNX file from elsewhere, if its inputs and outputs are as required."""
     from aaff.card import ModelCard
-    from aaff.errors import ModelError
+    from aaff.errors import ModelError, OptionError
     from aaff.export.describe import describe_foreign
     from aaff.textfile import read_json
 
+    unused = [
+        f"--{f.name.replace('_', '-')}"
+        for f in fields(args)
+        if f.name not in ("model", "card", "out", "overwrite", "precision") and getattr(args, f.name) != f.default
+    ]
+    if unused:
+        raise OptionError(f"with --card the file is not changed; leave out {', '.join(unused)}")
     card = ModelCard.from_dict(read_json(card_file, kind=ModelError), str(card_file))
     if not args.model.is_file():
         raise ModelError(f"there is no file {args.model}")

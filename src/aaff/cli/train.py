@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -86,7 +87,7 @@ def _before(words: Sequence[str]) -> list[str]:
     from aaff.training.run_folder import STATE
     from aaff.training.state import load_snapshot
 
-    folder = Path(out) if out else _latest(_value(words, "--model") or Recipe.model)
+    folder = Path(out) if out else _latest(_value([*recipe, *words], "--model") or Recipe.model)
     kept = to_flags(load_snapshot(folder / STATE).recipe, f"the state of {folder}")
     return [*kept, *recipe, *([] if out else ["--out", str(folder)])]
 
@@ -103,9 +104,11 @@ def _value(words: Sequence[str], flag: str) -> str | None:
 
 
 def _latest(model: str) -> Path:
+    """The most recently trained of the folders that ``_fresh`` has named for a network."""
     from aaff.training.run_folder import STATE
 
-    found = [path.parent for path in RUNS.glob(f"{model}*/{STATE}")]
+    name = re.compile(rf"{re.escape(model)}(-\d+)?")
+    found = [path.parent for path in RUNS.glob(f"*/{STATE}") if name.fullmatch(path.parent.name)]
     if not found:
         raise ModelError(f"there is no run of {model} in {RUNS} to resume; name its folder with --out")
     return max(found, key=lambda folder: (folder / STATE).stat().st_mtime)

@@ -33,7 +33,7 @@ class Subject:
         model: name of the network, or of a baseline.
         engine: engine that ran it: ``"torch"``, ``"openvino"`` or ``"onnxruntime"``.
         precision: ``"fp32"``, ``"bf16"`` or ``"int8"``.
-        size: WIDTHxHEIGHT of the network's input.
+        size: WIDTHxHEIGHT of the network's input; all sizes, the most frequent first, where frames need several.
         resize: how its output was resized to the label's size.
         checkpoint: SHA-256 of the file with the weights.
         selected_on: the split that selected the epoch of these weights.

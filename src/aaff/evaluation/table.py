@@ -13,9 +13,10 @@ from aaff.evaluation.evaluate import Report
 def render(report: Report) -> RenderableType:
     """The scores and their conditions as tables, at most 80 columns wide."""
     subject = report.subject
+    sizes = subject.size.split(", ")
     facts = [
         f"{report.protocol} · {report.split} · {report.images} images",
-        f"frames {subject.size} · resize: {subject.resize}",
+        f"frames {', '.join(sizes[:3])}{', …' if len(sizes) > 3 else ''} · resize: {subject.resize}",
         f"{subject.engine} {subject.precision}",
     ]
     chosen = f"weights selected on {subject.selected_on}" if subject.selected_on else "weights not selected on a split"

@@ -31,6 +31,17 @@ def check_name(kind: str, name: str, valid: Collection[str]) -> str:
     return name
 
 
+def check_dropout(share: float) -> float:
+    """Return the share of the values that dropout zeroes if it is valid.
+
+    Raises:
+        OptionError: it is not in [0, 1).
+    """
+    if not 0 <= share < 1:
+        raise OptionError(f"dropout is {share}; it must be in [0, 1)")
+    return share
+
+
 def resize_to(x: Tensor, size: Sequence[int]) -> Tensor:
     """``x`` [N, C, h, w] resized bilinearly to ``size`` (rows, columns)."""
     if list(x.shape[-2:]) == list(size):

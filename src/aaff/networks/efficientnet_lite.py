@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aaff.errors import MissingExtraError, ModelError
+from aaff.errors import MissingExtraError, ModelError, OptionError
 from aaff.networks.backbones import Backbone
 from aaff.networks.blocks import check_name, initialize
 from aaff.preprocess import Normalization
@@ -82,11 +82,17 @@ class EfficientNetLite(Backbone):
         stages: number of stages to keep, 6 or 7.
         blocks: number of blocks to keep in the last stage; 0 keeps all.
 
+    Raises:
+        OptionError: a number is out of range.
     """
 
     def __init__(self, variant: str = "lite0", stages: int = 6, blocks: int = 0) -> None:
         super().__init__()
         width, depth = VARIANTS[check_name("backbone", variant, VARIANTS)]
+        if stages not in (6, 7):
+            raise OptionError(f"stages is {stages}; choose 6 or 7")
+        if blocks < 0:
+            raise OptionError(f"blocks is {blocks}; it must be at least 0")
         self.variant = variant
         self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1, bias=False), _norm(32), nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aaff.networks.base import SegmentationNetwork
-from aaff.networks.blocks import ConvBlock, initialize, scaled
+from aaff.networks.blocks import ConvBlock, check_dropout, initialize, scaled
 from aaff.networks.registry import register_model
 from aaff.networks.unpooling import Positions, max_pool, max_unpool
 
@@ -127,6 +127,7 @@ class ENet(SegmentationNetwork):
 
     def __init__(self, num_classes: int, *, width: float, dropout: float, auxiliary: bool) -> None:
         super().__init__(num_classes, stride=1, packing=2)
+        check_dropout(dropout)
         c2 = scaled(13, width) + 3  # the frame's own three channels stay
         c4, c8 = max(c2, scaled(64, width)), max(c2, scaled(128, width))
         self.initial = Initial(c2)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aaff.networks.base import Head, SegmentationNetwork
-from aaff.networks.blocks import initialize, resize_to, scaled
+from aaff.networks.blocks import check_dropout, initialize, resize_to, scaled
 from aaff.networks.registry import register_model
 from aaff.networks.vgg import STAGES, convolution, vgg16
 
@@ -48,7 +48,7 @@ class FCN(SegmentationNetwork):
     ) -> None:
         super().__init__(num_classes, stride)
         _, _, c8, c16, c32 = (scaled(stage[-1], width) for stage in STAGES)
-        large = scaled(4096, width)
+        large, dropout = scaled(4096, width), check_dropout(dropout)
         self.backbone = nn.ModuleList(vgg16(width, batch_norm=batch_norm))
         self.large = nn.Sequential(
             convolution(c32, large, 7, batch_norm=batch_norm),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aaff.networks.base import Head, SegmentationNetwork
-from aaff.networks.blocks import initialize, scaled
+from aaff.networks.blocks import check_dropout, initialize, scaled
 from aaff.networks.registry import register_model
 from aaff.networks.vgg import convolution
 
@@ -35,7 +35,7 @@ class UNet(SegmentationNetwork):
             )
 
         self.down = nn.ModuleList(map(pair, [3, *channels], channels))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(check_dropout(dropout))
         upwards = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
         self.enlarge = nn.ModuleList(
             nn.Sequential(nn.Conv2d(deep, 4 * fine, 1), nn.PixelShuffle(2), nn.ReLU(inplace=True))

@@ -58,7 +58,7 @@ class Learner:
         self.teacher = teacher
         self.engine, self.group, self.num_classes = engine, group, num_classes
         self.parts, self.clip_norm, self.decay = recipe.engine.accumulate, recipe.optim.clip_norm, recipe.optim.ema
-        self.normalization = Normalization()
+        self.normalization, self.seed = Normalization(), recipe.seed
         torch.manual_seed(recipe.seed)
         self.net = engine.prepare(create_model(recipe.model, num_classes, **recipe.network_options()), group)
         weights = class_weights(
@@ -91,6 +91,7 @@ class Learner:
             DataError: a label id is not a class.
         """
         net = self.net.train()
+        self._seed(number)
         labels = labels.to(self.engine.device, non_blocking=True)
         normalizer = self.group.sum(self.objective.normalizer(labels))
         self.optimizer.zero_grad(set_to_none=True)
@@ -115,6 +116,11 @@ class Learner:
             if self.average is not None:
                 self.average.update(net, number)
         return float(value)
+
+    def _seed(self, number: int) -> None:
+        """Let dropout in a step depend on nothing but the step and the process, so that a run can be resumed."""
+        key = np.random.SeedSequence((self.seed, number, self.group.rank))
+        torch.manual_seed(int(key.generate_state(1, np.uint64)[0]))
 
     def _clip(self) -> Tensor:
         """Clip the gradient if the recipe says so; returns its norm before clipping."""
@@ -146,6 +152,7 @@ class Learner:
         kept = self.kept_weights()
         network.load_state_dict(kept)
         network.train()
+        self._seed(0)
         norms: list[nn.BatchNorm2d] = []
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d) and module.track_running_stats:

@@ -157,7 +157,8 @@ def resumed_engine(recipe: Recipe, snapshot: Snapshot, group: Group) -> tuple[Tr
     if arithmetic or engine.processes != group.world:
         why = [f"{key} changed" for key in arithmetic]
         why += [f"{group.world} processes instead of {engine.processes}"] * (engine.processes != group.world)
-        told = f"{', '.join(why)}: the weights will differ by rounding from those of an uninterrupted run"
+        by = "" if "engine.accumulate" in changed else " by rounding"
+        told = f"{', '.join(why)}: the weights will differ{by} from those of an uninterrupted run"
         return resolve(recipe.engine, group), told
     if engine.device == "cuda" and not torch.cuda.is_available():
         raise OptionError("the run was started on a GPU, but there is none here; add --engine.device cpu to resume")

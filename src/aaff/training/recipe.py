@@ -90,7 +90,7 @@ class AugmentOptions:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Device, precision and parallelism; they affect speed and rounding only."""
+    """Device, precision and parallelism; all but ``accumulate`` affect speed and rounding only."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device to train on: auto uses a GPU if there is one."""
@@ -106,7 +106,7 @@ class EngineOptions:
     """Keep decoded frames in memory."""
     accumulate: int = 1
     """Gradient accumulation: split every batch into this many micro-batches to save memory.
-    The loss and the update stay the same, except that batch norm sees one micro-batch at a time."""
+    Batch norm, Dice, Lovász and hard example mining see one micro-batch at a time, so the weights differ."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,23 @@ class Recipe:
             raise OptionError(
                 f"engine.accumulate is {self.engine.accumulate}; it must divide the batch of {self.batch}"
             )
+        if self.size and self.augment.width not in (0, self.size.width):
+            raise OptionError(
+                f"augment.width is {self.augment.width} and size {self.size}; give one of them, or the same width"
+            )
         self.network_options()
+
+    def input_size(self, frame: Size) -> Size:
+        """Input size of the network: ``size``, or that of the first frame, scaled to ``augment.width`` if it is given.
+
+        Args:
+            frame: size of the first frame.
+
+        >>> Recipe(augment=AugmentOptions(width=480)).input_size(Size(960, 720))
+        Size(width=480, height=360)
+        """
+        width = self.augment.width or frame.width
+        return self.size or Size(width, max(1, round(width * frame.height / frame.width)))
 
     def network_options(self) -> dict[str, Any]:
         """``options`` as a mapping, with the values parsed as YAML.

@@ -197,7 +197,7 @@ class Trainer:
             options=recipe.network_options(),
             labels=labels,
             protocol=train_set.protocol,
-            size=recipe.size or Size.of(train_set.image(0)),
+            size=recipe.input_size(Size.of(train_set.image(0))),
             recipe=recipe.to_dict(),
             licence=joined(
                 [train_set.licence, self.origin.get("licence", ""), teacher.card.licence if teacher is not None else ""]

@@ -51,7 +51,7 @@ from aaff.data.sample import LabelReader, Sample
 from aaff.errors import DataError, OptionError, UnknownNameError, brief, nearest, shown
 from aaff.files import write_text
 from aaff.folders import is_image_file
-from aaff.images import read_image, write_image
+from aaff.images import read_mask, write_image
 from aaff.labels import CAMVID11, IGNORE, RGB, ColorEntry, ColorTable, LabelMap, UInt8Array, to_rgb
 from aaff.textfile import read_yaml, to_yaml
 
@@ -84,7 +84,7 @@ class PartialColorReader:
     table: ColorTable
 
     def __call__(self, path: Path) -> UInt8Array:
-        return self.table.decode(read_image(path))[0]
+        return self.table.decode(read_mask(path))[0]
 
 
 class Described(Layout):

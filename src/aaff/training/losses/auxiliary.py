@@ -103,6 +103,7 @@ def details(target: Tensor) -> Tensor:
 
     A Laplacian at strides 1, 2 and 4, each result enlarged and thresholded, then their weighted sum thresholded.
     The edge of the frame is not a detail: the label is repeated beyond it (the authors' release pads with class 0).
+    Nor is the edge of an ignored region: windows with an ignored pixel have no detail.
 
     >>> details(torch.tensor([[[0, 0, 0, 1, 1, 1]]], dtype=torch.uint8)).int().tolist()
     [[[0, 0, 0, 1, 0, 0]]]
@@ -110,9 +111,11 @@ def details(target: Tensor) -> Tensor:
     label = F.pad(target.unsqueeze(1).float(), (1, 1, 1, 1), mode="replicate")
     kernel = -torch.ones(1, 1, 3, 3, device=target.device)
     kernel[..., 1, 1] = 8
+    void = (label == IGNORE).float()
     total = torch.zeros(target.shape, device=target.device).unsqueeze(1)
     for stride, share in zip((1, 2, 4), DETAIL_SHARES, strict=True):
-        edges = (F.conv2d(label, kernel, stride=stride) > DETAIL_THRESHOLD).float()
+        known = F.max_pool2d(void, 3, stride) == 0
+        edges = ((F.conv2d(label, kernel, stride=stride) > DETAIL_THRESHOLD) & known).float()
         total += share * F.interpolate(edges, size=target.shape[-2:], mode="nearest")
     return (total > DETAIL_THRESHOLD + 1e-6).squeeze(1)  # the coarsest alone reaches the threshold and is not above it
 
