@@ -7,6 +7,7 @@ It writes ``results/network_counts.json`` from ``scripts/published_counts.yaml``
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -75,6 +76,7 @@ def read() -> Any:
 
 def main() -> int:
     """Write the file."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     write_json(RESULT, {"default_size": str(DEFAULT_SIZE), "rows": rows()})
     print(f"written: {RESULT.relative_to(ROOT)}")
     return 0

@@ -9,6 +9,7 @@ they always match the code.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from html import escape
 from itertools import groupby
@@ -99,6 +100,7 @@ def _kind(layer: Layer) -> str:
 
 def main() -> int:
     """Write one picture for each network."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for name in own_networks():
         write_text(FOLDER / f"{name}.svg", draw(name))
         print(f"written: {(FOLDER / name).relative_to(ROOT)}.svg")

@@ -14,7 +14,7 @@ STREETS contains ``train`` and ``val`` (photos) with ``*annot`` (human labels of
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import cv2
@@ -79,4 +79,8 @@ def main(streets: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("streets", type=Path)
+    parser.add_argument("out", type=Path)
+    given = parser.parse_args()
+    main(given.streets, given.out)

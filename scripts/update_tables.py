@@ -9,6 +9,7 @@ Measured numbers are never typed by hand.  Run this after a measurement, and com
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Callable
@@ -309,6 +310,7 @@ def render(text: str) -> str:
 
 def main() -> int:
     """Write the pages that have changed and name them."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for page in PAGES:
         path = ROOT / page
         old = path.read_text(encoding="utf-8")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,3 +134,11 @@ class TestDivision:
         assert len(division.val) == 2
         assert division == divide(names, 0.3)
         assert set(division.train) | set(division.val) == set(range(6))
+
+
+def test_a_folder_that_needs_no_description_is_said_to(scenes_dir: Path, tmp_path: Path, capsys: Any) -> None:
+    root = shutil.copytree(scenes_dir, tmp_path / "scenes")
+    assert init(root) == 0
+    assert "layout segnet" in capsys.readouterr().out
+    assert init(root, "--overwrite") == 0
+    assert "layout" not in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,11 +46,15 @@ def run(args: Args) -> int:
     """Print what was found and write the files; status 0."""
     from aaff.cli.data_tables import reading
     from aaff.data.initialize import propose, survey, write
-    from aaff.data.layouts.described import FILE
-    from aaff.errors import OptionError
+    from aaff.data.layouts import find_layout
+    from aaff.data.layouts.described import FILE, Described
+    from aaff.errors import DataError, OptionError
 
     if (args.data / FILE).exists() and not args.overwrite:
         raise OptionError(f"{args.data / FILE} exists; --overwrite replaces it")
+    with suppress(DataError):
+        if (layout := find_layout(args.data).name) != Described.name:
+            print(f"note: without {FILE}, aaff reads this folder as layout {layout}; delete the file to go back to it")
     with reading("reading masks") as progress:
         seen = survey(args.data, progress)
     proposal = propose(seen, name=args.name, names=args.names, ignore=args.ignore, val=args.val, licence=args.licence)
