@@ -294,6 +294,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "street-pole-offset": model_tables.pole_offset,
     "camvid-scores": model_tables.camvid,
     "camvid-stages": lambda: model_tables.training("camvid_lite0"),
+    "camvid-trials": lambda: model_tables.trials("camvid_lite0"),
     "camvid-drives": model_tables.held_out,
     "serving": model_tables.serving,
 }
