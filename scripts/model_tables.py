@@ -52,8 +52,8 @@ def held_out() -> str:
     text += "\n(`results/experiment/runs/drives` and `modern-drives`.)\n"
     strong = read("camvid_lite0_strong_0006R0")
     return text + (
-        f"\nWith the stronger colour changes of recipe `streets`, `aaff_lite0` scores {percent(strong['miou'])} % on 0006R0 "
-        "(`results/camvid_lite0_strong_0006R0.json`): no gain on an unseen drive, from one seed.\n"
+        f"\nWith the stronger colour changes of recipe `streets`, `aaff_lite0` scores {percent(strong['miou'])} % on "
+        "0006R0 (`results/camvid_lite0_strong_0006R0.json`): no gain on an unseen drive, from one seed.\n"
     )
 
 
