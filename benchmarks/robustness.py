@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from aaff.labels import UInt8Array
+from aaff.labels import IGNORE, UInt8Array
 from aaff.preprocess import Size, resize_image, resize_label
 from benchmarks.command import start
 
@@ -120,21 +121,16 @@ def score(segmenter: Segmenter, dataset: Dataset, effect: Effect, indices: Seque
 def flicker(segmenter: Segmenter, dataset: Dataset) -> dict[str, float]:
     """Share of the pixels whose class changes from one frame to the next, of the predictions and of the labels.
 
-    Streets move, so the labels' own share is what a perfect model would have.
+    Only pixels that are labelled in both frames count.  Streets move, so the labels' own share is what a perfect model
+    would have.
     """
-
-    def share(maps: Iterator[UInt8Array]) -> float:
-        previous, shares = next(maps), []
-        for current in maps:
-            shares.append(float((current != previous).mean()))
-            previous = current
-        return float(np.mean(shares))
-
-    frames = range(len(dataset))
-    return {
-        "prediction": share(segmenter(dataset.image(i)).class_map for i in frames),
-        "ground_truth": share(dataset.label(i) for i in frames),
-    }
+    shares: dict[str, list[float]] = {"prediction": [], "ground_truth": []}
+    seen = ((segmenter(sample.image).class_map, sample.label) for sample in dataset)
+    for (one_map, one_label), (next_map, next_label) in pairwise(seen):
+        labelled = (one_label != IGNORE) & (next_label != IGNORE)
+        shares["prediction"].append(float((one_map != next_map)[labelled].mean()))
+        shares["ground_truth"].append(float((one_label != next_label)[labelled].mean()))
+    return {what: float(np.mean(values)) for what, values in shares.items()}
 
 
 def run(args: Args) -> int:

@@ -106,8 +106,8 @@ def robustness() -> str:
     text = table(["condition", "mean IoU %", "pixel accuracy %", "loss"], rows)
     if found["flicker"]:
         text += (
-            f"\nFrom one frame to the next, {percent(found['flicker']['prediction'])} % of the predicted pixels change "
-            f"class; in the ground truth, {percent(found['flicker']['ground_truth'])} % do.\n"
+            f"\nFrom one frame to the next, {percent(found['flicker']['prediction'])} % of the labelled pixels change "
+            f"their predicted class; in the ground truth, {percent(found['flicker']['ground_truth'])} % do.\n"
         )
     return text + source("street_robustness")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -56,8 +57,8 @@ class Args:
     order: tuple[Group, ...] = DEFAULT_ORDER
     """Groups in this order, after the first seed of all networks."""
     seeds: tuple[int, ...] = ()
-    """Of groups with several seeds, work on these alone; the plan has 0, 1 and 2, for the controls in seeds 1, 2 and 3,
-    and those named here that are none of these."""
+    """Of groups with several seeds, work on these alone; the plan has 0, 1 and 2, for the controls in seeds 1, 2 and 3.
+    Others that are named here are planned for the controls and their partner."""
     folds: tuple[str, ...] = ()
     """Of groups that hold out drives, hold out these alone; the plan has all."""
     networks: tuple[str, ...] = ()
@@ -142,7 +143,8 @@ def run(args: Args) -> int:
     results = archive_of(args) or args.out / "report" / "results"
     if not args.report_only and (not args.only or "fault" in args.only):
         experiment.fault(results)
-    status = experiment.work(chosen, jobs, threads, train=not args.report_only, minutes=args.minutes)
+    keep = partial(experiment.keep, results)
+    status = experiment.work(chosen, jobs, threads, train=not args.report_only, minutes=args.minutes, scored=keep)
     if status == 130:
         print("interrupted; give the same command again to resume")
         return status
@@ -206,7 +208,7 @@ def make_experiment(args: Args, data: Path) -> Experiment:
     further = [seed for seed in args.seeds if seed not in (*PLANNED_SEEDS, *CONTROL_SEEDS)]
     settings = Settings(
         recipes=recipes,
-        seeds=(*PLANNED_SEEDS, *further),
+        seeds=PLANNED_SEEDS,
         control_seeds=(*CONTROL_SEEDS, *further),
         folds=folds,
         protocol=args.protocol,

@@ -15,7 +15,7 @@ import numpy as np
 from aaff.evaluation import ConfusionMatrix
 from experiments.paper.plan import PAPER_ORDER, UNGATED, WIDENED
 from experiments.paper.results import Results
-from experiments.paper.rule import MARGIN, Answer, Comparison, Scores, compare, seed_noise
+from experiments.paper.rule import MARGIN, Answer, Comparison, Scores, compare, noise_bar, seed_noise
 from experiments.runner.results import RunResult
 
 TITLES = {
@@ -130,25 +130,35 @@ def answer(results: Results, group: str, metric: str = "miou", split: Callable[[
     )
 
 
+def compared(results: Results, name: str) -> list[RunResult]:
+    """The runs of one of the four networks in group seeds, of the seeds that the plan has for all of the four.
+
+    Further seeds are planned for a control and its partner alone; a mean that took them would compare unequal seeds.
+    """
+    four = [n for n in PAPER_ORDER if any(row["name"] == n for row in results.planned("seeds"))]
+    shared = {seed for seeds in conditions(results, "seeds", *four).values() for seed in seeds}
+    return [run for run in results.of("seeds", name) if run.seed in shared]
+
+
 def noise(results: Results) -> float | None:
     """Standard deviation of val mean IoU over seeds, pooled over the networks."""
-    return seed_noise({name: _values(results.of("seeds", name), "val", "miou") for name in PAPER_ORDER})
+    return seed_noise({name: _values(compared(results, name), "val", "miou") for name in PAPER_ORDER})
 
 
-def ablation_noise(results: Results) -> float | None:
-    """Standard deviation over seeds of the ablation's own runs; None while no variant has two seeds."""
+def ablation_bar(results: Results) -> float | None:
+    """Below which the seed alone explains a difference of two runs of the ablation; None while no variant has two."""
     names = dict.fromkeys(run.name for run in results.of("ablation"))
-    return seed_noise({name: _values(results.of("ablation", name), "val", "miou") for name in names})
+    return noise_bar({name: _values(results.of("ablation", name), "val", "miou") for name in names})
 
 
 def spread(results: Results, name: str, split: str, metric: str) -> Spread | None:
     """A score of one of the four networks over its seeds."""
-    return Spread.of(_values(results.of("seeds", name), split, metric))
+    return Spread.of(_values(compared(results, name), split, metric))
 
 
 def class_spread(results: Results, name: str, split: str, label: str, metric: str) -> Spread | None:
     """A class's ``iou`` or ``accuracy`` of one of the four networks over its seeds; None where the class is absent."""
-    values = [run.scores[split]["per_class"].get(label, {}) for run in results.of("seeds", name) if split in run.scores]
+    values = [run.scores[split]["per_class"].get(label, {}) for run in compared(results, name) if split in run.scores]
     return Spread.of(v[metric] for v in values if v.get(metric) is not None)
 
 
@@ -159,7 +169,7 @@ def _values(runs: Sequence[RunResult], split: str, metric: str) -> list[float]:
 def curve(results: Results, name: str, metric: str) -> tuple[list[int], list[Spread]]:
     """A column of the histories of a network by epoch, over the seeds that have finished."""
     rows: dict[int, list[float]] = {}
-    for run in results.of("seeds", name):
+    for run in compared(results, name):
         for row in run.history:
             if metric in row:
                 rows.setdefault(int(row["epoch"]), []).append(float(row[metric]))
@@ -189,7 +199,7 @@ class Generalisation:
 
 def generalisation(results: Results, name: str) -> Generalisation:
     """Train, val, drives and test of a network."""
-    seeds, folds = results.of("seeds", name), results.of("drives", name)
+    seeds, folds = compared(results, name), results.of("drives", name)
     return Generalisation(
         spread(results, name, "train", "miou"),
         spread(results, name, "val", "miou"),
@@ -215,13 +225,13 @@ def _gap(
 
 def pooled_confusion(results: Results, name: str, split: str) -> np.ndarray[Any, Any] | None:
     """Confusion counts of a network summed over its seeds, int64 [C, C], rows ground truth; None without a run."""
-    found = [r.scores[split]["confusion"]["counts"] for r in results.of("seeds", name) if split in r.scores]
+    found = [r.scores[split]["confusion"]["counts"] for r in compared(results, name) if split in r.scores]
     return np.sum([np.array(c, np.int64) for c in found], axis=0) if found else None
 
 
 def pooled(results: Results, name: str, split: str, detail: str, key: str) -> np.ndarray[Any, Any] | None:
     """Counts of a detail (calibration, borders, objects) summed over the seeds of a network."""
-    found = [r.scores[split][detail][key] for r in results.of("seeds", name) if detail in r.scores.get(split, {})]
+    found = [r.scores[split][detail][key] for r in compared(results, name) if detail in r.scores.get(split, {})]
     return np.sum([np.array(c, np.float64) for c in found], axis=0) if found else None
 
 

@@ -24,7 +24,7 @@ from experiments.paper.results import Results, add_score, gather_baselines, load
 from experiments.runner.archive import LATER
 from experiments.runner.costs import Costs
 from experiments.runner.measure import measure_checkpoint
-from experiments.runner.planned import run_folder
+from experiments.runner.planned import PlannedRun, run_folder
 from experiments.runner.queue import Queue
 from experiments.runner.results import RunResult, gather
 from experiments.runner.states import check_content
@@ -89,6 +89,22 @@ class Experiment(Queue):
             self.say("showing the reference implementation's fault on synthetic streets")
             write_json(path, demonstrate(scale or Scale()))
 
+    def keep(self, results: Path, run: PlannedRun | None = None) -> None:
+        """Write the results of all finished runs, as soon as one ends.
+
+        Args:
+            results: folder for the JSON files.
+            run: the one that ended.
+        """
+        settings = {
+            "protocol": self.settings.protocol or self._open("train", None).protocol,
+            "seeds": list(self.settings.seeds),
+            "held_out_drives": list(self.settings.folds),
+            "test": self.settings.test,
+            "miniature": self.miniature,
+        }
+        gather(results, self, settings)
+
     def report(
         self, folder: Path, results: Path, *, drawn: bool, speed: Sequence[Path] = (), weights: Path | None = None
     ) -> Path:
@@ -104,14 +120,7 @@ class Experiment(Queue):
         Returns:
             The HTML page.
         """
-        settings = {
-            "protocol": self.settings.protocol or self._open("train", None).protocol,
-            "seeds": list(self.settings.seeds),
-            "held_out_drives": list(self.settings.folds),
-            "test": self.settings.test,
-            "miniature": self.miniature,
-        }
-        gather(results, self, settings)
+        self.keep(results)
         gather_baselines(results, self.data, self.runs, self.layout, self.out / "baselines.json")
         if (self.out / "fault.json").is_file():
             write_json(results / "fault.json", read_json(self.out / "fault.json"))

@@ -13,7 +13,7 @@ from experiments.paper.analysis import (
     TITLES,
     Generalisation,
     Spread,
-    ablation_noise,
+    ablation_bar,
     class_spread,
     curve,
     generalisation,
@@ -210,12 +210,11 @@ def ablation(results: Results) -> Chart | None:
     values = {run.name: 100 * float(run.scores["val"]["miou"]) for run in results.of("ablation") if "val" in run.scores}
     if not values:
         return None
-    base, deviation = values.get("sigmoid-concat"), ablation_noise(results)
+    base, bar = values.get("sigmoid-concat"), ablation_bar(results)
     axes = new_axes(0.7 + 0.27 * len(values))
     name_rows(axes, [name.replace("_", " ").replace("-", " ") for name in values])
-    if base is not None and deviation:
-        half = 100 * 2 * 2**0.5 * deviation
-        axes.axvspan(base - half, base + half, color=DIM, alpha=0.14, linewidth=0)
+    if base is not None and bar:
+        axes.axvspan(base - 100 * bar, base + 100 * bar, color=DIM, alpha=0.14, linewidth=0)
     for row, (name, value) in enumerate(values.items()):
         marker = MARKERS["depthwise_aaff"] if name == "sigmoid-concat" else "o"
         color = COLORS["depthwise_aaff"] if name == "sigmoid-concat" else INK

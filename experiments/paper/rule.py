@@ -19,6 +19,12 @@ MARGIN = 0.01
 _T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228}
 """97.5 % quantile of Student's t by degrees of freedom; beyond 10 the tenth is used, which errs to caution."""
 
+
+def t95(freedom: int) -> float:
+    """97.5 % quantile of Student's t."""
+    return _T95[min(freedom, max(_T95))]
+
+
 Condition = str
 """Under which a pair was measured, such as ``"seed 0"`` or ``"drive 0001TP"``."""
 
@@ -67,7 +73,7 @@ class Comparison:
         if len(values) < 2:
             return None
         mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
-        half = _T95[min(len(values) - 1, max(_T95))] * error
+        half = t95(len(values) - 1) * error
         return mean - half, mean + half
 
     @property
@@ -250,6 +256,16 @@ def seed_noise(scores: Mapping[str, Sequence[float]]) -> float | None:
     return math.sqrt(sum(statistics.variance(v) * (len(v) - 1) for v in usable) / freedom)
 
 
-def within_noise(difference: float, noise: float | None) -> bool | None:
-    """Whether a difference of two single runs is below 2√2 standard deviations; None without an estimate."""
-    return None if noise is None else abs(difference) < 2 * math.sqrt(2) * noise
+def noise_bar(scores: Mapping[str, Sequence[float]]) -> float | None:
+    """Below which the seed alone explains a difference of two single runs: half the 95 % interval of such a
+    difference by Student's t; None without an estimate.
+
+    Args:
+        scores: as for ``seed_noise``.
+
+    >>> noise_bar({"a": [0.1, 0.2], "b": [0.5]})
+    1.2706
+    """
+    deviation = seed_noise(scores)
+    freedom = sum(len(values) - 1 for values in scores.values() if values)
+    return None if deviation is None else round(t95(freedom) * math.sqrt(2) * deviation, 12)

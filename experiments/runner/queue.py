@@ -150,7 +150,9 @@ class Queue:
         """
         arithmetic = self.check()
         states = self.states()
-        left = [r for r in runs if states[r.name].stage == "trained" or (train and states[r.name].stage != "done")]
+        left = [run for run in runs if states[run.name].stage != "done"]
+        if not train:
+            left = [run for run in left if states[run.name].epoch >= run.recipe.epochs]
         left.sort(key=lambda run: _emulated(arithmetic.get(run.name, {})))  # stable: else the order of the plan
         shop = Workshop(self.out, self.data, self.layout, jobs, threads, arithmetic, self.say, self.others)
         return execute(

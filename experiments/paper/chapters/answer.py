@@ -130,9 +130,11 @@ def _uncertainty(results: Results) -> str:
         parts.append(f"the undecided comparisons do not exclude up to {' and '.join(hidden)}")
     deviation = noise(results)
     if deviation is not None:
-        parts.append(f"val mean IoU varies with the seed alone by {100 * deviation:.1f} points (standard deviation)")
+        mixed = ", of which some were trained in other precision" if len(conditions_by_arithmetic(results)) > 1 else ""
+        parts.append(f"val mean IoU varies by {100 * deviation:.1f} points over the seeds (standard deviation){mixed}")
     recipes = [
-        f"{len({run.condition for run in runs})} {group.removeprefix('long-')} of {runs[0].recipe['epochs']} epochs"
+        f"{len({run.condition for run in runs if run.name == 'depthwise_bisenet'})} {group.removeprefix('long-')} of "
+        f"{runs[0].recipe['epochs']} epochs"
         for group in questions(results)
         if (runs := results.of(group))
     ]

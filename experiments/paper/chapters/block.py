@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.paper.analysis import TITLES, ablation_noise
+from experiments.paper.analysis import TITLES, ablation_bar
 from experiments.paper.blocks import Block, Figure, Folded, Heading, Note, Points, Prose, Table, figure, row
 from experiments.paper.figures import ablation
 from experiments.paper.figures_detail import gate_title, gates
 from experiments.paper.plan import PAPER_ORDER
 from experiments.paper.results import Results
-from experiments.paper.rule import points, within_noise
+from experiments.paper.rule import points
 
 
 def chapter(results: Results) -> list[Block]:
@@ -24,14 +24,14 @@ def _ablation(results: Results) -> list[Block]:
     if not runs:
         planned = results.planned("ablation")
         return [*blocks, Note("No run of group ablation has finished." if planned else "This plan has no ablation.")]
-    deviation = ablation_noise(results)
+    noise = ablation_bar(results)
     scores = {run.name: float(run.scores["val"]["miou"]) for run in runs}
     base = scores.get("sigmoid-concat")
     epochs = runs[0].recipe["epochs"]
     bar = (
-        f"A difference of less than {100 * 2 * 2**0.5 * deviation:.1f} points between two single runs is within the "
+        f"A difference of less than {100 * noise:.1f} points between two single runs is within the "
         "noise of the seed; a larger one is worth a look, but no more than that"
-        if deviation is not None
+        if noise is not None
         else "No two of these runs differ by the seed alone, so their noise is unknown and no difference here can be "
         "told apart from it: the table is purely descriptive"
     )
@@ -42,7 +42,7 @@ def _ablation(results: Results) -> list[Block]:
         )
     )
     caption = "Mean IoU on val; the paper's choice (sigmoid, concat) is the green triangle."
-    if deviation is not None:
+    if noise is not None:
         caption += " Grey: within the noise of the seed."
     chart = figure("ablation", ablation(results), caption)
     blocks += [chart] if chart else []
@@ -52,7 +52,7 @@ def _ablation(results: Results) -> list[Block]:
         if run.name == "sigmoid-concat" or base is None:
             told = "–", "the paper's choice" if base is not None else "–"
         else:
-            noisy = within_noise(value - base, deviation)
+            noisy = None if noise is None else abs(value - base) < noise
             told = (
                 points(value - base),
                 {True: "within the noise", False: "worth a look", None: "noise unknown"}[noisy],
@@ -168,16 +168,17 @@ def _findings(found: dict[str, Any]) -> list[str]:
     still = max(s["between_frames"] for gate, s in one["gates"].items() if gate != "fusion")
     if still < 1e-6:
         said.append(
-            "**The gates are constant.** With a batch of one, no gate of DepthwiseAAFF changes from image to image "
-            f"(largest spread {still:.1g}), so its attention cannot depend on the image."
+            "**The gates are constant.** With a batch of one, no gate of DepthwiseAAFF with batch norm changes from "
+            f"image to image (largest spread {still:.1g}), so their attention cannot depend on the image."
         )
     steps = two["first_step"]["parts"], two["last_step"]["parts"]
     dead = [name for name in steps[1] if min(parts[name] for parts in steps) > 0.999]
     if dead:
         said.append(
-            "**DepthwiseAAFF2 is dead except for its spatial path.** Its gates are ReLU(0) = 0 with zero gradient. The "
-            f"gradients of {', '.join(f'`{name}`' for name in dead)} are exactly zero at the first and at the last "
-            f"step ({100 * two['last_step']['all']:.0f} % of all parameters). The network that, according to the "
+            "**DepthwiseAAFF2 is dead except for its spatial path.** Its gates are ReLU(0) = 0 with zero gradient. At "
+            f"the last step, {100 * two['last_step']['all']:.0f} % of all parameters have a gradient of exactly zero, "
+            f"among them all of {', '.join(f'`{name}`' for name in dead)}, whose gradients are zero at the first step "
+            "too. The network that, according to the "
             "paper, learns worst and generalises best is just a small spatial path."
         )
     drops = [(n, found[n]["published"]) for n in found]

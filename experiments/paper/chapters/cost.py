@@ -48,7 +48,7 @@ def speed(results: Results) -> list[Block]:
         return blocks
     setting = main_setting(measured)
     main = [r for r in measured if r.setting == setting]
-    every = _latency_table(measured, "Every engine, precision and size, measured in the same run")
+    every = _latency_table(measured, "Every engine, precision and size; one run for each size")
     return [
         *blocks,
         _latency_table(main, _LATENCY),

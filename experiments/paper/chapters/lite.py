@@ -20,7 +20,7 @@ from experiments.paper.modern import (
     UNGATED_LITE,
 )
 from experiments.paper.results import Results
-from experiments.paper.rule import MARGIN, Comparison, compare, points, seed_noise, within_noise
+from experiments.paper.rule import MARGIN, Comparison, compare, noise_bar, points
 from experiments.runner.results import RunResult
 
 _NOT_RUN = "not run yet"
@@ -114,7 +114,7 @@ def _ablation(results: Results) -> list[Block]:
     if not results.planned("modern-ablation"):
         return []
     base = next((run for run in results.of("modern", AAFF.name) if run.seed == 0), None)
-    noise = seed_noise({v.name: [r.scores["val"]["miou"] for r in results.of("modern", v.name)] for v in COMPARISON})
+    noise = noise_bar({v.name: [r.scores["val"]["miou"] for r in results.of("modern", v.name)] for v in COMPARISON})
     rows = [("aaff_lite0, unchanged", *_cells(results, base, None, noise))]
     for group, variants in (("modern", COMPARISON[1:]), ("modern-ablation", ABLATION)):
         for variant in variants:
@@ -127,14 +127,15 @@ def _ablation(results: Results) -> list[Block]:
     told = (
         "the noise is not known yet"
         if noise is None
-        else f"a difference below {100 * 2 * 2**0.5 * noise:.1f} points may be due to the seed alone"
+        else f"a difference below {100 * noise:.1f} points may be due to the seed alone"
     )
     return [
         Heading("Design choices, one by one", 3),
         Prose(
             "Each row changes one choice of `aaff_lite0`, with the same recipe, data and seed (0). One seed "
-            f"gives no ranking: {told} (2√2 standard deviations over the seeds of "
-            f"group modern). {_unseen(results)}MACs: at the size of the training crop. Latency: "
+            f"gives no ranking: {told} (95 %, Student's t, from the deviation "
+            "over the seeds of group modern). The first two choices were run with three seeds: their verdicts are "
+            f"above. {_unseen(results)}MACs: at the size of the training crop. Latency: "
             "median and quartiles, at 480×360. Auxiliary heads are not exported, so the latency gap "
             "between the network without them and the first row is noise."
         ),
@@ -198,7 +199,7 @@ def _cells(
     score, streets, difference = run.scores["val"]["miou"], six_class_iou(run), ""
     if base is not None:
         gap = score - base.scores["val"]["miou"]
-        difference = points(gap) + (" (within noise)" if within_noise(gap, noise) else "")
+        difference = points(gap) + (" (within noise)" if noise is not None and abs(gap) < noise else "")
     return (
         f"{100 * score:.1f}",
         difference,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.paper.analysis import TITLES, Spread, class_spread, generalisation, held_out, spread
+from experiments.paper.analysis import TITLES, Spread, class_spread, compared, generalisation, held_out, spread
 from experiments.paper.blocks import Block, Folded, Heading, Note, Prose, Table, figure, row
 from experiments.paper.chapters import claims
 from experiments.paper.figures import by_class, curves, generalisations
@@ -55,7 +55,7 @@ def training(results: Results) -> list[Block]:
     blocks: list[Block] = [Heading("IV-A. Training")]
     if not any(charts):
         return [*blocks, Note("No curve yet: no finished run of group seeds was validated during training.")]
-    counts = {name: len(results.of("seeds", name)) for name in PAPER_ORDER}
+    counts = {name: len(compared(results, name)) for name in PAPER_ORDER}
     told = ", ".join(f"{TITLES[n]} {count}" for n, count in counts.items() if count)
     blocks.append(Prose(f"Mean over seeds, with a band of one standard deviation. Finished seeds: {told}."))
     shown = row(*charts)
@@ -98,7 +98,7 @@ def summary(results: Results, split: str) -> Table:
     for name in PAPER_ORDER:
         paper = PAPER_TABLE[name]
         theirs = f"{100 * paper.val:.0f}", f"{100 * paper.test:.0f}"
-        seeds = sum(split in run.scores for run in results.of("seeds", name))
+        seeds = sum(split in run.scores for run in compared(results, name))
         own = [cell(spread(results, name, split, metric)) for metric in metrics]
         speeds = [fps.get((name, setting), "–") for setting in settings]
         rows.append((TITLES[name], str(seeds), *own, *theirs, *speeds))
@@ -139,7 +139,7 @@ def learning(results: Results) -> list[Block]:
     blocks: list[Block] = [Heading("V-A. Learning ability")]
     rows = []
     for name in PAPER_ORDER:
-        runs = results.of("seeds", name)
+        runs = compared(results, name)
         if runs:
             loss = Spread.of(float(run.history[-1]["loss"]) for run in runs)
             told = f"{loss.mean:.3f}" + (f" ± {loss.deviation:.3f}" if loss and loss.deviation else "") if loss else "–"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from experiments.paper.rule import (
     MARGIN,
@@ -15,9 +16,9 @@ from experiments.paper.rule import (
     Comparison,
     compare,
     depthwise_headline,
+    noise_bar,
     seed_noise,
     speed_gain,
-    within_noise,
 )
 
 SEEDS = ["seed 0", "seed 1", "seed 2"]
@@ -144,6 +145,6 @@ def test_seed_noise_is_the_pooled_standard_deviation() -> None:
     expected = float(np.sqrt((np.var(scores["a"], ddof=1) + np.var(scores["b"], ddof=1)) / 2))
     assert seed_noise(scores) == pytest.approx(expected)
     assert seed_noise({"a": [0.6]}) is None
-    assert within_noise(2.8 * expected, expected) is True
-    assert within_noise(2.9 * expected, expected) is False
-    assert within_noise(0.1, None) is None
+    freedom = sum(len(values) - 1 for values in scores.values())
+    assert noise_bar(scores) == pytest.approx(stats.t.ppf(0.975, freedom) * 2**0.5 * expected, rel=1e-3)
+    assert noise_bar({"a": [0.6]}) is None
