@@ -108,7 +108,7 @@ def test_what_cannot_be_written_is_found_out_before(tmp_path: Path) -> None:
     for path in ("new.json", "new/folder/a.json", "file"):
         check_writable(tmp_path / path)
     assert os.listdir(tmp_path) == ["file"]
-    for path in (tmp_path / "file" / "a.json", tmp_path / ("n" * 300) / "a"):
+    for path in (tmp_path / "file" / "a.json", tmp_path / ("n" * 300) / "a", tmp_path):
         with pytest.raises(AaffError):
             check_writable(path)
 

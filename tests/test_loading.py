@@ -183,6 +183,9 @@ class TestRunWithAnExportedModel:
     def test_with_torch_it_is_its_checkpoint(self, run):
         assert find_model(run) == run / "best.safetensors"
 
+    def test_a_precision_that_torch_lacks_is_the_exported_file(self, run):
+        assert find_model(run, precision="int8") == run / "best-int8.onnx"
+
     def test_without_torch_it_is_the_exported_file(self, run, without_torch):
         assert find_model(run) == run / "best-int8.onnx"
         assert find_model(run, precision="bf16") == run / "best-fp32.onnx"

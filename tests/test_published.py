@@ -62,6 +62,12 @@ def test_they_are_evaluated_by_name(weights: Path, scenes_dir: Path, capsys: pyt
     assert "position prior" in capsys.readouterr().out
 
 
+def test_other_files_in_the_folder_are_no_models(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (weights / "street-int8-640.onnx").touch()
+    assert main(["models", "depthwise_aaff"]) == 0
+    assert "street" not in capsys.readouterr().out
+
+
 class TestBundled:
     @pytest.fixture
     def bundled(

@@ -136,6 +136,8 @@ def check_writable(path: str | Path) -> None:
     try:
         if _is_stream(Path(path)):
             return
+        if os.path.isdir(path):
+            raise IsADirectoryError(None, "it is a folder")
         folder = Path(os.path.realpath(path)).parent
         while not os.path.lexists(folder):
             folder = folder.parent

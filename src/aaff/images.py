@@ -35,6 +35,8 @@ MAX_PIXELS_VARIABLE = "AAFF_MAX_PIXELS"
 _FORMATS: tuple[str, ...] = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "TGA")
 if importlib.util.find_spec("PIL.AvifImagePlugin") is not None:  # since Pillow 11.3
     _FORMATS += ("AVIF",)
+_LONG = 16_383
+"""Pixels of the longest side beyond which formats begin to fail: WebP; JPEG at 65,500."""
 _LOSSY = ("JPEG", "MPO", "AVIF")
 
 _ORIENTATION = 0x0112
@@ -347,8 +349,14 @@ def _save(path: str | Path, picture: Image.Image, mark: str) -> None:
     with replacing(path) as temporary:
         if mark and temporary.suffix.lower() == ".png":
             picture.save(temporary, pnginfo=png_mark(mark))
-        else:
+            return
+        try:
             picture.save(temporary)
+        except (ValueError, OSError) as error:
+            if max(picture.size) < _LONG:
+                raise
+            size = "x".join(map(str, picture.size))
+            raise OptionError(f"cannot write {path}: {size} is too large for this format; use .png") from error
 
 
 def png_mark(mark: str) -> PngInfo:

@@ -290,6 +290,8 @@ def _in_run(folder: Path, precision: str | None, engine: str) -> Path:
         (folder / f"{name}{CHECKPOINT}" for name in _KEPT if (folder / f"{name}{CHECKPOINT}").is_file()), None
     )
     torch = engine == "torch" or (engine == "auto" and importlib.util.find_spec("torch") is not None)
+    if engine == "auto" and precision is not None and precision.startswith("int8"):  # which PyTorch does not run
+        torch = False
     if not torch or checkpoint is None:
         exported = _exported_in(folder, precision)
         if exported is not None and engine != "torch":

@@ -12,6 +12,7 @@ from aaff.errors import ModelError
 
 _PACKAGE = Path(__file__).parent
 BUNDLED = _PACKAGE / "shipped"
+_KINDS = ("int8", "fp32")
 """Folder of the bundled models."""
 
 DEFAULT = "street"
@@ -39,17 +40,21 @@ def find_published(name: str) -> Path | None:
 
 def list_bundled() -> list[str]:
     """Names of the models that come with the package and run without torch."""
-    return sorted({path.stem.rpartition("-")[0] for path in BUNDLED.glob("*-*.onnx")})
+    return sorted(_names(BUNDLED))
 
 
 def list_exported() -> list[str]:
     """Names of the models that run without torch, bundled or in ``weights_folder``."""
-    return sorted({path.stem.rpartition("-")[0] for folder in _folders() for path in folder.glob("*-*.onnx")})
+    return sorted({name for folder in _folders() for name in _names(folder)})
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.stem.rpartition("-")[0] for kind in _KINDS for path in folder.glob(f"?*-{kind}.onnx")}
 
 
 def exported_files(name: str) -> dict[str, Path]:
     """The exported files of a model by precision, ``"int8"`` first, then ``"fp32"``; bundled files take precedence."""
-    places = {kind: [folder / f"{name}-{kind}.onnx" for folder in _folders()] for kind in ("int8", "fp32")}
+    places = {kind: [folder / f"{name}-{kind}.onnx" for folder in _folders()] for kind in _KINDS}
     found = {kind: [path for path in paths if path.is_file()] for kind, paths in places.items()}
     return {kind: paths[0] for kind, paths in found.items() if paths}
 

@@ -19,7 +19,7 @@ class ThresholdEngine:
 
     def __init__(self, size=Size(16, 12), confident=True):
         self.card = ModelCard("threshold", {}, LABELS, "camvid11", size)
-        self.confident = confident
+        self.confident = self.confidence = confident
         self.batches = []
 
     def infer(self, frames):

@@ -1,5 +1,6 @@
 """``aaff predict``: what it writes, what it skips, and that no picture is ever lost."""
 
+import base64
 import functools
 import json
 import shutil
@@ -174,12 +175,38 @@ def test_an_image_at_an_address(checkpoint, pictures, tmp_path):
     )
 
 
+def test_a_password_in_an_address_is_sent_and_never_shown(checkpoint, pictures, tmp_path, capsys):
+    seen = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            seen.append(self.headers.get("Authorization"))
+            super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Handler, directory=str(pictures))
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://me:se%40s@me@127.0.0.1:{server.server_port}/a.png"
+        assert predict(checkpoint, address, tmp_path / "out", "--write", "json") == 0
+        assert predict(checkpoint, address.replace("a.png", "b.png"), tmp_path / "out") == 2
+        server.shutdown()
+    assert base64.b64decode(seen[0].removeprefix("Basic ")) == b"me:se@s@me"
+    streams = capsys.readouterr()
+    written = "".join(path.read_text() for path in (tmp_path / "out").iterdir())
+    assert "@" not in streams.out + streams.err + written
+
+
 def test_the_style_of_an_overlay(checkpoint, pictures, tmp_path, capsys):
     words = ["--write", "overlay", "--alpha", "0", "--no-legend", "--classes", "road", "sky"]
     assert predict(checkpoint, pictures / "a.png", tmp_path / "out", *words) == 0
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "a_overlay.png"), read_image(pictures / "a.png"))
     assert predict(checkpoint, pictures / "a.png", tmp_path / "out", "--classes", "raod") == 2
     assert "'road'" in capsys.readouterr().err
+    assert predict(checkpoint, pictures / "a.png", tmp_path / "none", "--write", "json", "--classes", "raod") == 2
+    assert not (tmp_path / "none").exists()
     assert predict(checkpoint, pictures / "a.png", tmp_path / "out", "--size", "96x64", "--write", "json") == 0
 
 

@@ -1,6 +1,7 @@
 """Frames of every kind in, one prediction per frame out, and a clear sentence for what is no frame."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -203,3 +204,10 @@ def test_names_of_results_never_meet(tmp_path):
     assert len({str(name).casefold() for name in names}) == len(images)
     assert [str(name) for name in names[4:]] == ["s/a", "t/a", "v1.2"]
     assert output_names([tmp_path / "x" / "one.png"])[0].name == "one"
+
+
+def test_names_of_results_never_leave_their_folder(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    names = output_names([Path("../day/1.png"), Path("night/1.png")])
+    assert [str(name) for name in names] == ["day/1", "here/night/1"]

@@ -43,6 +43,20 @@ def test_a_public_server_is_known_by_its_addresses_and_the_names_it_is_told() ->
     assert status == {"192.168.1.7:8000": 200, "demo.example.org": 200, "evil.example": 403}
 
 
+def test_a_page_of_an_allowed_site_can_read_responses(png: bytes) -> None:
+    settings = Settings(origins=("https://example.org",), token="s3cret", limits=LIMITS)
+    client = client_of(ThresholdEngine(), settings)
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    for origin, status in (("https://example.org", 200), ("https://evil.example", 400)):
+        assert client.options("/v1/segment", headers={"Origin": origin, **asked}).status_code == status
+    headers = {"Origin": "https://example.org", "Authorization": "Bearer s3cret"}
+    found = client.post("/v1/segment", content=png, headers=headers)
+    assert (found.status_code, found.headers["Access-Control-Allow-Origin"]) == (200, "https://example.org")
+    refused = client.post("/v1/segment", content=png, headers={"Origin": "https://evil.example"})
+    assert refused.status_code == 403
+    assert "Access-Control-Allow-Origin" not in refused.headers
+
+
 def test_pages_of_other_sites_are_refused(client: TestClient, png: bytes) -> None:
     def post(origin: str) -> int:
         return client.post("/v1/segment", content=png, headers={"Origin": origin}).status_code

@@ -70,6 +70,11 @@ class TestInfer:
         assert maps["class_map"][:, 0, 0].tolist() == [0, 1]
         assert maps["confidence"].shape == (2, 18, 24)
 
+        one = client.post("/v2/models/light/infer", json=plain | {"outputs": [{"name": "confidence"}]}).json()
+        assert [output["name"] for output in one["outputs"]] == ["confidence"]
+        outputs = client.get("/v2/models/light").json()["outputs"]
+        assert [output["name"] for output in outputs] == list(maps)
+
         head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
         size = "Inference-Header-Content-Length"
         raw = client.post("/v2/models/light/infer", content=head + frames.tobytes(), headers={size: str(len(head))})
@@ -89,6 +94,9 @@ class TestInfer:
             b'{"inputs": [{"name": "frames", "datatype": "UINT8", "shape": [1, 1, 1, 3], "data": [1, 2, 300]}]}',
             b'{"inputs": [{"name": "frames", "datatype": "UINT8", "shape": [1, 1, 1, 3], "data": [[1], [2, 3], "a"]}]}',
             b'{"inputs": [{"name": "frames", "datatype": "UINT8", "shape": [1, 0, 1, 3], "data": []}]}',
+            b'{"inputs": [{"name": "frames", "datatype": "UINT8", "shape": [1, 1, 1, 3], "data": [1.5, 2, 3]}]}',
+            b'{"inputs": [{"name": "frames", "datatype": "UINT8", "shape": [1, 1, 1, 3], "data": [1, 2, 3]}], '
+            b'"outputs": [{"name": "logits"}]}',
         ],
     )
     def test_what_is_not_a_request_is_refused(self, client: TestClient, body: bytes) -> None:

@@ -164,8 +164,8 @@ def _share_out(rows: Sequence[Contender], runs: int, seconds: float | None) -> t
     most = -(-runs // rounds)
     if seconds is None:
         return rounds, [most] * len(rows)
-    costs = [row.seconds for row in rows]
-    warming = sum(_warm_up(row) * row.seconds for row in rows)
+    costs = [row.seconds + _streamed(row) for row in rows]
+    warming = sum(_warm_up(row) * row.seconds + 2 * _FRAMES * _streamed(row) for row in rows)
     fits = int(_SLOW * seconds / max(warming + sum(costs), 1e-9))
     rounds = max(min(rounds, fits), min(rounds, _FEWEST))
     low, high = 0.0, most * max(costs)  # seconds of a row in a round
@@ -178,6 +178,11 @@ def _share_out(rows: Sequence[Contender], runs: int, seconds: float | None) -> t
 
 def _calls(costs: Sequence[float], seconds: float, most: int) -> list[int]:
     return [max(1, min(most, int(seconds / max(cost, 1e-9)))) for cost in costs]
+
+
+def _streamed(row: Contender) -> float:
+    """Seconds of one frame with several callers, at most; 0 without such a mode."""
+    return 0.0 if row.streamed is None else row.seconds / (1 if row.alone is None else 2)
 
 
 def _warm_up(row: Contender) -> int:

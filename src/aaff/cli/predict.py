@@ -17,6 +17,7 @@ from aaff.preprocess import Size
 
 if TYPE_CHECKING:
     from aaff.cli.sources import Named
+    from aaff.labels import LabelMap
     from aaff.runtime import Prediction
 
 
@@ -160,6 +161,23 @@ def _show_live(args: Args, sources: Sequence[Named]) -> int:
     return serve_page(options, fragment=f"camera={number}" if camera else "media")
 
 
+def check_style(args: Args, labels: LabelMap) -> None:
+    """Check the options of overlays before anything is written.
+
+    Raises:
+        OptionError: a number is out of range.
+        UnknownNameError: a class is not one of the model's.
+    """
+    from aaff.errors import OptionError, UnknownNameError
+
+    for name in ("alpha", "conf"):
+        if not 0 <= getattr(args, name) <= 1:
+            raise OptionError(f"--{name} is {getattr(args, name)}; it must be in [0, 1]")
+    for name in args.classes:
+        if name not in labels.names:
+            raise UnknownNameError("class", name, labels.names)
+
+
 def _run_images(args: Args, jobs: Sequence[Job], out: Path, *, alone: bool) -> int:
     """Segment the images; status 1 if some were skipped, 2 if all were."""
     from aaff.cli.console import print_default_model
@@ -171,6 +189,7 @@ def _run_images(args: Args, jobs: Sequence[Job], out: Path, *, alone: bool) -> i
     forms = list(dict.fromkeys(args.write or IMAGE_FORMS))
     file = find_model(args.model, precision=args.precision, engine=args.engine)
     segmenter = load_segmenter(file, engine=args.engine, precision=args.precision, threads=args.threads, size=args.size)
+    check_style(args, segmenter.labels)
     print_default_model(args.model, segmenter.card)
     latencies: list[float] = []
     skipped: list[str] = []

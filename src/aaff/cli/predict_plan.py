@@ -51,7 +51,7 @@ class Job:
     @property
     def renamed(self) -> str | None:
         """Name of the place in the results if it is a temporary file, else None."""
-        from aaff.video.sources import shown_name
+        from aaff.runtime.address import shown_name
 
         return None if self.shown == self.place else shown_name(self.shown)
 

@@ -30,6 +30,7 @@ def run_videos(args: Args, jobs: Sequence[Job], *, alone: bool, tell: bool) -> l
         A status per job: 0 success, 1 if it could not be read to its end, 2 if it could not be read at all.
     """
     from aaff.cli.console import print_default_model
+    from aaff.cli.predict import check_style
     from aaff.errors import DataError
     from aaff.loading import find_model, load_segmenter
     from aaff.video import open_source
@@ -55,6 +56,7 @@ def run_videos(args: Args, jobs: Sequence[Job], *, alone: bool, tell: bool) -> l
                 size=args.size,
                 confidence=args.conf > 0,
             )
+            check_style(args, segmenter.labels)
             if tell:
                 print_default_model(args.model, segmenter.card)
         statuses.append(_run_video(args, job, source, segmenter))

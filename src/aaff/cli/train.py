@@ -59,7 +59,8 @@ def expand(words: Sequence[str]) -> list[str]:
     if {"-h", "--help"} & set(words):
         return _help(list(words))
     minutes = _value(words, "--timeout-minutes")
-    group = join(60 * float(minutes)) if minutes and minutes.replace(".", "").isdigit() else join()
+    given = re.fullmatch(r"\d+(\.\d+)?", minutes or "")  # anything else is refused by the parser
+    group = join(60 * float(given[0])) if given else join()
     return [*group.share(_before(words) if group.main else []), *words]
 
 

@@ -45,15 +45,17 @@ def save_checkpoint(
 
     Raises:
         AaffError: the file cannot be written; an existing file is unchanged.
-        ModelError: a weight is NaN, infinite or outside the range of ``dtype``.
+        ModelError: a weight is not finite in ``dtype``.
     """
     kept = {}
     for name, tensor in state.items():
         if not name.startswith(_AUXILIARY):
             tensor = tensor.detach().cpu()
-            kept[name] = tensor.to(dtype if dtype and tensor.is_floating_point() else tensor.dtype).contiguous()
-            if tensor.is_floating_point() and not bool(torch.isfinite(kept[name]).all()):
-                raise ModelError(f"{path} was not written: the weight {name!r} is not finite as {kept[name].dtype}")
+            if dtype and tensor.is_floating_point():
+                tensor = tensor.to(dtype)
+                if not bool(torch.isfinite(tensor).all()):
+                    raise ModelError(f"{path} was not written: the weight {name!r} is not finite as {dtype}")
+            kept[name] = tensor.contiguous()
     description = card.to_dict()
     description["options"] = {k: v for k, v in card.options.items() if k not in TRAINING_OPTIONS}
     text = to_json(description)

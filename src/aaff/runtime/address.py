@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import re
 import tempfile
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
 from aaff.errors import DataError, brief
@@ -43,19 +45,42 @@ def split_address(address: str) -> SplitResult:
         raise DataError(f"{brief(address)} is not an address: {error}") from error
 
 
+def shown_name(address: str | Path) -> str:
+    """A path, or a URL without user name and password, for display.
+
+    >>> shown_name("rtsp://me:p@ssword@10.0.0.2/front")
+    'rtsp://10.0.0.2/front'
+    """
+    return re.sub(r"(?<=://)[^/?#]*@", "", str(address))
+
+
+def _request(address: str) -> Request:
+    """The request for a URL; its user name and password become a header, which redirects do not receive."""
+    parts = split_address(address)
+    user, _, host = parts.netloc.rpartition("@")
+    request = Request(urlunsplit(parts._replace(netloc=host)), headers={"User-Agent": "aaff"})
+    if user:
+        token = base64.b64encode(unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {token}")
+    return request
+
+
 @contextlib.contextmanager
 def fetched(address: str) -> Iterator[Path]:
     """Download a URL and yield it as a temporary file, named after the last part of the URL.
 
+    A user name and a password in the URL are used for basic authentication and appear in no message.
+
     Raises:
         DataError: the URL cannot be read; the message says why.
     """
-    name = Path(unquote(split_address(address).path)).name or "image"
-    shown = address.partition("?")[0]
+    last = Path(unquote(split_address(address).path)).name
+    name = re.sub(r"[^\w.-]+", "_", last, flags=re.ASCII)[-100:].lstrip(".") or "image"
+    shown = shown_name(address.partition("?")[0])
     with tempfile.TemporaryDirectory(prefix="aaff-") as folder:
-        path = Path(folder) / name[-100:]
+        path = Path(folder) / name
         try:
-            with urlopen(Request(address, headers={"User-Agent": "aaff"}), timeout=_TIMEOUT) as response:
+            with urlopen(_request(address), timeout=_TIMEOUT) as response:
                 data = response.read(_LARGEST + 1)
         except HTTPError as error:
             raise DataError(f"cannot fetch {shown}: the server says {error.code} {error.reason}") from error

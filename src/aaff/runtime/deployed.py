@@ -60,12 +60,11 @@ class Graph:
             outputs: outputs of the graph for the frame, with a batch axis first.
             confidence: also return the confidence, if there is one.
         """
-        if self.upsampler is not None:
-            certain = resize_image(outputs[1][0, 0], self.upsampler.size) if confidence and len(outputs) > 1 else None
-            return self.upsampler(outputs[0][0]), certain
-        # A copy, since the engine reuses the memory of its outputs for the next frame.
+        # Copies, since the engine reuses the memory of its outputs for the next frame.
         certain = np.array(outputs[1][0], np.uint8) if confidence and len(outputs) > 1 else None
-        return np.array(outputs[0][0], np.uint8), certain
+        if self.upsampler is None:
+            return np.array(outputs[0][0], np.uint8), certain
+        return self.upsampler(outputs[0][0]), None if certain is None else resize_image(certain[0], self.upsampler.size)
 
 
 def choose_precision(model: ModelFile, precision: str | None, known: Mapping[str, Mapping[str, str]]) -> str:

@@ -23,6 +23,10 @@ class Engine(Protocol):
     def precision(self) -> str:
         """``"fp32"``, ``"bf16"`` or ``"int8"``."""
 
+    @property
+    def confidence(self) -> bool:
+        """Whether ``infer`` returns the confidence."""
+
     def infer(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array | None]:
         """Class maps of a batch of frames.
 

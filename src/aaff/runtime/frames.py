@@ -215,8 +215,8 @@ def output_names(images: Sequence[Path], root: Path | None = None) -> list[Path]
     ['a_jpg', 'a_png', 'b/a']
     """
     if root is None:
-        root = Path(os.path.commonpath([path.absolute().parent for path in images]))
-    short = [path.absolute().relative_to(root.absolute()).with_suffix("") for path in images]
+        root = Path(os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in images]))
+    short = [Path(os.path.abspath(path)).relative_to(os.path.abspath(root)).with_suffix("") for path in images]
     uses = Counter(_folded(name) for name in short)
     taken = {name for name, count in uses.items() if count == 1}
     names = []

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.responses import FileResponse
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from aaff import __version__
@@ -64,7 +65,7 @@ def create_app(models: Mapping[str, Loader], settings: Settings = Settings(), *,
         lifespan=life,
         docs_url=None,  # these pages load scripts from other hosts
         redoc_url=None,
-        middleware=[Middleware(Guard, settings=settings, metrics=context.metrics)],
+        middleware=[*_cross_origin(settings), Middleware(Guard, settings=settings, metrics=context.metrics)],
     )
     handle_problems(app)
     _add_state(app, context, media)
@@ -81,6 +82,21 @@ async def _load_default(context: Context) -> None:
     with contextlib.suppress(AaffError):  # it is logged, and /readyz keeps reporting "not ready"
         model = await context.models.get()
         LOG.info("model %s is ready", model.name)
+
+
+def _cross_origin(settings: Settings) -> list[Middleware]:
+    """Answers to the preflight requests of other sites, and the headers that let their pages read responses."""
+    if not settings.origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Accept", "Authorization", "Content-Type", "Inference-Header-Content-Length"],
+            expose_headers=["Inference-Header-Content-Length", "Retry-After"],
+        )
+    ]
 
 
 def _add_state(app: FastAPI, context: Context, media: Path | None) -> None:

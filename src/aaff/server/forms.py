@@ -136,8 +136,15 @@ _CODING = {
 }
 
 
+_LONGEST = {JPEG: 65_500, WEBP: 16_383}
+"""Pixels of the longest side that an encoder accepts."""
+
+
 def _picture(picture: UInt8Array, media_type: str) -> bytes:
     suffix = f".{media_type.rpartition('/')[2]}"
+    longest = _LONGEST.get(media_type)
+    if longest is not None and max(picture.shape) > longest:
+        raise Refusal(406, f"{media_type} cannot hold pictures longer than {longest:,} pixels; accept {PNG}")
     _, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _CODING[media_type])
     return bytes(data.tobytes())
 

@@ -31,10 +31,11 @@ _BODY = {
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request: frames uint8 [N, H, W, 3], its id, and whether the outputs are returned as raw bytes."""
+    """A request: frames uint8 [N, H, W, 3], its id, the outputs (empty: all), and whether they are raw bytes."""
 
     frames: UInt8Array
     id: str | None
+    outputs: tuple[str, ...]
     binary: bool
 
 
@@ -64,7 +65,8 @@ def make_routes(context: Context) -> APIRouter:
     async def model(name: str) -> dict[str, Any]:
         """Inputs and outputs of a model."""
         loaded = await context.models.get(name)
-        maps = [{"name": part, "datatype": "UINT8", "shape": [-1, -1, -1]} for part in ("class_map", "confidence")]
+        parts = ("class_map", "confidence") if loaded.segmenter.engine.confidence else ("class_map",)
+        maps = [{"name": part, "datatype": "UINT8", "shape": [-1, -1, -1]} for part in parts]
         return {
             "name": name,
             "versions": ["1"],
@@ -112,6 +114,7 @@ def _read(data: bytes, length: str | None, pixels: int) -> _Asked:
         parameters = head.get("parameters", {})
         binary = bool(parameters.get("binary_data_output", False))
         name = head.get("id")
+        outputs = tuple(str(output["name"]) for output in head.get("outputs", ()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, IndexError) as error:
         raise Refusal(400, "the body is not an inference request with one input") from error
     if kind != "UINT8" or given != ("frames", 4, 3) or min(shape) < 1:
@@ -121,14 +124,16 @@ def _read(data: bytes, length: str | None, pixels: int) -> _Asked:
     if count > pixels:
         raise Refusal(413, f"the frames have {count:,} pixels; at most {pixels:,} are accepted")
     try:
-        raw = data[end:] if end < len(data) else np.asarray(tensor["data"], np.int64)
+        raw = data[end:] if end < len(data) else np.asarray(tensor["data"])
         values = np.frombuffer(raw, np.uint8) if isinstance(raw, bytes) else raw
+        if values.dtype.kind not in "iu":
+            raise ValueError
         if values.size != 3 * count or values.min() < 0 or values.max() > 255:
             raise Refusal(400, f"the data are not {3 * count} values in 0–255")
         frames = np.ascontiguousarray(values.reshape(shape), np.uint8)
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise Refusal(400, "the data of the input are not a regular array of numbers") from error
-    return _Asked(frames, name if isinstance(name, str) and len(name) <= 200 else None, binary)
+        raise Refusal(400, "the data of the input are not a regular array of integers") from error
+    return _Asked(frames, name if isinstance(name, str) and len(name) <= 200 else None, outputs, binary)
 
 
 def _write(model: str, asked: _Asked, predictions: list[Prediction]) -> Response:
@@ -136,6 +141,9 @@ def _write(model: str, asked: _Asked, predictions: list[Prediction]) -> Response
     certain = [prediction.confidence for prediction in predictions if prediction.confidence is not None]
     if len(certain) == len(predictions):
         maps["confidence"] = np.stack(certain)
+    if unknown := [name for name in asked.outputs if name not in maps]:
+        raise Refusal(400, f"the model has no output {shown(unknown[0])}; it has {' and '.join(maps)}")
+    maps = {name: maps[name] for name in asked.outputs or maps}
     outputs: list[dict[str, Any]] = []
     for name, array in maps.items():
         entry: dict[str, Any] = {"name": name, "datatype": "UINT8", "shape": list(array.shape)}

@@ -18,7 +18,8 @@ from aaff.errors import DataError, brief
 from aaff.images import check_pixels, pixel_limit
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
-from aaff.video.sources import DEFAULT_RATE, Frame, Source, SourceInfo, shown_name
+from aaff.runtime.address import shown_name
+from aaff.video.sources import DEFAULT_RATE, Frame, Source, SourceInfo
 
 _TIMEOUT = 15.0
 """Seconds without data after which a file on the web counts as lost."""

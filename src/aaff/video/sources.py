@@ -17,7 +17,7 @@ from aaff.folders import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from aaff.images import is_animated, is_image
 from aaff.labels import UInt8Array
 from aaff.preprocess import Size
-from aaff.runtime.address import split_address
+from aaff.runtime.address import shown_name, split_address
 
 DEFAULT_RATE = Fraction(30)
 """Frames per second if a source does not state its rate."""
@@ -139,15 +139,6 @@ def open_source(source: str | Path | int, *, rate: Fraction | None = None, name:
     from aaff.video.container import VideoFile
 
     return VideoFile(source if isinstance(source, Path) else str(source), name=name)
-
-
-def shown_name(address: str | Path) -> str:
-    """A path, or a URL without user name and password, for display.
-
-    >>> shown_name("rtsp://me:secret@10.0.0.2/front")
-    'rtsp://10.0.0.2/front'
-    """
-    return re.sub(r"(?<=://)[^/@]*@", "", str(address))
 
 
 def source_name(source: str | Path | int) -> str:

@@ -198,7 +198,7 @@ class _File:
 def read_comment(path: str | Path) -> str | None:
     """The comment of an MP4 file; None if it has none, or for any other file."""
     try:
-        with av.open(str(path), format="mp4", metadata_errors="replace") as container:
+        with av.open(f"file:{path}", format="mp4", metadata_errors="replace") as container:
             return container.metadata.get("comment")
     except (av.FFmpegError, OSError, ValueError):
         return None

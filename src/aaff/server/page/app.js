@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const video = $("video");
 const LONGEST_IMAGE = 2560; // larger photos are downscaled before they are sent, unless the user chose a size
 
-const state = { kind: null, file: null, sent: null, live: null, stream: null, abort: null, token: 0, turn: 0, times: [], job: null };
+const state = { kind: null, file: null, sent: null, live: null, stream: null, abort: null, token: 0, turn: 0, times: [], job: null, upload: null };
 
 const say = (text) => { $("say").textContent = text; };
 const pick = (id) => {
@@ -74,6 +74,7 @@ $("split").addEventListener("input", (event) => view.compare(true, event.target.
 for (const id of ["model", "size"]) {
   $(id).addEventListener("change", () => {
     store(id, $(id).value);
+    if (id === "model") { legend.clear(); pick(null); } // its classes may be others
     again();
   });
 }
@@ -293,6 +294,8 @@ $("play").addEventListener("click", () => { if (video.paused) video.play(); else
 // ---- the whole video as a job ----
 
 function forgetJob() {
+  state.upload?.abort();
+  state.upload = null;
   if (state.job) call(`v1/video/${state.job.id}`, { method: "DELETE" }).catch(() => {});
   state.job = null;
   $("whole-progress").hidden = $("whole-cancel").hidden = $("whole-video").hidden = $("whole-lines").hidden = true;
@@ -307,10 +310,12 @@ $("whole-start").addEventListener("click", async () => {
   $("whole-progress").hidden = $("whole-cancel").hidden = false;
   $("whole-progress").removeAttribute("value");
   $("whole-text").textContent = "Uploading …";
+  const upload = new AbortController();
+  state.upload = upload;
   try {
     const query = new URLSearchParams({ model: settings.model, alpha: $("opacity").value / 100 });
-    let job = await (await call(`v1/video?${query}`, { method: "POST", body: file })).json();
-    if (file !== state.file) { call(`v1/video/${job.id}`, { method: "DELETE" }).catch(() => {}); return; }
+    let job = await (await call(`v1/video?${query}`, { method: "POST", body: file, signal: upload.signal })).json();
+    if (upload !== state.upload) { call(`v1/video/${job.id}`, { method: "DELETE" }).catch(() => {}); return; }
     state.job = job;
     while (state.job?.id === job.id && (job.state === "queued" || job.state === "running")) {
       await new Promise((done) => { setTimeout(done, 500); });
@@ -330,6 +335,7 @@ $("whole-start").addEventListener("click", async () => {
     $("whole-text").textContent = [`Done: ${job.frames} frames.`, ...job.problems].join(" ");
     say("The video is done");
   } catch (error) {
+    if (upload.signal.aborted) return;
     forgetJob();
     message(sentence(error));
   }
