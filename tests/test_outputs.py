@@ -12,7 +12,7 @@ from PIL import Image
 from aaff.cli import main
 from aaff.cli.outputs import check_json, keep_others
 from aaff.errors import OptionError
-from aaff.images import png_mark
+from aaff.images import png_mark, write_image
 from aaff.provenance import origin
 
 
@@ -70,3 +70,12 @@ def test_json_replaces_json_and_no_input(images: Path) -> None:
     for path, source in [("card.json", images / "card.json"), ("a.png", None), ("folder", None)]:
         with pytest.raises(OptionError, match=path):
             check_json(Path(path), source)
+
+
+@pytest.mark.parametrize(("name", "width"), [("long.webp", 16_400), ("long.jpg", 65_600)])
+def test_a_picture_too_large_for_a_format_names_one_that_holds_it(tmp_path: Path, name: str, width: int) -> None:
+    picture = np.zeros((2, width, 3), np.uint8)
+    with pytest.raises(OptionError, match=r"\.png"):
+        write_image(tmp_path / name, picture)
+    assert not list(tmp_path.iterdir())
+    write_image(tmp_path / "long.png", picture)

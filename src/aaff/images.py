@@ -353,8 +353,8 @@ def _save(path: str | Path, picture: Image.Image, mark: str) -> None:
         try:
             picture.save(temporary)
         except (ValueError, OSError) as error:
-            if max(picture.size) < _LONG:
-                raise
+            if getattr(error, "errno", None) is not None or max(picture.size) <= _LONG:
+                raise  # for another reason, such as a full disk
             size = "x".join(map(str, picture.size))
             raise OptionError(f"cannot write {path}: {size} is too large for this format; use .png") from error
 
