@@ -53,7 +53,10 @@ def all_of(found: dict[str, Comparison], wanted: str, yes: str) -> str:
         return _OPEN
     if list(by_verdict) == [wanted]:
         return yes
-    parts = [f"{verdict} against {' and '.join(titles)}" for verdict, titles in by_verdict.items()]
+    parts = [
+        f"{verdict} against {', '.join(titles[:-1]) + ' and ' * (len(titles) > 1)}{titles[-1]}"
+        for verdict, titles in by_verdict.items()
+    ]
     kept = "In part: " if wanted in by_verdict else "Not shown: " if list(by_verdict) == ["undecided"] else "No: "
     return f"{kept}{', '.join(parts)}."
 
