@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -143,8 +142,14 @@ def run(args: Args) -> int:
     results = archive_of(args) or args.out / "report" / "results"
     if not args.report_only and (not args.only or "fault" in args.only):
         experiment.fault(results)
-    keep = partial(experiment.keep, results)
-    status = experiment.work(chosen, jobs, threads, train=not args.report_only, minutes=args.minutes, scored=keep)
+    status = experiment.work(
+        chosen,
+        jobs,
+        threads,
+        train=not args.report_only,
+        minutes=args.minutes,
+        scored=lambda run: experiment.keep(results),
+    )
     if status == 130:
         print("interrupted; give the same command again to resume")
         return status

@@ -24,7 +24,7 @@ from experiments.paper.results import Results, add_score, gather_baselines, load
 from experiments.runner.archive import LATER
 from experiments.runner.costs import Costs
 from experiments.runner.measure import measure_checkpoint
-from experiments.runner.planned import PlannedRun, run_folder
+from experiments.runner.planned import run_folder
 from experiments.runner.queue import Queue
 from experiments.runner.results import RunResult, gather
 from experiments.runner.states import check_content
@@ -89,13 +89,8 @@ class Experiment(Queue):
             self.say("showing the reference implementation's fault on synthetic streets")
             write_json(path, demonstrate(scale or Scale()))
 
-    def keep(self, results: Path, run: PlannedRun | None = None) -> None:
-        """Write the results of all finished runs, as soon as one ends.
-
-        Args:
-            results: folder for the JSON files.
-            run: the one that ended.
-        """
+    def keep(self, results: Path) -> None:
+        """Write the results of all finished runs as JSON files into a folder."""
         settings = {
             "protocol": self.settings.protocol or self._open("train", None).protocol,
             "seeds": list(self.settings.seeds),
