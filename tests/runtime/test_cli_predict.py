@@ -1,6 +1,7 @@
 """``aaff predict``: what it writes, what it skips, and that no picture is ever lost."""
 
 import base64
+import contextlib
 import functools
 import json
 import shutil
@@ -161,21 +162,9 @@ def test_standard_input(checkpoint, pictures, tmp_path, capsys, monkeypatch):
     assert "standard input is empty" in capsys.readouterr().err
 
 
-def test_an_image_at_an_address(checkpoint, pictures, tmp_path):
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(pictures))
-    handler.log_message = lambda *_: None
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/a.png?size=1"
-        assert predict(checkpoint, address, tmp_path / "out", "--write", "index") == 0
-        assert predict(checkpoint, address.replace("a.png", "b.png"), tmp_path / "out") == 2
-        server.shutdown()
-    np.testing.assert_array_equal(
-        read_ids(tmp_path / "out" / "a_index.png"), load(checkpoint)(pictures / "a.png").class_map
-    )
-
-
-def test_a_password_in_an_address_is_sent_and_never_shown(checkpoint, pictures, tmp_path, capsys):
+@contextlib.contextmanager
+def served(folder):
+    """A web server's host and port, and the Authorization headers that it receives."""
     seen = []
 
     class Handler(SimpleHTTPRequestHandler):
@@ -186,13 +175,27 @@ def test_a_password_in_an_address_is_sent_and_never_shown(checkpoint, pictures, 
         def log_message(self, *_):
             pass
 
-    handler = functools.partial(Handler, directory=str(pictures))
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
+    with HTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://me:se%40s@me@127.0.0.1:{server.server_port}/a.png"
+        yield f"127.0.0.1:{server.server_port}", seen
+        server.shutdown()
+
+
+def test_an_image_at_an_address(checkpoint, pictures, tmp_path):
+    with served(pictures) as (host, _):
+        address = f"http://{host}/a.png?size=1"
+        assert predict(checkpoint, address, tmp_path / "out", "--write", "index") == 0
+        assert predict(checkpoint, address.replace("a.png", "b.png"), tmp_path / "out") == 2
+    np.testing.assert_array_equal(
+        read_ids(tmp_path / "out" / "a_index.png"), load(checkpoint)(pictures / "a.png").class_map
+    )
+
+
+def test_a_password_in_an_address_is_sent_and_never_shown(checkpoint, pictures, tmp_path, capsys):
+    with served(pictures) as (host, seen):
+        address = f"http://me:se%40s@me@{host}/a.png"
         assert predict(checkpoint, address, tmp_path / "out", "--write", "json") == 0
         assert predict(checkpoint, address.replace("a.png", "b.png"), tmp_path / "out") == 2
-        server.shutdown()
     assert base64.b64decode(seen[0].removeprefix("Basic ")) == b"me:se@s@me"
     streams = capsys.readouterr()
     written = "".join(path.read_text() for path in (tmp_path / "out").iterdir())
